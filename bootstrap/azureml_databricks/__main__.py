@@ -1,0 +1,25 @@
+"""The command `azureml-databricks`: `node` on a cluster, everything else where the extra `admin` is."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run the command line."""
+    if sys.argv[1:2] == ["node"]:
+        from azureml_databricks.node import cli as node
+
+        sys.exit(node.main(sys.argv[2:]))
+    try:
+        from azureml_databricks.admin.cli import main as admin
+    except ModuleNotFoundError as missing:
+        sys.exit(
+            f"azureml-databricks: {missing.name} is missing, so only `azureml-databricks node` works "
+            "here. On an admin's machine: pip install 'azureml-databricks[admin]'"
+        )
+    admin()
+
+
+if __name__ == "__main__":
+    main()

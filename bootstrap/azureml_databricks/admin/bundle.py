@@ -1,0 +1,203 @@
+"""Building what a node needs: the archive, the init script made for it, and the settings.
+
+The archive is the same, byte for byte, each time it is built from the same lock and the same package.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import tarfile
+import tempfile
+from dataclasses import dataclass
+from importlib.metadata import version
+from importlib.resources import as_file, files
+from pathlib import Path, PurePosixPath
+
+import uv
+
+_PACKAGE = "azureml_databricks"
+_SCRIPT = "azureml-databricks.sh"
+_SETTINGS = "azureml-databricks.json"
+_NODE_HALF = ("__init__.py", "__main__.py", "settings.py", "tracking_uri.py", "bridge", "node")
+# Where tracebacks on a node will find the sources.
+_ON_THE_NODE = "/databricks/azureml-databricks/current"
+# Azure Databricks' nodes; glibc of Ubuntu 22.04, which runtime 14.3 has.
+_PLATFORM = "x86_64-manylinux_2_35"
+
+
+class BundleError(Exception):
+    """Why a bundle cannot be built and what to do, in one line."""
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """A Databricks runtime that bundles can be built for.
+
+    Attributes:
+        version: such as `15.4`.
+        python: its Python's minor version, such as `3.11`.
+    """
+
+    version: str
+    python: str
+
+
+RUNTIMES = {"15.4": Runtime("15.4", "3.11")}
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """The files that were written.
+
+    Attributes:
+        archive: what the node unpacks.
+        sha256: of the archive.
+        script: the init script rendered for it.
+        settings: None where no settings were given.
+    """
+
+    archive: Path
+    sha256: str
+    script: Path
+    settings: Path | None
+
+
+def build(runtime: Runtime, location: str, out: Path, settings: dict[str, str] | None) -> Bundle:
+    """Write the archive, the script and the settings to `out`.
+
+    Args:
+        runtime: what it is for.
+        location: the folder where a node will find them, such as `/Volumes/main/default/azureml`.
+        out: the folder to write to; made if need be.
+        settings: by name, without secrets; None for none.
+
+    Raises:
+        BundleError: `location` is no path on a node, or the packages cannot be fetched.
+    """
+    if not PurePosixPath(location).is_absolute():
+        raise BundleError(
+            f"--location is {location!r}: give it as a node sees it, /Volumes/... or /Workspace/..."
+        )
+    out.mkdir(parents=True, exist_ok=True)
+    archive = out / f"azureml-databricks-{version('azureml-databricks')}-runtime-{runtime.version}.tar.gz"
+    with tempfile.TemporaryDirectory() as scratch:
+        _fill(Path(scratch), runtime)
+        _pack(Path(scratch), archive)
+    sha256 = hashlib.sha256(archive.read_bytes()).hexdigest()
+    settings_file = None
+    if settings is not None:
+        settings_file = out / _SETTINGS
+        settings_file.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+    script = out / _SCRIPT
+    script.write_text(_render(location, archive.name, sha256, settings), encoding="utf-8")
+    return Bundle(archive, sha256, script, settings_file)
+
+
+def _fill(folder: Path, runtime: Runtime) -> None:
+    python = _python(runtime)
+    with as_file(files(f"{_PACKAGE}.locks") / f"{runtime.version}.txt") as lock:
+        # fmt: off
+        _uv(
+            "pip", "install", "--target", str(folder), "--python", python,
+            "--python-platform", _PLATFORM, "--python-version", runtime.python,
+            "--no-deps", "--require-hashes", "--only-binary", ":all:", "--link-mode", "copy",
+            "--requirements", str(lock),
+        )
+        # fmt: on
+    shutil.rmtree(folder / "bin", ignore_errors=True)
+    (folder / ".lock").unlink(missing_ok=True)
+    _without_entry_points(next(folder.glob("azureml_mlflow-*.dist-info")))
+    _add_ourselves(folder)
+    (folder / "BUNDLE.json").write_text(
+        json.dumps({"version": version("azureml-databricks"), "runtime": runtime.version})
+    )
+    # fmt: off
+    subprocess.run(
+        [
+            python, "-I", "-m", "compileall", "-q", "-f", "--invalidation-mode", "unchecked-hash",
+            "-s", str(folder), "-p", _ON_THE_NODE, str(folder),
+        ],
+        check=True,
+        env={**os.environ, "PYTHONHASHSEED": "0"},
+    )
+    # fmt: on
+
+
+def _python(runtime: Runtime) -> str:
+    """Return an interpreter of the runtime's version, for its byte code; uv brings one if there is none."""
+    try:
+        return _uv("python", "find", "--system", runtime.python).strip()
+    except BundleError:
+        _uv("python", "install", runtime.python)
+        return _uv("python", "find", "--managed-python", runtime.python).strip()
+
+
+def _uv(*arguments: str) -> str:
+    done = subprocess.run([uv.find_uv_bin(), *arguments], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise BundleError(f"uv {arguments[0]} {arguments[1]} failed: {done.stderr.strip()}")
+    return done.stdout
+
+
+def _without_entry_points(dist_info: Path) -> None:
+    """Take out the plugin's entry points: ours, which import on first use, stand in for them."""
+    (dist_info / "entry_points.txt").unlink()
+    record = dist_info / "RECORD"
+    lines = record.read_text().splitlines(keepends=True)
+    record.write_text("".join(line for line in lines if "/entry_points.txt," not in line))
+
+
+def _add_ourselves(folder: Path) -> None:
+    with as_file(files(_PACKAGE)) as package:
+        for name in _NODE_HALF:
+            source, target = package / name, folder / _PACKAGE / name
+            target.parent.mkdir(exist_ok=True)
+            if source.is_dir():
+                shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
+            else:
+                shutil.copyfile(source, target)
+    ours = version("azureml-databricks")
+    dist_info = folder / f"{_PACKAGE}-{ours}.dist-info"
+    dist_info.mkdir()
+    (dist_info / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: azureml-databricks\nVersion: {ours}\n"
+    )
+    shutil.copyfile(folder / _PACKAGE / "bridge/entry_points.txt", dist_info / "entry_points.txt")
+
+
+def _pack(folder: Path, archive: Path) -> None:
+    partial = archive.with_suffix(".partial")
+    with (
+        partial.open("wb") as file,
+        gzip.GzipFile(filename="", fileobj=file, mode="wb", mtime=0) as compressed,
+        tarfile.open(fileobj=compressed, mode="w", format=tarfile.USTAR_FORMAT) as tar,
+    ):
+        for path in sorted(folder.rglob("*")):
+            tar.add(path, path.relative_to(folder), recursive=False, filter=_anonymous)
+    os.replace(partial, archive)
+
+
+def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    member.uid = member.gid = member.mtime = 0
+    member.uname = member.gname = ""
+    member.mode = 0o755 if member.isdir() else 0o644
+    return member
+
+
+def _render(location: str, archive: str, sha256: str, settings: dict[str, str] | None) -> str:
+    values = {
+        "LOCATION": location.rstrip("/"),
+        "ARCHIVE": archive,
+        "SHA256": sha256,
+        "SETTINGS": _SETTINGS if settings is not None else "",
+        "ON_ERROR": (settings or {}).get("onError", "warn"),
+    }
+    template = (files(f"{_PACKAGE}.init_scripts") / _SCRIPT).read_text(encoding="utf-8")
+    return re.sub(r"@([A-Z0-9_]+)@", lambda found: shlex.quote(values[found[1]]), template)

@@ -1,0 +1,54 @@
+"""`azureml-databricks`, as an admin runs it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from azureml_databricks.admin import bundle as bundles
+from azureml_databricks.admin import settings_file
+from azureml_databricks.settings import SettingError
+
+
+@click.group(epilog="`azureml-databricks node --help` tells of the commands for a cluster's node.")
+@click.version_option(package_name="azureml-databricks")
+def main() -> None:
+    """Point MLflow on Databricks clusters at an Azure Machine Learning workspace."""
+
+
+@main.command()
+@click.option(
+    "--runtime",
+    required=True,
+    type=click.Choice(list(bundles.RUNTIMES)),
+    help="The clusters' Databricks runtime.",
+)
+@click.option(
+    "--location",
+    required=True,
+    help="The folder where the clusters will find the files: /Volumes/... or /Workspace/...",
+)
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="The folder to write to, here.",
+)
+@click.option(
+    "--settings",
+    "settings_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Settings for the clusters (TOML, no secrets).",
+)
+def bundle(runtime: str, location: str, out: Path, settings_path: Path | None) -> None:
+    """Write the archive, the init script made for it and the settings."""
+    try:
+        settings = settings_file.read(settings_path) if settings_path else None
+        built = bundles.build(bundles.RUNTIMES[runtime], location, out, settings)
+    except (SettingError, bundles.BundleError) as error:
+        raise click.ClickException(str(error)) from None
+    click.echo(f"{built.archive}  {built.archive.stat().st_size:,} bytes, SHA-256 {built.sha256}")
+    click.echo(f"{built.script}  the init script; it looks for the archive in {location}")
+    if built.settings:
+        click.echo(f"{built.settings}  the settings")

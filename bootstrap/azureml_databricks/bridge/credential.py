@@ -1,0 +1,127 @@
+"""One strict credential: it logs in as the service principal, or says within seconds what is wrong.
+
+The plugin's own is a chain of nine that ends in a browser and a device code, on a machine without either,
+and that asks them all again at each call.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+import time
+from functools import lru_cache
+from typing import Any
+
+from azure.core.credentials import AccessToken
+from azure.core.exceptions import AzureError, ClientAuthenticationError
+from azure.identity import ClientSecretCredential
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import UNAUTHENTICATED
+
+from azureml_databricks.node import variables
+from azureml_databricks.settings import BY_NAME
+
+# Two tries of at most this long each stay well under 15 seconds.
+_TIMEOUT_SECONDS = 5
+# One cell makes many requests, and autologging swallows errors: a failure answers for them all.
+_FAILURE_LASTS_SECONDS = 30
+_NEEDED = ("tenantId", "clientId", "clientSecret")
+
+# What Entra ID answers -> whose fault it is and what to do.
+# https://learn.microsoft.com/entra/identity-platform/reference-error-codes
+_CAUSES = {
+    "AADSTS7000215": "the secret in AZURE_CLIENT_SECRET is wrong (a secret's value, not its ID, is needed); "
+    "put the right one into the secret scope",
+    "AADSTS7000222": "the secret in AZURE_CLIENT_SECRET has expired; put a new one into the secret scope",
+    "AADSTS700016": "AZURE_CLIENT_ID is {clientId!r}, which tenant {tenantId!r} does not know; "
+    "take the application (client) ID from the app registration's page",
+    "AADSTS90002": "AZURE_TENANT_ID is {tenantId!r}, which is no tenant of this cloud; "
+    "take the directory (tenant) ID from the app registration's page",
+    "AADSTS900023": "AZURE_TENANT_ID is {tenantId!r}, which is no tenant's ID or domain; "
+    "take the directory (tenant) ID from the app registration's page",
+    "AADSTS7000112": "the service principal {clientId!r} is disabled; have it enabled in Entra ID",
+}
+
+
+class AzureLoginError(MlflowException):
+    """The login to Azure failed; the message says why and what to do, and holds no secret."""
+
+    def __init__(self, message: str) -> None:
+        """Make the error."""
+        super().__init__(f"cannot log in to Azure: {message}", error_code=UNAUTHENTICATED)
+
+
+class ServicePrincipalCredential:
+    """A token credential of azure-core for the service principal of the settings."""
+
+    def __init__(self, authority: str) -> None:
+        """Name the login host, such as `login.microsoftonline.com`."""
+        self._authority = authority
+        self._lock = threading.Lock()
+        self._inner: ClientSecretCredential | None = None
+        self._failure: tuple[float, str] = (0.0, "")
+
+    def get_token(self, *scopes: str, **kwargs: Any) -> AccessToken:
+        """Return a token, from memory while one is valid.
+
+        Raises:
+            AzureLoginError: within 15 seconds, with the cause.
+        """
+        # One login for all threads; and where it hangs, one wait.
+        with self._lock:
+            failed_at, why = self._failure
+            if not why or time.monotonic() - failed_at > _FAILURE_LASTS_SECONDS:
+                try:
+                    return self._service_principal().get_token(*scopes, **kwargs)
+                except (AzureError, ValueError) as error:
+                    why = self._cause(error)
+                    self._failure = (time.monotonic(), why)
+        raise AzureLoginError(why)
+
+    def _service_principal(self) -> ClientSecretCredential:
+        if self._inner is None:
+            settings = variables.settings_now()
+            missing = [BY_NAME[name].variable for name in _NEEDED if not settings[name]]
+            if missing:
+                raise ValueError(
+                    f"{', '.join(missing)} not set; the cluster policy sets the service principal's "
+                    "variables, as spark_env_vars with {{secrets/scope/key}}"
+                )
+            self._inner = ClientSecretCredential(
+                settings["tenantId"],
+                settings["clientId"],
+                settings["clientSecret"],
+                authority=self._authority,
+                connection_timeout=_TIMEOUT_SECONDS,
+                read_timeout=_TIMEOUT_SECONDS,
+                retry_total=1,
+            )
+        return self._inner
+
+    def _cause(self, error: Exception) -> str:
+        settings = variables.settings_now()
+        if isinstance(error, ClientAuthenticationError):
+            code = re.search(r"AADSTS\d+", str(error))
+            if code and code[0] in _CAUSES:
+                cause = _CAUSES[code[0]].format(**{name: settings[name] for name in _NEEDED[:2]})
+                return f"{cause} ({code[0]})"
+            return f"Entra ID says: {_first_line(error)}"
+        if isinstance(error, AzureError):
+            proxy = os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy")
+            way = "through the proxy in HTTPS_PROXY" if proxy else "with no proxy (HTTPS_PROXY is not set)"
+            return (
+                f"{self._authority} cannot be reached {way}; open it for the cluster's network "
+                f"({_first_line(error)})"
+            )
+        return _first_line(error)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0]
+
+
+@lru_cache(maxsize=None)
+def credential(authority: str) -> ServicePrincipalCredential:
+    """Return this process's credential for a login host: one, so that its token is shared."""
+    return ServicePrincipalCredential(authority)

@@ -1,0 +1,79 @@
+"""Which experiment runs go to, under names that Azure Machine Learning allows."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+import mlflow
+from mlflow.exceptions import MlflowException
+from mlflow.tracking.default_experiment import DEFAULT_EXPERIMENT_ID
+from mlflow.tracking.default_experiment.abstract_context import DefaultExperimentProvider
+
+from azureml_databricks.node import variables
+
+# Reported by users of the service: 1 to 256 of these, the first a letter or a digit.
+_MAX_LENGTH = 256
+_ILLEGAL = re.compile(r"[^A-Za-z0-9_-]+")
+_ELSEWHERE = "databricks"
+
+
+def legal_name(name: str) -> str:
+    """Return `name` if Azure ML allows it, else the allowed name nearest to its last part.
+
+    Databricks names experiments by path: `/Users/ada@example.com/churn` becomes `churn`.
+    """
+    last = name.rstrip("/").rpartition("/")[2]
+    plain = unicodedata.normalize("NFKD", last).encode("ascii", "ignore").decode()
+    return _ILLEGAL.sub("-", plain).strip("-_ ")[:_MAX_LENGTH] if not _is_legal(name) else name
+
+
+def _is_legal(name: str) -> bool:
+    return bool(name) and len(name) <= _MAX_LENGTH and name[0].isalnum() and not _ILLEGAL.search(name)
+
+
+class WorkspaceExperimentProvider(DefaultExperimentProvider):
+    """Gives code that sets no experiment one by name, made on first use."""
+
+    def in_context(self) -> bool:
+        """Whether runs go to Azure ML."""
+        return mlflow.get_tracking_uri().startswith("azureml:")
+
+    def get_experiment_id(self) -> str:
+        """Return the experiment's id."""
+        name = legal_name(variables.settings_now()["experiment"] or _place()) or _ELSEWHERE
+        client = mlflow.MlflowClient()
+        try:
+            found = client.get_experiment_by_name(name)
+            return found.experiment_id if found else client.create_experiment(name)
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_ALREADY_EXISTS":  # another process was faster
+                return client.get_experiment_by_name(name).experiment_id
+            if error.error_code == "UNAUTHENTICATED":
+                # MLflow would only log it; the very next call raises it where the user sees it.
+                return DEFAULT_EXPERIMENT_ID
+            raise
+
+
+def put_first() -> DefaultExperimentProvider:
+    """Put our provider before MLflow's own, which would give Azure ML a Databricks notebook's id.
+
+    MLflow asks providers in the order of registration and has no way to come before a built-in one. It
+    appends what is returned here, too.
+    """
+    from mlflow.tracking.default_experiment import registry
+
+    provider = WorkspaceExperimentProvider()
+    registry._default_experiment_provider_registry._registry.insert(0, provider)
+    return provider
+
+
+def _place() -> str:
+    """Return the name of the notebook or job that runs, empty for neither."""
+    from mlflow.utils import databricks_utils
+
+    if databricks_utils.is_in_databricks_notebook():
+        return databricks_utils.get_notebook_path() or ""
+    if databricks_utils.is_in_databricks_job():
+        return f"job-{databricks_utils.get_job_id()}"
+    return ""

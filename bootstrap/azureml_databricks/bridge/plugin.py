@@ -1,0 +1,101 @@
+"""The entry points: small, since `import mlflow` loads them all."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from azureml_databricks.node import start, variables
+from azureml_databricks.settings import SettingError
+
+if TYPE_CHECKING:
+    from mlflow.store.artifact.artifact_repo import ArtifactRepository
+    from mlflow.store.model_registry.abstract_store import AbstractStore as ModelRegistryStore
+    from mlflow.store.tracking.abstract_store import AbstractStore as TrackingStore
+    from mlflow.tracking.default_experiment.abstract_context import DefaultExperimentProvider
+
+_logger = logging.getLogger("mlflow.azureml_databricks")
+
+
+def tracking_store(store_uri: str, artifact_uri: str | None = None) -> TrackingStore:
+    """Build the tracking store of an `azureml://` URI."""
+    from azureml_databricks.bridge import stores
+
+    return stores.WorkspaceTrackingStore(stores.service_context(store_uri))
+
+
+def model_registry_store(store_uri: str, tracking_uri: str | None = None) -> ModelRegistryStore:
+    """Build the model registry store of an `azureml://` URI."""
+    from azureml_databricks.bridge import stores
+
+    return stores.model_registry_store(store_uri)
+
+
+def artifact_repository(artifact_uri: str, *args: Any, **kwargs: Any) -> ArtifactRepository:
+    """Build the artifact repository of an `azureml://` URI; MLflow's versions pass more or less along."""
+    from azureml.mlflow._store.artifact.artifact_repo import AzureMLflowArtifactRepository
+
+    return AzureMLflowArtifactRepository(artifact_uri, *args, **kwargs)
+
+
+def on_import() -> DefaultExperimentProvider:
+    """Finish what the start-up hook began, now that MLflow is being imported.
+
+    MLflow calls this while it registers its experiment providers, when its stores are registered already.
+    Whatever the runtime has set since the interpreter started is put right once more.
+    """
+    wanted = variables.wanted_now()
+    if wanted:
+        start.apply(str(Path(__file__).parents[2]), wanted)
+    if problem := _problem():
+        _tell_at_first_use(problem, raising=os.environ.get("AZUREML_ON_ERROR") == "fail")
+    from azureml_databricks.bridge import experiment
+
+    return experiment.put_first()
+
+
+def _problem() -> str:
+    settings = variables.settings_now()
+    if not settings.asked:
+        return variables.PROBLEM
+    try:
+        settings.workspace()
+    except SettingError as wrong:
+        return str(wrong)
+    return variables.PROBLEM
+
+
+def _tell_at_first_use(problem: str, raising: bool) -> None:
+    """Make every store tell of `problem` before it is built, so that no run goes elsewhere silently."""
+    from mlflow.exceptions import MlflowException
+    from mlflow.tracking._model_registry import utils as model_registry
+    from mlflow.tracking._tracking_service import utils as tracking
+
+    told = []
+
+    def tell() -> None:
+        if raising:
+            raise MlflowException(f"MLflow is not connected to Azure Machine Learning: {problem}")
+        if not told:
+            told.append(problem)
+            _logger.warning(
+                "MLflow is not connected to Azure Machine Learning, and works as it would without: %s",
+                problem,
+            )
+
+    def telling(builder: Callable[..., Any]) -> Callable[..., Any]:
+        def build(*args: Any, **kwargs: Any) -> Any:
+            tell()
+            return builder(*args, **kwargs)
+
+        return build
+
+    for registry in (
+        tracking._tracking_store_registry,
+        model_registry._model_registry_store_registry,
+    ):
+        for scheme, builder in list(registry._registry.items()):
+            registry.register(scheme, telling(builder))

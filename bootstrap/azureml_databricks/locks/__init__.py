@@ -1,0 +1,1 @@
+"""One lock a runtime: exactly what the bundle adds to it, with hashes."""

@@ -1,0 +1,70 @@
+"""`azureml-databricks node ...`: what the init script calls, and an admin in `%sh`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from azureml_databricks.node import install, status
+from azureml_databricks.node.paths import Paths
+from azureml_databricks.settings import Settings
+
+_NOT_POSSIBLE = 1
+_WRONG_SETTING = 3
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command and return its exit code: 0 for success, 3 for a wrong setting, 1 for the rest."""
+    options = _parser().parse_args(arguments)
+    # Unprivileged users read what root installs.
+    os.umask(0o022)
+    paths = Paths.of_this_node()
+    try:
+        if options.command == "install":
+            return _install(paths, options)
+        if options.command == "uninstall":
+            return _uninstall(paths)
+    except OSError as error:
+        print(f"azureml-databricks: {error}; run this as root", file=sys.stderr)
+        return _NOT_POSSIBLE
+    text, well = status.report(paths)
+    print(text)
+    return 0 if well else _NOT_POSSIBLE
+
+
+def _install(paths: Paths, options: argparse.Namespace) -> int:
+    known = install.install(paths, options.unpacked, options.sha256, options.settings)
+    print(f"azureml-databricks: in service: {paths.current.resolve()}")
+    if known.problem:
+        print(f"azureml-databricks: {known.problem}", file=sys.stderr)
+        return _WRONG_SETTING
+    settings = Settings({}, known.values)
+    uri = settings.workspace().tracking_uri if settings.asked else "none is configured yet"
+    print(f"azureml-databricks: tracking URI: {uri}")
+    return 0
+
+
+def _uninstall(paths: Paths) -> int:
+    if not paths.home.is_dir():
+        print("azureml-databricks: nothing of ours is installed")
+        return 0
+    for line in install.uninstall(paths):
+        print(f"azureml-databricks: {line}")
+    print("azureml-databricks: removed")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="azureml-databricks node", description="The part that runs on a cluster node."
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    installing = commands.add_parser("install", help="put an unpacked bundle into service")
+    installing.add_argument("unpacked", type=Path, help="the folder it was unpacked to")
+    installing.add_argument("--sha256", required=True, help="of the archive it came from")
+    installing.add_argument("--settings", type=Path, help="the settings file beside the archive")
+    commands.add_parser("status", help="say what is in service, and whether every hook works")
+    commands.add_parser("uninstall", help="leave every file as it was before us, to the byte")
+    return parser

@@ -1,0 +1,125 @@
+"""The ways into an interpreter. No single one reaches every Python on a node, so there are several.
+
+| way | reaches |
+|---|---|
+| `sitecustomize` of the standard library | every Python of that installation and every environment over it |
+| a `.pth` file | those of them where a user's own `sitecustomize` on `PYTHONPATH` shadows ours |
+| IPython's system-wide startup folder | notebook kernels, once more, after the runtime has set variables of its own |
+
+All run the same compiled `_start.pyc` of the current release, whose magic number keeps an interpreter of
+another version away, and none can raise: what goes wrong is told by MLflow's first use, not by Python.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import py_compile
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from azureml_databricks.node.ledger import BEGIN, END, Ledger
+from azureml_databricks.node.paths import Paths
+
+_RUN = """\
+try:
+    from _frozen_importlib_external import SourcelessFileLoader as _Loader
+
+    exec(_Loader("_", {start!r}).get_code("_"), {{}})
+except Exception:
+    pass
+"""
+
+# Where the standard library had no sitecustomize, ours shadows one further down `sys.path`: that one
+# must run as it did, errors and all, under its own name.
+_RUN_SHADOWED = """\
+import sys
+from importlib.machinery import PathFinder
+
+_spec = PathFinder.find_spec("sitecustomize", [_ for _ in sys.path if _ != {stdlib!r}])
+if _spec and _spec.loader:
+    from importlib.util import module_from_spec
+
+    sys.modules["sitecustomize"] = module_from_spec(_spec)
+    _spec.loader.exec_module(sys.modules["sitecustomize"])
+"""
+
+
+@dataclass(frozen=True)
+class Hook:
+    """One way into an interpreter.
+
+    Attributes:
+        way: what it is called in reports.
+        path: the file.
+    """
+
+    way: str
+    path: Path
+
+    @property
+    def installed(self) -> bool:
+        """Whether the file has our lines."""
+        return self.path.is_file() and BEGIN in self.path.read_bytes()
+
+
+def all_hooks(paths: Paths) -> list[Hook]:
+    """Return the hooks for the running interpreter's installation and environment."""
+    sites = dict.fromkeys((_site_packages(sys._base_executable), sysconfig.get_path("purelib")))  # type: ignore[attr-defined]
+    return [
+        Hook("sitecustomize", _stdlib() / "sitecustomize.py"),
+        *(Hook(".pth", Path(site) / "azureml-databricks.pth") for site in sites),
+        Hook("IPython startup", paths.ipython_startup / "00-azureml-databricks.py"),
+    ]
+
+
+def install(paths: Paths, ledger: Ledger) -> None:
+    """Install every hook, or bring it up to date.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
+    run = _RUN.format(start=str(paths.current / "azureml_databricks/node/_start.pyc"))
+    block = BEGIN + b" removed by: azureml-databricks node uninstall\n" + run.encode() + END
+    for hook in all_hooks(paths):
+        if hook.way == ".pth":
+            # One line, by the rules of `site`; it runs twice a start in a virtual environment.
+            line = f'import sys; hasattr(sys, "azureml_databricks") or exec({run!r})  {BEGIN.decode()}\n'
+            ledger.write(hook.path, line.encode())
+        elif hook.way == "sitecustomize":
+            _install_sitecustomize(hook.path, block, ledger)
+        else:
+            ledger.write(hook.path, block)
+
+
+def _install_sitecustomize(path: Path, block: bytes, ledger: Ledger) -> None:
+    shadowed = _RUN_SHADOWED.format(stdlib=str(path.parent)).encode()
+    if path.exists() and not path.read_bytes().endswith(shadowed):
+        ledger.write_block(path, block)
+    else:
+        ledger.write(path, block + shadowed)
+    # Else every unprivileged process would compile it again, having nowhere to keep the result.
+    with tempfile.TemporaryDirectory() as scratch:
+        compiled = Path(scratch, "compiled")
+        py_compile.compile(str(path), cfile=str(compiled), doraise=True)
+        ledger.write(
+            Path(importlib.util.cache_from_source(str(path))), compiled.read_bytes(), derived=True
+        )
+
+
+def _stdlib() -> Path:
+    return Path(sysconfig.get_path("stdlib"))
+
+
+def _site_packages(python: str) -> str:
+    """Return the site-packages of that interpreter which no other version of Python reads."""
+    code = "import json, site; print(json.dumps(site.getsitepackages()))"
+    printed = subprocess.run([python, "-I", "-c", code], capture_output=True, check=True, text=True)
+    folders: list[str] = json.loads(printed.stdout)
+    version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    return next(folder for folder in folders if version in folder.split(os.sep))

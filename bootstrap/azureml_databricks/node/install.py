@@ -1,0 +1,171 @@
+"""Putting an unpacked bundle into service on this node, and taking it out."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import py_compile
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from azureml_databricks.node import hooks, start, variables
+from azureml_databricks.node.ledger import Ledger
+from azureml_databricks.node.paths import Paths
+from azureml_databricks.settings import TABLE, SettingError, Settings, Value, check_name
+
+_COMMAND = """\
+#!/bin/sh
+exec '{python}' -I -c 'import os, sys
+sys.path.insert(0, os.readlink("{current}"))
+from azureml_databricks.__main__ import main
+main()' "$@"
+"""
+_NODE = "azureml_databricks/node"
+
+
+@dataclass(frozen=True)
+class Knowledge:
+    """What a node knows at install time.
+
+    Attributes:
+        values: by setting name.
+        problem: what is wrong with a setting, empty for nothing.
+    """
+
+    values: dict[str, Value]
+    problem: str
+
+
+def install(paths: Paths, unpacked: Path, sha256: str, settings_file: Path | None) -> Knowledge:
+    """Put the bundle at `unpacked`, whose archive had `sha256`, into service.
+
+    Safe to repeat, to run twice at once and to be killed: a release is complete before it has its name,
+    and the `current` link is replaced in one step. A wrong setting is no error here: the bundle goes into
+    service to tell of it.
+
+    Raises:
+        OSError: a file cannot be read or written.
+    """
+    with _locked(paths):
+        _sweep(paths)
+        known = _know(settings_file, os.environ)
+        _point(paths.current, _settle(paths, unpacked, sha256, known))
+        ledger = Ledger(paths.ledger)
+        command = _COMMAND.format(python=sys.executable, current=paths.current)
+        ledger.write(paths.command, command.encode(), mode=0o755)
+        hooks.install(paths, ledger)
+    return known
+
+
+def uninstall(paths: Paths) -> list[str]:
+    """Take everything out, and return a line for each file that somebody else has changed since.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
+    with _locked(paths):
+        left = Ledger(paths.ledger).undo()
+        shutil.rmtree(paths.home)
+    return left
+
+
+def _know(settings_file: Path | None, environ: Mapping[str, str]) -> Knowledge:
+    """Gather what processes may not have in their variables."""
+    values: dict[str, Value] = {}
+    try:
+        if settings_file is not None:
+            values = _read(settings_file)
+        for setting in TABLE:
+            # Not the service principal's: what came from a secret scope is in no file of ours.
+            text = environ.get(setting.variable, "")
+            if text and setting.shapes_uri:
+                origin = "a variable of the cluster"
+                values[setting.name] = Value(text, setting.variable, origin)
+        settings = Settings({}, values)
+        if settings.asked:
+            settings.workspace()
+    except SettingError as wrong:
+        return Knowledge(values, str(wrong))
+    return Knowledge(values, "")
+
+
+def _read(settings_file: Path) -> dict[str, Value]:
+    origin = f"in {settings_file}"
+    try:
+        texts = json.loads(settings_file.read_text(encoding="utf-8"))
+    except ValueError as wrong:
+        raise SettingError(
+            f"{settings_file} is not the JSON that `azureml-databricks bundle` wrote ({wrong}): "
+            "write it again"
+        ) from None
+    for name in texts:
+        check_name(name, origin)
+    return {name: Value(text, name, origin) for name, text in texts.items()}
+
+
+def _settle(paths: Paths, unpacked: Path, sha256: str, known: Knowledge) -> Path:
+    """Move the bundle to its name among the releases, with what the node knows laid down in it."""
+    plain = {name: (value.text, value.key, value.origin) for name, value in known.values.items()}
+    laid_down = f"VALUES = {plain!r}\nPROBLEM = {known.problem!r}\n"
+    identity = hashlib.sha256(f"{sha256}\n{sys.version}\n{laid_down}".encode()).hexdigest()
+    release = paths.releases / identity[:12]
+    if release.exists():
+        shutil.rmtree(unpacked)
+        return release
+    _lay_down(unpacked / _NODE / "_laid_down.py", laid_down)
+    started = f"{Path(start.__file__).read_text()}\n\n{_call_of_run(release, known)}\n"
+    _lay_down(unpacked / _NODE / "_start.py", started, compiled=unpacked / _NODE / "_start.pyc")
+    release.parent.mkdir(exist_ok=True)
+    os.rename(unpacked, release)
+    return release
+
+
+def _call_of_run(release: Path, known: Knowledge) -> str:
+    settings = Settings({}, known.values)
+    wanted = variables.wanted(settings, known.values)
+    texts = {setting.variable: settings[setting.name] for setting in TABLE if setting.shapes_uri}
+    if wanted:
+        texts.update((name, text) for name, text in wanted.exports.items() if name in texts)
+    return f"run({str(release)!r}, {texts!r}, {tuple(wanted) if wanted else None!r})"
+
+
+def _lay_down(path: Path, source: str, compiled: Path | None = None) -> None:
+    path.write_text(source, encoding="utf-8")
+    py_compile.compile(
+        str(path),
+        cfile=str(compiled) if compiled else None,
+        dfile=path.name,
+        doraise=True,
+        optimize=2 if compiled else -1,
+        # Nobody edits it, so no start needs to look whether somebody did.
+        invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
+    )
+
+
+def _point(link: Path, release: Path) -> None:
+    beside = link.with_name(f".{link.name}")
+    beside.unlink(missing_ok=True)
+    beside.symlink_to(release)
+    os.replace(beside, link)
+
+
+@contextmanager
+def _locked(paths: Paths) -> Iterator[None]:
+    """Wait for another run on this node: the script may be attached twice."""
+    paths.home.mkdir(parents=True, exist_ok=True)
+    with (paths.home / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _sweep(paths: Paths) -> None:
+    """Remove what killed runs of the script left: `unpacking.<pid>` of a process that is no more."""
+    for folder in paths.home.glob("unpacking.*"):
+        if not Path("/proc", folder.suffix[1:]).exists():
+            shutil.rmtree(folder)

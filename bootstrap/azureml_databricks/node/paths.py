@@ -1,0 +1,53 @@
+"""Where things lie on a node."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Paths:
+    """The places we use.
+
+    Attributes:
+        root: what stands for `/`. Only tests that may not mount a file system move it.
+    """
+
+    root: Path
+
+    @classmethod
+    def of_this_node(cls) -> Paths:
+        """Return the places under `AZUREML_DATABRICKS_ROOT`, or `/`."""
+        return cls(Path(os.environ.get("AZUREML_DATABRICKS_ROOT") or "/"))
+
+    @property
+    def home(self) -> Path:
+        """All that is ours and only ours."""
+        return self.root / "databricks/azureml-databricks"
+
+    @property
+    def releases(self) -> Path:
+        """A folder for each bundle with its settings, named by both."""
+        return self.home / "releases"
+
+    @property
+    def current(self) -> Path:
+        """The link to the release that new processes use."""
+        return self.home / "current"
+
+    @property
+    def ledger(self) -> Path:
+        """What we changed outside `home`, with what was there before."""
+        return self.home / "ledger"
+
+    @property
+    def ipython_startup(self) -> Path:
+        """Run by every IPython kernel, for every user (IPython's `SYSTEM_CONFIG_DIRS`)."""
+        return self.root / "etc/ipython/startup"
+
+    @property
+    def command(self) -> Path:
+        """The `azureml-databricks` that `%sh` finds."""
+        return self.root / "usr/local/bin/azureml-databricks"

@@ -1,0 +1,58 @@
+"""What is in service on this node."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+
+from azureml_databricks.node import hooks, variables
+from azureml_databricks.node.paths import Paths
+from azureml_databricks.settings import BY_NAME, SettingError, Settings
+
+
+def report(paths: Paths) -> tuple[str, bool]:
+    """Return the report, a line each, and whether all is as it should be."""
+    lines = [f"{'ok' if ok else '!!'}  {what}" for ok, what in _findings(paths)]
+    return "\n".join(lines), not any(line.startswith("!!") for line in lines)
+
+
+def _findings(paths: Paths) -> Iterator[tuple[bool, str]]:
+    if not paths.current.is_dir():
+        yield False, f"no bundle is installed: {paths.current} leads nowhere"
+        return
+    bundle = json.loads((paths.current / "BUNDLE.json").read_bytes())
+    yield (
+        True,
+        f"bundle       azureml-databricks {bundle['version']} for runtime {bundle['runtime']}, "
+        f"{paths.current.resolve()}",
+    )
+    yield from _settings()
+    for hook in hooks.all_hooks(paths):
+        yield hook.installed, f"hook         {hook.way}: {hook.path}"
+    for python in dict.fromkeys((sys.executable, sys._base_executable)):  # type: ignore[attr-defined]
+        code = "import sys; print(hasattr(sys, 'azureml_databricks'))"
+        printed = subprocess.run([python, "-c", code], capture_output=True, text=True, check=False)
+        ran = printed.stdout.strip() == "True"
+        yield ran, f"python       {python} {'runs' if ran else 'does not run'} the hooks"
+
+
+def _settings() -> Iterator[tuple[bool, str]]:
+    if variables.PROBLEM:
+        yield False, f"settings     {variables.PROBLEM}"
+    settings = variables.settings_now()
+    for name, value in settings.values.items():
+        if value.text and value.text != BY_NAME[name].default:
+            shown = "***" if BY_NAME[name].secret else value.text
+            yield True, f"setting      {name} = {shown} ({value.origin})"
+    yield _workspace(settings)
+
+
+def _workspace(settings: Settings) -> tuple[bool, str]:
+    if not settings.asked:
+        return True, "tracking URI none configured: every Python is as it would be without us"
+    try:
+        return True, f"tracking URI {settings.workspace().tracking_uri}"
+    except SettingError as wrong:
+        return False, f"settings     {wrong}"

@@ -1,0 +1,228 @@
+"""The one table of settings, and how a process reads it.
+
+A setting has a Spark conf key (`spark.azureml.<name>`) and a variable. A process takes a value from its
+variables, else from what the node laid down at install time (the settings file beside the bundle, the
+cluster's variables), else the default.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from azureml_databricks import tracking_uri as uris
+
+CONF_PREFIX = "spark.azureml."
+ENV_PREFIX = "env."
+
+
+class SettingError(ValueError):
+    """A setting that cannot be: its name, the value seen, its origin and what to do, in one line."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One row of the table.
+
+    Attributes:
+        name: as in the settings file and, behind `spark.azureml.`, in the Spark conf.
+        variable: the environment variable.
+        help: one line for the docs.
+        default: the text that stands where nothing is given; empty for none.
+        choices: the texts allowed; empty if any is.
+        secret: whether the value must never be written down or shown.
+        shapes_uri: whether MLflow's URIs follow from it.
+    """
+
+    name: str
+    variable: str
+    help: str
+    default: str = ""
+    choices: tuple[str, ...] = ()
+    secret: bool = False
+    shapes_uri: bool = False
+
+
+@dataclass(frozen=True)
+class Value:
+    """A setting's text, and where it came from, in words that an error can use."""
+
+    text: str
+    key: str
+    origin: str
+
+
+TABLE = (
+    Setting(
+        "enabled",
+        "AZUREML_ENABLED",
+        "`false` leaves every Python as if nothing were installed.",
+        default="true",
+        choices=("true", "false"),
+        shapes_uri=True,
+    ),
+    Setting(
+        "mode",
+        "AZUREML_MODE",
+        "`full`: runs and models go to Azure ML. `tracking`: runs only. `registry`: models only.",
+        default="full",
+        choices=("full", "tracking", "registry"),
+        shapes_uri=True,
+    ),
+    Setting(
+        "trackingUri",
+        "AZUREML_TRACKING_URI",
+        "The workspace's MLflow tracking URI. Instead of it, the next four can be given.",
+        shapes_uri=True,
+    ),
+    Setting(
+        "subscriptionId",
+        "AZUREML_SUBSCRIPTION_ID",
+        "The workspace's subscription, a GUID.",
+        shapes_uri=True,
+    ),
+    Setting(
+        "resourceGroup",
+        "AZUREML_RESOURCE_GROUP",
+        "The workspace's resource group.",
+        shapes_uri=True,
+    ),
+    Setting("workspaceName", "AZUREML_WORKSPACE_NAME", "The workspace's name.", shapes_uri=True),
+    Setting(
+        "region",
+        "AZUREML_REGION",
+        "The workspace's region, such as `westeurope`.",
+        shapes_uri=True,
+    ),
+    Setting(
+        "cloud",
+        "AZUREML_CURRENT_CLOUD",
+        "The Azure cloud. Default: the one whose domain the tracking URI is in, else `AzureCloud`.",
+        choices=tuple(uris.API_DOMAINS),
+        shapes_uri=True,
+    ),
+    Setting(
+        "auth",
+        "AZUREML_AUTH",
+        "How to log in to Azure: as a service principal with a client secret.",
+        default="service-principal",
+        choices=("service-principal",),
+    ),
+    Setting("tenantId", "AZURE_TENANT_ID", "The service principal's Entra ID tenant."),
+    Setting("clientId", "AZURE_CLIENT_ID", "The service principal's application (client) ID."),
+    Setting(
+        "clientSecret",
+        "AZURE_CLIENT_SECRET",
+        "The service principal's secret, only ever as `{{secrets/scope/key}}` in the policy.",
+        secret=True,
+    ),
+    Setting(
+        "experiment",
+        "AZUREML_EXPERIMENT",
+        "The experiment of code that sets none. Default: the notebook's or the job's name.",
+    ),
+    Setting(
+        "onError",
+        "AZUREML_ON_ERROR",
+        "`warn`: the first use of MLflow tells what is wrong, all else runs as if we were not there. "
+        "`fail`: the cluster does not start, and MLflow raises.",
+        default="warn",
+        choices=("warn", "fail"),
+    ),
+)
+BY_NAME = {setting.name: setting for setting in TABLE}
+_WORKSPACE_PARTS = ("subscriptionId", "resourceGroup", "workspaceName", "region")
+
+
+def check_name(name: str, origin: str) -> None:
+    """Refuse a name that is not in the table.
+
+    Raises:
+        SettingError: it names the nearest setting there is.
+    """
+    if name in BY_NAME or (name.startswith(ENV_PREFIX) and len(name) > len(ENV_PREFIX)):
+        return
+    near = difflib.get_close_matches(name, BY_NAME, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]}?" if near else f"the settings are {', '.join(BY_NAME)}"
+    raise SettingError(f"{name} ({origin}) is not a setting: {hint}")
+
+
+class Settings:
+    """The settings of one process, and where each came from."""
+
+    def __init__(self, environ: Mapping[str, str], laid_down: Mapping[str, Value]) -> None:
+        """Read them; an empty variable counts as not set.
+
+        Args:
+            environ: the process's variables.
+            laid_down: what the node knew at install time, by setting name.
+        """
+        self.values: dict[str, Value] = {}
+        for setting in TABLE:
+            text = environ.get(setting.variable, "")
+            known = laid_down.get(setting.name)
+            # A process exports what was laid down: in its children that is no choice of theirs.
+            if text and (known is None or known.text != text):
+                value = Value(text, setting.variable, "a variable of this process")
+            else:
+                value = known or Value(setting.default, setting.name, "the default")
+            self.values[setting.name] = value
+
+    def __getitem__(self, name: str) -> str:
+        return self.values[name].text
+
+    def error(self, name: str, what: str) -> SettingError:
+        """Return the error that says what is wrong with a setting's value, never showing a secret."""
+        value = self.values[name]
+        shown = "***" if BY_NAME[name].secret else repr(value.text)
+        return SettingError(f"{value.key} ({value.origin}) is {shown}: {what}")
+
+    @property
+    def asked(self) -> bool:
+        """Whether anybody wants Azure ML here: a workspace is named, and nobody said `enabled=false`."""
+        named = any(self[name] for name in ("trackingUri", *_WORKSPACE_PARTS))
+        return named and self["enabled"] != "false"
+
+    def check_choices(self) -> None:
+        """Refuse a text that is none of its setting's choices.
+
+        Raises:
+            SettingError: it names the choices.
+        """
+        for setting in TABLE:
+            text = self[setting.name]
+            if setting.choices and text and text not in setting.choices:
+                raise self.error(setting.name, f"use one of {', '.join(setting.choices)}")
+
+    def workspace(self) -> uris.Workspace:
+        """Return the workspace that these settings point at.
+
+        Raises:
+            SettingError: a setting has a text that it cannot have, or too few are given.
+        """
+        self.check_choices()
+        return self._given() if self["trackingUri"] else self._composed()
+
+    def _given(self) -> uris.Workspace:
+        try:
+            return uris.parse(self["trackingUri"])
+        except uris.InvalidTrackingUri as wrong:
+            raise self.error("trackingUri", str(wrong)) from None
+
+    def _composed(self) -> uris.Workspace:
+        for name in _WORKSPACE_PARTS:
+            if not self[name]:
+                raise self.error(
+                    name, f"the workspace needs {', '.join(_WORKSPACE_PARTS)}, or trackingUri alone"
+                )
+        try:
+            return uris.compose(
+                region=self["region"],
+                subscription_id=self["subscriptionId"],
+                resource_group=self["resourceGroup"],
+                name=self["workspaceName"],
+                cloud=self["cloud"] or "AzureCloud",
+            )
+        except uris.InvalidTrackingUri as wrong:
+            raise SettingError(f"the workspace cannot be composed: {wrong}") from None

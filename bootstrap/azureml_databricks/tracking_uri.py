@@ -1,0 +1,120 @@
+"""The address of an Azure Machine Learning workspace, as MLflow's tracking URI.
+
+The forms are those that azure-ai-ml returns and the `azureml-mlflow` plugin parses; the plugin
+crashes on near misses (`resourcegroups`, a trailing slash), so all of them become one form here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+# The name Azure gives a cloud -> the domain of its Azure ML endpoints, as in azure-ai-ml's
+# `_azure_environments.py`.
+API_DOMAINS = {
+    "AzureCloud": "api.azureml.ms",
+    "AzureUSGovernment": "api.ml.azure.us",
+    "AzureChinaCloud": "api.ml.azure.cn",
+}
+_PROVIDER = "Microsoft.MachineLearningServices"
+_WHERE = "take it from the workspace's overview page (MLflow tracking URI)"
+_GUID_LENGTHS = [8, 4, 4, 4, 12]
+
+
+class InvalidTrackingUri(ValueError):
+    """What is wrong with a tracking URI and what to do, in one line."""
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """One Azure Machine Learning workspace.
+
+    Attributes:
+        host: the regional endpoint, such as `westeurope.api.azureml.ms`, or a private link's.
+        subscription_id: a GUID.
+        resource_group: as Azure shows it.
+        name: the workspace's name.
+    """
+
+    host: str
+    subscription_id: str
+    resource_group: str
+    name: str
+
+    @property
+    def resource_id(self) -> str:
+        """The workspace's Azure Resource Manager id."""
+        return (
+            f"/subscriptions/{self.subscription_id}/resourceGroups/{self.resource_group}"
+            f"/providers/{_PROVIDER}/workspaces/{self.name}"
+        )
+
+    @property
+    def tracking_uri(self) -> str:
+        """The canonical tracking URI, in the v2.0 form that azure-ai-ml returns."""
+        return f"azureml://{self.host}/mlflow/v2.0{self.resource_id}"
+
+
+def compose(
+    *, region: str, subscription_id: str, resource_group: str, name: str, cloud: str
+) -> Workspace:
+    """Return the workspace in `cloud` (a key of `API_DOMAINS`) that these parts name.
+
+    Raises:
+        InvalidTrackingUri: a part cannot be one of Azure's.
+    """
+    # "West Europe" is how the portal shows the region whose name is "westeurope".
+    host = f"{region.replace(' ', '').lower()}.{API_DOMAINS[cloud]}"
+    return _checked(Workspace(host, subscription_id, resource_group, name))
+
+
+def parse(uri: str) -> Workspace:
+    """Return the workspace that a tracking URI names.
+
+    Forgives what people paste: `https://`, v1.0, another letter case, a query, a trailing slash.
+
+    Raises:
+        InvalidTrackingUri: no workspace is named by it.
+    """
+    scheme, separator, rest = uri.strip().partition("://")
+    if not separator or scheme.lower() not in ("azureml", "https"):
+        raise InvalidTrackingUri(f"it does not start with azureml://; {_WHERE}")
+    host, *path = rest.partition("?")[0].partition("#")[0].strip("/").split("/")
+    found = dict(zip((key.lower() for key in path), path[1:], strict=False))
+    for key in ("subscriptions", "resourceGroups", "workspaces"):
+        if not found.get(key.lower()):
+            raise InvalidTrackingUri(f"no /{key}/... in it; {_WHERE}")
+    return _checked(
+        Workspace(host.lower(), found["subscriptions"], found["resourcegroups"], found["workspaces"])
+    )
+
+
+def cloud_of(workspace: Workspace) -> str:
+    """Return the name of the cloud whose domain the workspace's host is in.
+
+    A private link's own domain tells nothing: that is taken for the public cloud.
+    """
+    for cloud, domain in API_DOMAINS.items():
+        if workspace.host.endswith("." + domain):
+            return cloud
+    return "AzureCloud"
+
+
+def _checked(workspace: Workspace) -> Workspace:
+    groups = workspace.subscription_id.split("-")
+    if [len(group) for group in groups] != _GUID_LENGTHS or not _is_hex("".join(groups)):
+        raise InvalidTrackingUri(
+            f"subscription {workspace.subscription_id!r} is not a GUID; "
+            "take the subscription ID from the workspace's overview page"
+        )
+    for what, value, also in (
+        ("host", workspace.host, ".-:"),
+        ("resource group", workspace.resource_group, "_-.()"),
+        ("workspace name", workspace.name, "_-."),
+    ):
+        if not value or not all(letter.isalnum() or letter in also for letter in value):
+            raise InvalidTrackingUri(f"{what} {value!r} is not one that Azure allows; {_WHERE}")
+    return workspace
+
+
+def _is_hex(text: str) -> bool:
+    return all(letter in "0123456789abcdefABCDEF" for letter in text)

@@ -1,0 +1,84 @@
+#!/usr/bin/env bash
+#
+# Databricks init script: points MLflow on this node at an Azure Machine Learning workspace.
+#
+# It finds the bundle, checks it, unpacks it and hands over to the Python in it. It needs bash, coreutils,
+# tar and the node's Python; no network, no pip. It may run again, twice at once, or be killed at any point.
+#
+# `azureml-databricks bundle` fills in the constants below.
+#
+# Variables it reads (a cluster policy sets them under spark_env_vars):
+#   AZUREML_ENABLED          false: do nothing
+#   AZUREML_ON_ERROR         warn: a failure here starts the cluster without us; fail: it stops the launch
+#   AZUREML_DATABRICKS_ROOT  what stands for / (tests only)
+# The Python it hands over to reads the settings' variables: see the README.
+
+set -euo pipefail
+
+# Where the archive and the settings lie for the node.
+readonly LOCATION=@LOCATION@
+readonly ARCHIVE=@ARCHIVE@
+readonly SHA256=@SHA256@
+readonly SETTINGS=@SETTINGS@
+readonly ON_ERROR="${AZUREML_ON_ERROR:-@ON_ERROR@}"
+
+readonly ROOT="${AZUREML_DATABRICKS_ROOT:-}"
+readonly HOME_FOLDER="$ROOT/databricks/azureml-databricks"
+readonly PYTHON="$ROOT/databricks/python3/bin/python"
+readonly UNPACKED="$HOME_FOLDER/unpacking.$$"
+
+say() {
+  printf 'azureml-databricks: %s\n' "$*"
+}
+
+# Ends the script as onError says, with what is wrong and what to do.
+give_up() {
+  say "$*" >&2
+  rm -rf "$UNPACKED"
+  if [[ $ON_ERROR == fail ]]; then
+    say "the cluster does not start, since onError is fail" >&2
+    exit 1
+  fi
+  say "the cluster starts as if azureml-databricks were not there, since onError is warn" >&2
+  exit 0
+}
+
+check() {
+  [[ -x $PYTHON ]] || give_up "$PYTHON is not there: this is no Databricks runtime that we know"
+  [[ -r $LOCATION/$ARCHIVE ]] ||
+    give_up "$LOCATION/$ARCHIVE cannot be read: upload it again, or let the cluster's user read it"
+  local found
+  found=$(sha256sum <"$LOCATION/$ARCHIVE") || give_up "$LOCATION/$ARCHIVE cannot be read to its end"
+  [[ ${found%% *} == "$SHA256" ]] ||
+    give_up "$LOCATION/$ARCHIVE is not the archive this script was made with (SHA-256 ${found%% *}," \
+      "expected $SHA256): upload both again"
+  say "archive: $LOCATION/$ARCHIVE, SHA-256 as expected"
+}
+
+unpack() {
+  umask 022
+  mkdir -p "$UNPACKED" || give_up "$UNPACKED cannot be made"
+  tar -xzf "$LOCATION/$ARCHIVE" -C "$UNPACKED" --no-same-owner ||
+    give_up "$LOCATION/$ARCHIVE cannot be unpacked to $UNPACKED: is the disk full?"
+  say "unpacked"
+}
+
+hand_over() {
+  local options=(--sha256 "$SHA256")
+  [[ -z $SETTINGS ]] || options+=(--settings "$LOCATION/$SETTINGS")
+  cd "$UNPACKED"
+  "$PYTHON" -E -s -m azureml_databricks node install "$UNPACKED" "${options[@]}" ||
+    give_up "it does not work on this cluster yet, for the reason above"
+}
+
+main() {
+  if [[ ${AZUREML_ENABLED:-true} == false ]]; then
+    say "AZUREML_ENABLED is false: nothing to do"
+    return
+  fi
+  check
+  unpack
+  hand_over
+}
+
+main

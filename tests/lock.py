@@ -1,0 +1,72 @@
+"""`make lock`: resolve what the bundle adds to each runtime, against that runtime's own list.
+
+A package that the runtime ships constrains the resolution and is left out of the lock; what remains is what
+the bundle carries.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.resources import as_file, files
+from pathlib import Path
+
+import uv
+
+from azureml_databricks.admin.bundle import RUNTIMES, Runtime
+
+_TESTS = Path(__file__).parent
+_LOCKS = files("azureml_databricks.locks")
+
+
+def main() -> None:
+    """Write the locks of all runtimes, and the development lock."""
+    for runtime in RUNTIMES.values():
+        _lock_bundle(runtime)
+    _compile(
+        _TESTS.parent / "setup.cfg",
+        _TESTS / "requirements.in",
+        "--extra=admin",
+        "--universal",
+        "--python-version=3.10",
+        out=_TESTS / "requirements.txt",
+    )
+
+
+def _lock_bundle(runtime: Runtime) -> None:
+    shipped = _TESTS / "runtimes" / f"{runtime.version}.txt"
+    names = [line.partition("==")[0] for line in shipped.read_text().splitlines() if "==" in line]
+    with as_file(_LOCKS) as folder:
+        _compile(
+            folder / "bundle.in",
+            f"--constraint={shipped}",
+            f"--python-version={runtime.python}",
+            "--python-platform=x86_64-manylinux_2_35",
+            *(f"--no-emit-package={name}" for name in names),
+            out=folder / f"{runtime.version}.txt",
+        )
+
+
+def _compile(*arguments: Path | str, out: Path) -> None:
+    subprocess.run(
+        [
+            uv.find_uv_bin(),
+            "pip",
+            "compile",
+            "--quiet",
+            "--upgrade",
+            "--generate-hashes",
+            "--no-annotate",
+            "--no-header",
+            f"--output-file={out}",
+            *arguments,
+        ],
+        check=True,
+        stdout=subprocess.DEVNULL,
+        cwd=_TESTS.parent,
+    )
+    subprocess.run(["git", "diff", "--stat", "--", out], check=False, cwd=_TESTS.parent)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
