@@ -20,6 +20,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +34,18 @@ try:
     exec(_Loader("_", {start!r}).get_code("_"), {{}})
 except Exception:
     pass
+"""
+
+# What ran from a `.pth` ran before `site` had made all of the path.
+_RUN_OR_REORDER = """\
+import sys
+
+if hasattr(sys, "azureml_databricks"):
+    if sys.azureml_databricks in sys.path:
+        sys.path.remove(sys.azureml_databricks)
+        sys.path.append(sys.azureml_databricks)
+else:
+{run}
 """
 
 # Where the standard library had no sitecustomize, ours shadows one further down `sys.path`: that one
@@ -85,11 +98,13 @@ def install(paths: Paths, ledger: Ledger) -> None:
         OSError: a file cannot be written.
     """
     run = _RUN.format(start=str(paths.current / "azureml_databricks/node/_start.pyc"))
-    block = BEGIN + b" removed by: azureml-databricks node uninstall\n" + run.encode() + END
+    code = _RUN_OR_REORDER.format(run=textwrap.indent(run, "    ").rstrip()).encode()
+    block = BEGIN + b" removed by: azureml-databricks node uninstall\n" + code + END
     for hook in all_hooks(paths):
         if hook.way == ".pth":
-            # One line, by the rules of `site`; it runs twice a start in a virtual environment.
-            line = f'import sys; hasattr(sys, "azureml_databricks") or exec({run!r})  {BEGIN.decode()}\n'
+            # One line, by the rules of `site`. Only a sitecustomize on PYTHONPATH can shadow ours, and
+            # compiling this at each start would cost as much as all the rest.
+            line = f'import os; "PYTHONPATH" in os.environ and exec({run!r})  {BEGIN.decode()}\n'
             ledger.write(hook.path, line.encode())
         elif hook.way == "sitecustomize":
             _install_sitecustomize(hook.path, block, ledger)

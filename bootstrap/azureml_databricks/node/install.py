@@ -54,7 +54,7 @@ def install(paths: Paths, unpacked: Path, sha256: str, settings_file: Path | Non
     """
     with _locked(paths):
         _sweep(paths)
-        known = _know(settings_file, os.environ)
+        known = _know(settings_file, _environment_of_the_script())
         _point(paths.current, _settle(paths, unpacked, sha256, known))
         ledger = Ledger(paths.ledger)
         command = _COMMAND.format(python=sys.executable, current=paths.current)
@@ -73,6 +73,12 @@ def uninstall(paths: Paths) -> list[str]:
         left = Ledger(paths.ledger).undo()
         shutil.rmtree(paths.home)
     return left
+
+
+def _environment_of_the_script() -> dict[str, str]:
+    """Return the variables as this process got them: `os.environ` has what our own hook added since."""
+    pairs = Path("/proc/self/environ").read_bytes().decode(errors="surrogateescape").split("\0")
+    return dict(pair.partition("=")[::2] for pair in pairs if pair)
 
 
 def _know(settings_file: Path | None, environ: Mapping[str, str]) -> Knowledge:
@@ -132,7 +138,8 @@ def _call_of_run(release: Path, known: Knowledge) -> str:
     texts = {setting.variable: settings[setting.name] for setting in TABLE if setting.shapes_uri}
     if wanted:
         texts.update((name, text) for name, text in wanted.exports.items() if name in texts)
-    return f"run({str(release)!r}, {texts!r}, {tuple(wanted) if wanted else None!r})"
+    as_given = {os.fsencode(name): os.fsencode(text) for name, text in texts.items()}
+    return f"run({str(release)!r}, {as_given!r}, {tuple(wanted) if wanted else None!r})"
 
 
 def _lay_down(path: Path, source: str, compiled: Path | None = None) -> None:

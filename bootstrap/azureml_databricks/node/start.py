@@ -2,14 +2,13 @@
 
 `node install` compiles this file together with one call of `run` whose arguments are literals, and the
 hooks execute that code. So what was known at install time costs nothing to read, and two things must not
-be simplified: nothing is imported that a bare interpreter has not loaded (each module costs a hundred
-thousand instructions in every process of the cluster), and nothing here prints. A wrong setting changes
+be simplified: nothing is imported that a bare interpreter has not loaded (each module, `__future__` too,
+costs some 400,000 instructions in every process of the cluster), and nothing here prints. A wrong setting changes
 nothing here; the first use of MLflow tells of it, where somebody reads it.
 """
 
-from __future__ import annotations
-
 import os
+import posix
 import sys
 
 TYPE_CHECKING = False
@@ -17,16 +16,18 @@ if TYPE_CHECKING:
     from azureml_databricks.node.variables import Wanted
 
 
-def run(release: str, known: dict[str, str], wanted: Wanted | None) -> None:
-    """Give this process the variables that point MLflow at the workspace. Harmless to repeat.
+def run(release: str, known: "dict[bytes, bytes]", wanted: "Wanted | None") -> None:
+    """Give this process the variables that point MLflow at the workspace.
 
     Args:
         release: the folder of the unpacked bundle.
         known: variable -> the text it had, or was given, at install time.
         wanted: what follows from `known`; None where nothing is configured.
     """
+    sys.azureml_databricks = release  # type: ignore[attr-defined]  # tells the other hooks
     for name, text in known.items():
-        if os.environ.get(name, "") not in ("", text):
+        # `os.environ` would spend eight times ten thousand instructions on encoding.
+        if posix.environ.get(name, b"") not in (b"", text):
             # Somebody set a setting for this process: worth the imports that reading it takes.
             sys.path.insert(0, release)
             from azureml_databricks.node import variables
@@ -36,15 +37,17 @@ def run(release: str, known: dict[str, str], wanted: Wanted | None) -> None:
             break
     if wanted:
         apply(release, wanted)
-    sys.azureml_databricks = release  # type: ignore[attr-defined]  # the `.pth` runs twice a start
 
 
-def apply(release: str, wanted: Wanted) -> None:
-    """Set what is wanted: the exports where unset, the overrides where a preset of Databricks stands."""
+def apply(release: str, wanted: "Wanted") -> None:
+    """Set what is wanted: the exports where unset, the overrides where a preset of Databricks stands.
+
+    Harmless to repeat.
+    """
     exports, overrides = wanted
     if release in sys.path:
         sys.path.remove(release)
-    # At the end, also of what came since the last call: the runtime's own versions win.
+    # At the end: the runtime's own versions win, and the bundle fills the gaps.
     sys.path.append(release)
     for name, text in exports.items():
         if not os.environ.get(name):
@@ -52,3 +55,4 @@ def apply(release: str, wanted: Wanted) -> None:
     for name, (text, presets) in overrides.items():
         if os.environ.get(name, "") in presets:
             os.environ[name] = text
+
