@@ -12,7 +12,6 @@ from importlib.resources import as_file, files
 from pathlib import Path
 
 import uv
-
 from azureml_databricks.admin.bundle import RUNTIMES, Runtime
 
 _TESTS = Path(__file__).parent

@@ -207,7 +207,7 @@ class Settings:
     def _given(self) -> uris.Workspace:
         try:
             return uris.parse(self["trackingUri"])
-        except uris.InvalidTrackingUri as wrong:
+        except uris.TrackingUriError as wrong:
             raise self.error("trackingUri", str(wrong)) from None
 
     def _composed(self) -> uris.Workspace:
@@ -224,5 +224,5 @@ class Settings:
                 name=self["workspaceName"],
                 cloud=self["cloud"] or "AzureCloud",
             )
-        except uris.InvalidTrackingUri as wrong:
+        except uris.TrackingUriError as wrong:
             raise SettingError(f"the workspace cannot be composed: {wrong}") from None

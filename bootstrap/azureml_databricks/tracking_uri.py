@@ -20,7 +20,7 @@ _WHERE = "take it from the workspace's overview page (MLflow tracking URI)"
 _GUID_LENGTHS = [8, 4, 4, 4, 12]
 
 
-class InvalidTrackingUri(ValueError):
+class TrackingUriError(ValueError):
     """What is wrong with a tracking URI and what to do, in one line."""
 
 
@@ -54,13 +54,11 @@ class Workspace:
         return f"azureml://{self.host}/mlflow/v2.0{self.resource_id}"
 
 
-def compose(
-    *, region: str, subscription_id: str, resource_group: str, name: str, cloud: str
-) -> Workspace:
+def compose(*, region: str, subscription_id: str, resource_group: str, name: str, cloud: str) -> Workspace:
     """Return the workspace in `cloud` (a key of `API_DOMAINS`) that these parts name.
 
     Raises:
-        InvalidTrackingUri: a part cannot be one of Azure's.
+        TrackingUriError: a part cannot be one of Azure's.
     """
     # "West Europe" is how the portal shows the region whose name is "westeurope".
     host = f"{region.replace(' ', '').lower()}.{API_DOMAINS[cloud]}"
@@ -73,16 +71,16 @@ def parse(uri: str) -> Workspace:
     Forgives what people paste: `https://`, v1.0, another letter case, a query, a trailing slash.
 
     Raises:
-        InvalidTrackingUri: no workspace is named by it.
+        TrackingUriError: no workspace is named by it.
     """
     scheme, separator, rest = uri.strip().partition("://")
     if not separator or scheme.lower() not in ("azureml", "https"):
-        raise InvalidTrackingUri(f"it does not start with azureml://; {_WHERE}")
+        raise TrackingUriError(f"it does not start with azureml://; {_WHERE}")
     host, *path = rest.partition("?")[0].partition("#")[0].strip("/").split("/")
     found = dict(zip((key.lower() for key in path), path[1:], strict=False))
     for key in ("subscriptions", "resourceGroups", "workspaces"):
         if not found.get(key.lower()):
-            raise InvalidTrackingUri(f"no /{key}/... in it; {_WHERE}")
+            raise TrackingUriError(f"no /{key}/... in it; {_WHERE}")
     return _checked(
         Workspace(host.lower(), found["subscriptions"], found["resourcegroups"], found["workspaces"])
     )
@@ -102,7 +100,7 @@ def cloud_of(workspace: Workspace) -> str:
 def _checked(workspace: Workspace) -> Workspace:
     groups = workspace.subscription_id.split("-")
     if [len(group) for group in groups] != _GUID_LENGTHS or not _is_hex("".join(groups)):
-        raise InvalidTrackingUri(
+        raise TrackingUriError(
             f"subscription {workspace.subscription_id!r} is not a GUID; "
             "take the subscription ID from the workspace's overview page"
         )
@@ -112,7 +110,7 @@ def _checked(workspace: Workspace) -> Workspace:
         ("workspace name", workspace.name, "_-."),
     ):
         if not value or not all(letter.isalnum() or letter in also for letter in value):
-            raise InvalidTrackingUri(f"{what} {value!r} is not one that Azure allows; {_WHERE}")
+            raise TrackingUriError(f"{what} {value!r} is not one that Azure allows; {_WHERE}")
     return workspace
 
 

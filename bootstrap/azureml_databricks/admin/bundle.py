@@ -166,9 +166,7 @@ def _add_ourselves(folder: Path) -> None:
     ours = version("azureml-databricks")
     dist_info = folder / f"{_PACKAGE}-{ours}.dist-info"
     dist_info.mkdir()
-    (dist_info / "METADATA").write_text(
-        f"Metadata-Version: 2.1\nName: azureml-databricks\nVersion: {ours}\n"
-    )
+    (dist_info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: azureml-databricks\nVersion: {ours}\n")
     shutil.copyfile(folder / _PACKAGE / "bridge/entry_points.txt", dist_info / "entry_points.txt")
 
 

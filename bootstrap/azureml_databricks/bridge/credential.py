@@ -10,7 +10,7 @@ import os
 import re
 import threading
 import time
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 from azure.core.credentials import AccessToken
@@ -121,7 +121,7 @@ def _first_line(error: Exception) -> str:
     return str(error).strip().splitlines()[0]
 
 
-@lru_cache(maxsize=None)
+@cache
 def credential(authority: str) -> ServicePrincipalCredential:
     """Return this process's credential for a login host: one, so that its token is shared."""
     return ServicePrincipalCredential(authority)

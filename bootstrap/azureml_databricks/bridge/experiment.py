@@ -6,6 +6,7 @@ import re
 import unicodedata
 
 import mlflow
+from mlflow.entities import Experiment
 from mlflow.exceptions import MlflowException
 from mlflow.tracking.default_experiment import DEFAULT_EXPERIMENT_ID
 from mlflow.tracking.default_experiment.abstract_context import DefaultExperimentProvider
@@ -44,15 +45,24 @@ class WorkspaceExperimentProvider(DefaultExperimentProvider):
         name = legal_name(variables.settings_now()["experiment"] or _place()) or _ELSEWHERE
         client = mlflow.MlflowClient()
         try:
-            found = client.get_experiment_by_name(name)
-            return found.experiment_id if found else client.create_experiment(name)
+            found = client.get_experiment_by_name(name) or _created(client, name)
         except MlflowException as error:
-            if error.error_code == "RESOURCE_ALREADY_EXISTS":  # another process was faster
-                return client.get_experiment_by_name(name).experiment_id
             if error.error_code == "UNAUTHENTICATED":
                 # MLflow would only log it; the very next call raises it where the user sees it.
-                return DEFAULT_EXPERIMENT_ID
+                return str(DEFAULT_EXPERIMENT_ID)
             raise
+        return str(found.experiment_id)
+
+
+def _created(client: mlflow.MlflowClient, name: str) -> Experiment:
+    try:
+        experiment_id = client.create_experiment(name)
+    except MlflowException as error:
+        found = client.get_experiment_by_name(name)
+        if error.error_code == "RESOURCE_ALREADY_EXISTS" and found:  # another process was faster
+            return found
+        raise
+    return client.get_experiment(experiment_id)
 
 
 def put_first() -> DefaultExperimentProvider:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from azureml_databricks.node import start, variables
+from azureml_databricks.node import laid_down, start, variables
 from azureml_databricks.settings import SettingError
 
 if TYPE_CHECKING:
@@ -24,14 +24,18 @@ def tracking_store(store_uri: str, artifact_uri: str | None = None) -> TrackingS
     """Build the tracking store of an `azureml://` URI."""
     from azureml_databricks.bridge import stores
 
-    return stores.WorkspaceTrackingStore(stores.service_context(store_uri))
+    store: TrackingStore = stores.WorkspaceTrackingStore(stores.service_context(store_uri))
+    return store
 
 
 def model_registry_store(store_uri: str, tracking_uri: str | None = None) -> ModelRegistryStore:
     """Build the model registry store of an `azureml://` URI."""
+    from azureml.mlflow._store.model_registry.model_registry import AzureMLflowModelRegistry
+
     from azureml_databricks.bridge import stores
 
-    return stores.model_registry_store(store_uri)
+    store: ModelRegistryStore = AzureMLflowModelRegistry(stores.service_context(store_uri))
+    return store
 
 
 def artifact_repository(artifact_uri: str, *args: Any, **kwargs: Any) -> ArtifactRepository:
@@ -60,12 +64,12 @@ def on_import() -> DefaultExperimentProvider:
 def _problem() -> str:
     settings = variables.settings_now()
     if not settings.asked:
-        return variables.PROBLEM
+        return laid_down.PROBLEM
     try:
         settings.workspace()
     except SettingError as wrong:
         return str(wrong)
-    return variables.PROBLEM
+    return laid_down.PROBLEM
 
 
 def _tell_at_first_use(problem: str, raising: bool) -> None:
@@ -74,7 +78,7 @@ def _tell_at_first_use(problem: str, raising: bool) -> None:
     from mlflow.tracking._model_registry import utils as model_registry
     from mlflow.tracking._tracking_service import utils as tracking
 
-    told = []
+    told: list[str] = []
 
     def tell() -> None:
         if raising:
@@ -93,9 +97,10 @@ def _tell_at_first_use(problem: str, raising: bool) -> None:
 
         return build
 
-    for registry in (
+    registries: tuple[Any, ...] = (
         tracking._tracking_store_registry,
         model_registry._model_registry_store_registry,
-    ):
+    )
+    for registry in registries:
         for scheme, builder in list(registry._registry.items()):
             registry.register(scheme, telling(builder))

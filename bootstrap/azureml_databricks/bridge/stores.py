@@ -6,7 +6,6 @@ from typing import Any
 
 from azureml.mlflow._common._cloud.cloud import _get_cloud_or_default
 from azureml.mlflow._internal.utils import ServiceContext
-from azureml.mlflow._store.model_registry.model_registry import AzureMLflowModelRegistry
 from azureml.mlflow._store.tracking.store import AzureMLRestStore
 from mlflow.entities import Experiment
 from mlflow.exceptions import MlflowException
@@ -24,7 +23,7 @@ def service_context(store_uri: str) -> ServiceContext:
     """
     try:
         workspace = tracking_uri.parse(store_uri)
-    except tracking_uri.InvalidTrackingUri as wrong:
+    except tracking_uri.TrackingUriError as wrong:
         raise MlflowException.invalid_parameter_value(f"{store_uri!r}: {wrong}") from None
     cloud = _get_cloud_or_default()
     return ServiceContext(
@@ -37,15 +36,6 @@ def service_context(store_uri: str) -> ServiceContext:
     )
 
 
-def model_registry_store(store_uri: str) -> AzureMLflowModelRegistry:
-    """Build the plugin's model registry store.
-
-    Raises:
-        MlflowException: `store_uri` names no workspace.
-    """
-    return AzureMLflowModelRegistry(service_context(store_uri))
-
-
 class WorkspaceTrackingStore(AzureMLRestStore):  # type: ignore[misc]  # the plugin has no types
     """The plugin's tracking store, under experiment names that Azure ML allows."""
 
@@ -56,7 +46,8 @@ class WorkspaceTrackingStore(AzureMLRestStore):  # type: ignore[misc]  # the plu
 
     def get_experiment_by_name(self, name: str) -> Experiment | None:
         """Return the experiment that `legal_name` says, None if there is none."""
-        return super().get_experiment_by_name(legal_name(name))
+        found: Experiment | None = super().get_experiment_by_name(legal_name(name))
+        return found
 
     def rename_experiment(self, experiment_id: str, new_name: str) -> None:
         """Rename it to what `legal_name` says."""

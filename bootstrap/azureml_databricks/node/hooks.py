@@ -4,7 +4,7 @@
 |---|---|
 | `sitecustomize` of the standard library | every Python of that installation and every environment over it |
 | a `.pth` file | those of them where a user's own `sitecustomize` on `PYTHONPATH` shadows ours |
-| IPython's system-wide startup folder | notebook kernels, once more, after the runtime has set variables of its own |
+| IPython's system-wide startup folder | notebook kernels, where neither of the others ran |
 
 All run the same compiled `_start.pyc` of the current release, whose magic number keeps an interpreter of
 another version away, and none can raise: what goes wrong is told by MLflow's first use, not by Python.
@@ -122,9 +122,7 @@ def _install_sitecustomize(path: Path, block: bytes, ledger: Ledger) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         compiled = Path(scratch, "compiled")
         py_compile.compile(str(path), cfile=str(compiled), doraise=True)
-        ledger.write(
-            Path(importlib.util.cache_from_source(str(path))), compiled.read_bytes(), derived=True
-        )
+        ledger.write(Path(importlib.util.cache_from_source(str(path))), compiled.read_bytes(), derived=True)
 
 
 def _stdlib() -> Path:

@@ -124,7 +124,7 @@ def _settle(paths: Paths, unpacked: Path, sha256: str, known: Knowledge) -> Path
     if release.exists():
         shutil.rmtree(unpacked)
         return release
-    _lay_down(unpacked / _NODE / "_laid_down.py", laid_down)
+    _lay_down(unpacked / _NODE / "laid_down.py", laid_down)
     started = f"{Path(start.__file__).read_text()}\n\n{_call_of_run(release, known)}\n"
     _lay_down(unpacked / _NODE / "_start.py", started, compiled=unpacked / _NODE / "_start.pyc")
     release.parent.mkdir(exist_ok=True)

@@ -3,8 +3,8 @@
 `node install` compiles this file together with one call of `run` whose arguments are literals, and the
 hooks execute that code. So what was known at install time costs nothing to read, and two things must not
 be simplified: nothing is imported that a bare interpreter has not loaded (each module, `__future__` too,
-costs some 400,000 instructions in every process of the cluster), and nothing here prints. A wrong setting changes
-nothing here; the first use of MLflow tells of it, where somebody reads it.
+costs some 400,000 instructions in every process of the cluster), and nothing here prints. A wrong setting
+changes nothing here; the first use of MLflow tells of it, where somebody reads it.
 """
 
 import os
@@ -55,4 +55,3 @@ def apply(release: str, wanted: "Wanted") -> None:
     for name, (text, presets) in overrides.items():
         if os.environ.get(name, "") in presets:
             os.environ[name] = text
-

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
-from azureml_databricks.node import hooks, variables
+from azureml_databricks.node import hooks, laid_down, variables
 from azureml_databricks.node.paths import Paths
 from azureml_databricks.settings import BY_NAME, SettingError, Settings
 
@@ -39,8 +39,8 @@ def _findings(paths: Paths) -> Iterator[tuple[bool, str]]:
 
 
 def _settings() -> Iterator[tuple[bool, str]]:
-    if variables.PROBLEM:
-        yield False, f"settings     {variables.PROBLEM}"
+    if laid_down.PROBLEM:
+        yield False, f"settings     {laid_down.PROBLEM}"
     settings = variables.settings_now()
     for name, value in settings.values.items():
         if value.text and value.text != BY_NAME[name].default:

@@ -6,17 +6,16 @@ import os
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from azureml_databricks.node import laid_down
 from azureml_databricks.settings import BY_NAME, ENV_PREFIX, SettingError, Settings, Value
 from azureml_databricks.tracking_uri import cloud_of
-
-try:
-    from azureml_databricks.node._laid_down import PROBLEM, VALUES
-except ImportError:  # not on a node
-    PROBLEM, VALUES = "", {}
 
 # What Databricks presets on a fresh cluster; any other value is somebody's choice.
 _TRACKING_PRESETS = ("", "databricks")
 _REGISTRY_PRESETS = ("", "databricks", "databricks-uc")
+
+
+_Overrides = dict[str, tuple[str, tuple[str, ...]]]
 
 
 class Wanted(NamedTuple):
@@ -28,21 +27,21 @@ class Wanted(NamedTuple):
     """
 
     exports: dict[str, str]
-    overrides: dict[str, tuple[str, tuple[str, ...]]]
+    overrides: _Overrides
 
 
 def settings_now() -> Settings:
     """Return the settings of this process as they are now."""
-    return Settings(os.environ, _laid_down())
+    return Settings(os.environ, _known())
 
 
 def wanted_now() -> Wanted | None:
     """Return the variables that this process should have, None where nothing is configured."""
-    return wanted(settings_now(), _laid_down())
+    return wanted(settings_now(), _known())
 
 
-def _laid_down() -> dict[str, Value]:
-    return {name: Value(*value) for name, value in VALUES.items()}
+def _known() -> dict[str, Value]:
+    return {name: Value(*value) for name, value in laid_down.VALUES.items()}
 
 
 def wanted(settings: Settings, known: Mapping[str, Value]) -> Wanted | None:
@@ -59,9 +58,9 @@ def wanted(settings: Settings, known: Mapping[str, Value]) -> Wanted | None:
     return Wanted(exports, _overrides(workspace.tracking_uri, settings["mode"]))
 
 
-def _overrides(uri: str, mode: str) -> dict[str, tuple[str, tuple[str, ...]]]:
-    tracking = {"MLFLOW_TRACKING_URI": (uri, _TRACKING_PRESETS)}
-    registry = {"MLFLOW_REGISTRY_URI": (uri, _REGISTRY_PRESETS)}
+def _overrides(uri: str, mode: str) -> _Overrides:
+    tracking: _Overrides = {"MLFLOW_TRACKING_URI": (uri, _TRACKING_PRESETS)}
+    registry: _Overrides = {"MLFLOW_REGISTRY_URI": (uri, _REGISTRY_PRESETS)}
     if mode == "registry":
         return registry
     if mode == "tracking":

@@ -1,0 +1,53 @@
+# The commands of this project. Each works from a fresh clone, with no step before it.
+
+PYTHON ?= python3
+RUNTIME ?= 15.4
+LOCATION ?= /Volumes/main/default/azureml
+BIN := .venv/bin
+UV_VERSION := 0.13.9
+SHELL_SCRIPTS := init_scripts/azureml-databricks.sh .ci/run
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-all lint bundle bench lock clean
+
+help: ## Show this
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
+
+setup: .venv/ready ## Make .venv with everything, by locked versions
+
+.venv/ready: tests/requirements.txt setup.cfg pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version.split()[0]; sys.exit(sys.version_info < (3, 10) and f"this needs Python 3.10 or later, and $(PYTHON) is {v}: make PYTHON=python3.11 ...")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet uv==$(UV_VERSION)
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes tests/requirements.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
+
+demo: setup ## Boot an emulated cluster node and run a notebook on it (KEEP=1: leave the results open)
+	@KEEP=$(KEEP) $(BIN)/python -m tests.demo
+
+test: setup ## Run the tests
+	$(BIN)/python -m pytest
+
+test-all: setup ## Run the tests, and those of the package on every supported Python
+	$(BIN)/python -m pytest
+	$(BIN)/python -m tests.every_python
+
+lint: setup ## Check style, types and shell
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/shellcheck $(SHELL_SCRIPTS)
+	$(BIN)/shfmt --diff --indent 2 --case-indent $(SHELL_SCRIPTS)
+
+bundle: setup ## Build the bundle to dist/ (RUNTIME=15.4 LOCATION=/Volumes/...)
+	$(BIN)/azureml-databricks bundle --runtime $(RUNTIME) --location $(LOCATION) --out dist
+
+bench: setup ## Print what we cost, beside the manual way
+	@$(BIN)/python -m tests.bench
+
+lock: setup ## Renew all locked versions, and show what changed
+	$(BIN)/python -m tests.lock
+
+clean: ## Remove everything that was built or fetched
+	rm -rf .venv .cache build dist
