@@ -175,6 +175,8 @@ class Settings:
     def error(self, name: str, what: str) -> SettingError:
         """Return the error that says what is wrong with a setting's value, never showing a secret."""
         value = self.values[name]
+        if not value.text:
+            return SettingError(f"{name} is not set: {what}")
         shown = "***" if BY_NAME[name].secret else repr(value.text)
         return SettingError(f"{value.key} ({value.origin}) is {shown}: {what}")
 

@@ -42,7 +42,8 @@ def artifact_repository(artifact_uri: str, *args: Any, **kwargs: Any) -> Artifac
     """Build the artifact repository of an `azureml://` URI; MLflow's versions pass more or less along."""
     from azureml.mlflow._store.artifact.artifact_repo import AzureMLflowArtifactRepository
 
-    return AzureMLflowArtifactRepository(artifact_uri, *args, **kwargs)
+    repository: ArtifactRepository = AzureMLflowArtifactRepository(artifact_uri, *args, **kwargs)
+    return repository
 
 
 def on_import() -> DefaultExperimentProvider:

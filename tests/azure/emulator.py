@@ -1,0 +1,170 @@
+"""Starting and stopping all of it."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+
+import trustme
+import uvicorn
+from starlette.types import ASGIApp
+
+from tests.azure.api import api_app
+from tests.azure.azurite import Azurite
+from tests.azure.blobs import blobs_app
+from tests.azure.clouds import PUBLIC, Cloud
+from tests.azure.faults import Faults
+from tests.azure.gateway import Gateway
+from tests.azure.identities import Principal, Workspace
+from tests.azure.journal import Journal
+from tests.azure.login import login_app
+from tests.azure.management import management_app
+from tests.azure.mlflow_server import start_mlflow_server
+from tests.azure.tokens import Tokens
+from tests.azure.tunnel import Tunnel
+
+DEFAULT_CACHE = Path(__file__).parents[2] / ".cache" / "azurite"
+
+
+class EmulatedAzure:
+    """One workspace in one cloud, from ``__enter__`` to ``__exit__``.
+
+    Only the hosts of ``cloud`` are served: a request to another cloud's is refused, so that a test
+    of a sovereign cloud sees what leaks to the public one.
+
+    Args:
+        directory: an existing folder for databases, blobs, logs and the CA's certificate.
+        cloud: the cloud to be.
+        cache: where Azurite is installed on first use (about 190 MB).
+
+    Raises:
+        RuntimeError: MLflow or Azurite did not start; the message has the log.
+    """
+
+    def __init__(self, directory: Path, *, cloud: Cloud = PUBLIC, cache: Path = DEFAULT_CACHE) -> None:
+        self.workspace = Workspace(cloud)
+        self.principal = Principal(self.workspace.tenant_id, role="AzureML Data Scientist")
+        self.stranger = Principal(self.workspace.tenant_id, role=None)
+        self.tokens = Tokens()
+        self.journal = Journal()
+        self.faults = Faults()
+        self._directory = directory.resolve()
+        self._cache = cache
+        self._exit = ExitStack()
+
+    @property
+    def mlflow_url(self) -> str:
+        """The MLflow server behind, without any of Azure: its web page shows the experiments."""
+        return self._mlflow.url
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables with which a client's process reaches this Azure and nothing else."""
+        proxy = f"http://127.0.0.1:{self._proxy_port}"
+        ca = str(self._directory / "ca.pem")
+        local = "127.0.0.1,localhost,::1"
+        return {
+            **dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), proxy),
+            **dict.fromkeys(("NO_PROXY", "no_proxy"), local),
+            **dict.fromkeys(("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"), ca),
+        }
+
+    def __enter__(self) -> EmulatedAzure:
+        with ExitStack() as stack:
+            self._mlflow = stack.enter_context(start_mlflow_server(self._directory, self.workspace))
+            azurite = Azurite(self._directory, self._cache, self.workspace)
+            stack.enter_context(azurite.process)
+            azurite.process.wait_until_listening()
+            azurite.create_container()
+            self._mlflow.wait_until_listening()
+            servers = stack.enter_context(
+                _Servers(self._gateway(azurite), self._certificate(), self.workspace.cloud, self.journal)
+            )
+            self._proxy_port = servers.proxy_port
+            self._exit = stack.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._exit.close()
+
+    def _gateway(self, azurite: Azurite) -> Gateway:
+        workspace, tokens = self.workspace, self.tokens
+        cloud, principals = workspace.cloud, (self.principal, self.stranger)
+        login = login_app(cloud, tokens, principals)
+        services: dict[str, ASGIApp] = {
+            **dict.fromkeys(cloud.login_hosts, login),
+            cloud.management_host: management_app(workspace, tokens, principals),
+            f"*.{cloud.api_suffix}": api_app(workspace, tokens, principals, self._mlflow.url, azurite),
+            f"*.{cloud.blob_suffix}": blobs_app(azurite.process.url),
+        }
+        return Gateway(services, self.journal, self.faults)
+
+    def _certificate(self) -> Path:
+        authority = trustme.CA()
+        authority.cert_pem.write_to_path(str(self._directory / "ca.pem"))
+        server = self._directory / "server.pem"
+        certificate = authority.issue_cert(*self.workspace.cloud.host_patterns)
+        certificate.private_key_and_cert_chain_pem.write_to_path(str(server))
+        return server
+
+
+class _Servers:
+    """The proxy and the TLS server, in one event loop in a thread of its own."""
+
+    def __init__(self, app: ASGIApp, certificate: Path, cloud: Cloud, journal: Journal) -> None:
+        self._tls_socket = _listen()
+        self._proxy_socket = _listen()
+        self.proxy_port = int(self._proxy_socket.getsockname()[1])
+        tls_port = int(self._tls_socket.getsockname()[1])
+        self._tunnel = Tunnel(cloud.host_patterns, tls_port, journal)
+        config = uvicorn.Config(
+            app,
+            ssl_certfile=certificate,
+            lifespan="off",
+            ws="none",
+            log_level="warning",
+            server_header=False,
+            date_header=False,
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        listener = await asyncio.start_server(self._tunnel.serve, sock=self._proxy_socket)
+        await self._server.serve(sockets=[self._tls_socket])
+        listener.close()
+
+    def __enter__(self) -> _Servers:
+        self._thread.start()
+        while not self._server.started and self._thread.is_alive():
+            time.sleep(0.01)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        # A client may keep its connections, or a request may hang: none of them is waited for.
+        self._loop.call_soon_threadsafe(self._tunnel.abort)
+        self._server.should_exit = True
+        self._server.force_exit = True
+        self._thread.join()
+
+
+def _listen() -> socket.socket:
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    return listener

@@ -1,0 +1,40 @@
+"""What tests share: one emulated Azure, one bundle."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.azure import EmulatedAzure
+from tests.cluster import build_bundle
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle with no settings: they are the policy's variables."""
+    return build_bundle(tmp_path_factory.mktemp("bundle") / "out")
+
+
+@pytest.fixture(scope="session")
+def _azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatedAzure]:
+    with EmulatedAzure(tmp_path_factory.mktemp("azure")) as azure:
+        yield azure
+
+
+@pytest.fixture
+def azure(_azure: EmulatedAzure) -> EmulatedAzure:
+    """The emulated Azure, with an empty journal and no faults."""
+    _azure.journal.clear()
+    _azure.faults.clear()
+    return _azure
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Let no test be skipped unseen on the machine that decides."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("CI") and reporter and reporter.stats.get("skipped"):
+        reporter.write_line("a test was skipped, which CI does not allow", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -1,0 +1,151 @@
+"""`azureml-databricks bundle`: what an admin uploads, run as an admin runs it."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from tests.workspace import TRACKING_URI
+
+ROOT = Path(__file__).parents[1]
+BINARIES = Path(sys.executable).parent
+LOCATION = "/Volumes/main/default/azureml"
+
+
+def bundle(out: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    command = [str(BINARIES / "azureml-databricks"), "bundle", "--runtime", "15.4"]
+    if "--location" not in options:
+        command += ["--location", LOCATION]
+    command += ["--out", str(out), *options]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("built")
+    settings = folder / "settings.toml"
+    settings.write_text(f'trackingUri = "{TRACKING_URI}"\nonError = "fail"\n[env]\nTEAM = "churn"\n')
+    done = bundle(folder / "out", "--settings", str(settings))
+    assert done.returncode == 0, done.stderr
+    return folder / "out"
+
+
+def test_it_writes_the_archive_the_script_and_the_settings(built: Path) -> None:
+    assert sorted(path.name for path in built.iterdir()) == [
+        "azureml-databricks-0.1.0-runtime-15.4.tar.gz",
+        "azureml-databricks.json",
+        "azureml-databricks.sh",
+    ]
+    assert json.loads((built / "azureml-databricks.json").read_text()) == {
+        "trackingUri": TRACKING_URI,
+        "onError": "fail",
+        "env.TEAM": "churn",
+    }
+
+
+def test_the_archive_is_the_same_bytes_each_time_it_is_built(built: Path, tmp_path: Path) -> None:
+    bundle(tmp_path)
+
+    again = next(tmp_path.glob("*.tar.gz"))
+    assert again.read_bytes() == next(built.glob("*.tar.gz")).read_bytes()
+
+
+def test_the_archive_holds_what_the_lock_says_and_nothing_that_the_runtime_ships(built: Path) -> None:
+    with tarfile.open(next(built.glob("*.tar.gz"))) as archive:
+        names = archive.getnames()
+    held = {
+        tuple(found[1].replace("_", "-").lower().rsplit("-", 1))
+        for name in names
+        if (found := re.fullmatch(r"(.+)\.dist-info", name))
+    }
+    lock = (ROOT / "bootstrap/azureml_databricks/locks/15.4.txt").read_text()
+    locked = set(re.findall(r"^(\S+)==(\S+)", lock, re.MULTILINE))
+    shipped = (ROOT / "tests/runtimes/15.4.txt").read_text().lower()
+
+    assert held == locked | {("azureml-databricks", "0.1.0")}
+    assert lock.count("--hash=sha256:") >= len(locked)
+    for name, _ in locked:
+        assert f"\n{name}==" not in shipped
+
+
+def test_every_module_in_the_archive_is_compiled_for_the_runtimes_python(built: Path) -> None:
+    with tarfile.open(next(built.glob("*.tar.gz"))) as archive:
+        names = set(archive.getnames())
+    sources = {name for name in names if name.endswith(".py")}
+
+    for source in sources:
+        folder, _, name = source.rpartition("/")
+        assert f"{folder}/__pycache__/{name[:-3]}.cpython-311.pyc".lstrip("/") in names
+
+
+def test_the_script_knows_its_archive_and_is_clean_shell(built: Path) -> None:
+    script = built / "azureml-databricks.sh"
+
+    assert f"LOCATION={LOCATION}" in script.read_text()
+    assert not re.search(r"@[A-Z0-9_]+@", script.read_text())
+    assert script.stat().st_size < 64 * 1024
+    subprocess.run([BINARIES / "shellcheck", script], check=True)
+    subprocess.run(
+        [BINARIES / "shfmt", "--diff", "--indent", "2", "--case-indent", script], check=True
+    )
+
+
+@pytest.mark.parametrize(
+    ("toml", "said"),
+    [
+        (
+            'clientSecret = "s3cr3t"',
+            "clientSecret (in {path}): a secret is in no file of ours; give it in the policy as "
+            "spark_env_vars, {{{{secrets/scope/key}}}}",
+        ),
+        (
+            '[env]\nDB_PASSWORD = "s3cr3t"',
+            "env.DB_PASSWORD (in {path}): a secret is in no file of ours; give it in the policy as "
+            "spark_env_vars, {{{{secrets/scope/key}}}}",
+        ),
+        (
+            '[env]\nAZURE_CLIENT_SECRET = "s3cr3t"',
+            "env.AZURE_CLIENT_SECRET (in {path}): a secret is in no file of ours; give it in the policy "
+            "as spark_env_vars, {{{{secrets/scope/key}}}}",
+        ),
+        (
+            '[env]\nAZUREML_MODE = "full"',
+            "env.AZUREML_MODE (in {path}) is the setting mode: write that",
+        ),
+        ('workspace = "ws"', "workspace (in {path}) is not a setting: did you mean workspaceName?"),
+        (
+            "mode = [1]",
+            "mode (in {path}) is [1]: a setting is a text",
+        ),
+        ('mode = "both"', "mode (in {path}) is 'both': use one of full, tracking, registry"),
+        (
+            'trackingUri = "azureml://x"',
+            "trackingUri (in {path}) is 'azureml://x': no /subscriptions/... in it; "
+            "take it from the workspace's overview page (MLflow tracking URI)",
+        ),
+        ("mode =", "{path} is not TOML: Invalid value (at end of document)"),
+    ],
+)
+def test_a_wrong_settings_file_is_refused_in_one_line(tmp_path: Path, toml: str, said: str) -> None:
+    path = tmp_path / "settings.toml"
+    path.write_text(toml)
+
+    done = bundle(tmp_path / "out", "--settings", str(path))
+
+    assert done.returncode == 1
+    assert done.stderr == f"Error: {said.format(path=path)}\n"
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_location_is_a_path_on_the_node(tmp_path: Path) -> None:
+    done = bundle(tmp_path, "--location", "dbfs:/azureml")
+
+    assert done.stderr == (
+        "Error: --location is 'dbfs:/azureml': give it as a node sees it, /Volumes/... or /Workspace/...\n"
+    )
