@@ -1,4 +1,4 @@
-"""A node under our cluster policy: booted with its variables, its init script run. Tests, demo and bench use it."""
+"""A node under our cluster policy, for tests, demo and bench."""
 
 from __future__ import annotations
 

@@ -7,11 +7,11 @@ the bundle carries.
 from __future__ import annotations
 
 import subprocess
-import sys
 from importlib.resources import as_file, files
 from pathlib import Path
 
 import uv
+
 from azureml_databricks.admin.bundle import RUNTIMES, Runtime
 
 _TESTS = Path(__file__).parent
@@ -22,6 +22,7 @@ def main() -> None:
     """Write the locks of all runtimes, and the development lock."""
     for runtime in RUNTIMES.values():
         _lock_bundle(runtime)
+        _lock_manual_way(runtime)
     _compile(
         _TESTS.parent / "setup.cfg",
         _TESTS / "requirements.in",
@@ -33,17 +34,26 @@ def main() -> None:
 
 
 def _lock_bundle(runtime: Runtime) -> None:
+    with as_file(_LOCKS) as folder:
+        _compile(folder / "bundle.in", *_beside(runtime), out=folder / f"{runtime.version}.txt")
+
+
+def _lock_manual_way(runtime: Runtime) -> None:
+    """Lock what a user of the manual way installs on the cluster, to compare with."""
+    folder = _TESTS / "manual_way"
+    _compile(folder / "requirements.in", *_beside(runtime), out=folder / f"{runtime.version}.txt")
+
+
+def _beside(runtime: Runtime) -> list[str]:
+    """Return the options by which what the runtime ships constrains a lock, and is left out of it."""
     shipped = _TESTS / "runtimes" / f"{runtime.version}.txt"
     names = [line.partition("==")[0] for line in shipped.read_text().splitlines() if "==" in line]
-    with as_file(_LOCKS) as folder:
-        _compile(
-            folder / "bundle.in",
-            f"--constraint={shipped}",
-            f"--python-version={runtime.python}",
-            "--python-platform=x86_64-manylinux_2_35",
-            *(f"--no-emit-package={name}" for name in names),
-            out=folder / f"{runtime.version}.txt",
-        )
+    return [
+        f"--constraint={shipped}",
+        f"--python-version={runtime.python}",
+        "--python-platform=x86_64-manylinux_2_35",
+        *(f"--no-emit-package={name}" for name in names),
+    ]
 
 
 def _compile(*arguments: Path | str, out: Path) -> None:
@@ -68,4 +78,4 @@ def _compile(*arguments: Path | str, out: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

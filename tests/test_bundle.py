@@ -91,9 +91,7 @@ def test_the_script_knows_its_archive_and_is_clean_shell(built: Path) -> None:
     assert not re.search(r"@[A-Z0-9_]+@", script.read_text())
     assert script.stat().st_size < 64 * 1024
     subprocess.run([BINARIES / "shellcheck", script], check=True)
-    subprocess.run(
-        [BINARIES / "shfmt", "--diff", "--indent", "2", "--case-indent", script], check=True
-    )
+    subprocess.run([BINARIES / "shfmt", "--diff", "--indent", "2", "--case-indent", script], check=True)
 
 
 @pytest.mark.parametrize(

@@ -81,9 +81,7 @@ def test_two_runs_at_once_end_as_one(node: Node) -> None:
 
 
 @pytest.mark.parametrize("seconds", [0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5])
-def test_killed_at_any_point_the_node_works_and_the_next_run_mends_all(
-    node: Node, seconds: float
-) -> None:
+def test_killed_at_any_point_the_node_works_and_the_next_run_mends_all(node: Node, seconds: float) -> None:
     run = node.popen(["bash", node.inside(SCRIPT)])
     time.sleep(seconds)
     os.killpg(run.pid, signal.SIGKILL)
@@ -100,11 +98,11 @@ def test_killed_at_any_point_the_node_works_and_the_next_run_mends_all(
 
 
 def test_it_needs_no_network_no_pip_and_few_tools(node: Node) -> None:
-    tools = ["bash", "env", "tar", "gzip", "sha256sum", "mkdir", "rm", "unshare"]
-    links = " ".join(f'"$(command -v {tool})"' for tool in tools)
-    node.run(["bash", "-c", f"mkdir /tools && ln -s {links} /tools"])
+    tools = node.inside("/databricks/tools")
+    needed = ("bash", "env", "tar", "gzip", "sha256sum", "mkdir", "rm", "unshare")
+    node.run(["bash", "-c", f"mkdir {tools}; ln -s $(which {' '.join(needed)}) {tools}"])
 
-    done = node.run(["/tools/unshare", "--net", "bash", SCRIPT], env={"PATH": "/tools"})
+    done = node.run(["env", f"PATH={tools}", f"{tools}/unshare", "--net", "bash", node.inside(SCRIPT)])
 
     assert (done.returncode, done.stderr) == (0, "")
     assert tracking_uri(node) == TRACKING_URI
@@ -128,7 +126,10 @@ def _deleted(path: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
-        (_damaged, r"is not the archive this script was made with \(SHA-256 \w+, expected \w+\): upload both"),
+        (
+            _damaged,
+            r"is not the archive this script was made with \(SHA-256 \w+, expected \w+\): upload both",
+        ),
         (_deleted, r"cannot be read: upload it again, or let the cluster's user read it"),
     ],
 )

@@ -123,8 +123,7 @@ _WHERE = "take it from the workspace's overview page (MLflow tracking URI)"
         (
             {},
             {"trackingUri": "databricks"},
-            "trackingUri (in /Volumes/x.json) is 'databricks': "
-            f"it does not start with azureml://; {_WHERE}",
+            f"trackingUri (in /Volumes/x.json) is 'databricks': it does not start with azureml://; {_WHERE}",
         ),
         (
             {"AZUREML_TRACKING_URI": TRACKING_URI.replace("/workspaces/ws", "")},

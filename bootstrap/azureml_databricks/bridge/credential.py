@@ -7,14 +7,18 @@ and that asks them all again at each call.
 from __future__ import annotations
 
 import os
-import re
 import threading
 import time
 from functools import cache
 from typing import Any
 
 from azure.core.credentials import AccessToken
-from azure.core.exceptions import AzureError, ClientAuthenticationError
+from azure.core.exceptions import (
+    AzureError,
+    ClientAuthenticationError,
+    ServiceRequestError,
+    ServiceResponseError,
+)
 from azure.identity import ClientSecretCredential
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import UNAUTHENTICATED
@@ -38,6 +42,9 @@ _CAUSES = {
     "take the application (client) ID from the app registration's page",
     "AADSTS90002": "AZURE_TENANT_ID is {tenantId!r}, which is no tenant of this cloud; "
     "take the directory (tenant) ID from the app registration's page",
+    # MSAL's word for AADSTS90002, which it gets before it asks for a token.
+    "Unable to get authority configuration": "AZURE_TENANT_ID is {tenantId!r}, which is no tenant of this "
+    "cloud; take the directory (tenant) ID from the app registration's page",
     "AADSTS900023": "AZURE_TENANT_ID is {tenantId!r}, which is no tenant's ID or domain; "
     "take the directory (tenant) ID from the app registration's page",
     "AADSTS7000112": "the service principal {clientId!r} is disabled; have it enabled in Entra ID",
@@ -101,20 +108,29 @@ class ServicePrincipalCredential:
 
     def _cause(self, error: Exception) -> str:
         settings = variables.settings_now()
-        if isinstance(error, ClientAuthenticationError):
-            code = re.search(r"AADSTS\d+", str(error))
-            if code and code[0] in _CAUSES:
-                cause = _CAUSES[code[0]].format(**{name: settings[name] for name in _NEEDED[:2]})
-                return f"{cause} ({code[0]})"
-            return f"Entra ID says: {_first_line(error)}"
-        if isinstance(error, AzureError):
+        if _is_of_the_network(error):
             proxy = os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy")
             way = "through the proxy in HTTPS_PROXY" if proxy else "with no proxy (HTTPS_PROXY is not set)"
             return (
                 f"{self._authority} cannot be reached {way}; open it for the cluster's network "
                 f"({_first_line(error)})"
             )
+        if isinstance(error, ClientAuthenticationError):
+            for code, cause in _CAUSES.items():
+                if code in str(error):
+                    public = {name: settings[name] for name in ("tenantId", "clientId")}
+                    return f"{cause.format(**public)} ({code})"
+            return f"Entra ID says: {_first_line(error)}"
         return _first_line(error)
+
+
+def _is_of_the_network(error: BaseException | None) -> bool:
+    # azure-identity wraps what the transport raised, and MSAL comes in between.
+    while error is not None:
+        if isinstance(error, ServiceRequestError | ServiceResponseError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _first_line(error: Exception) -> str:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import unicodedata
 
 import mlflow
 from mlflow.entities import Experiment
 from mlflow.exceptions import MlflowException
-from mlflow.tracking.default_experiment import DEFAULT_EXPERIMENT_ID
 from mlflow.tracking.default_experiment.abstract_context import DefaultExperimentProvider
 
 from azureml_databricks.node import variables
+
+_logger = logging.getLogger("mlflow.azureml_databricks")
 
 # Reported by users of the service: 1 to 256 of these, the first a letter or a digit.
 _MAX_LENGTH = 256
@@ -47,10 +49,11 @@ class WorkspaceExperimentProvider(DefaultExperimentProvider):
         try:
             found = client.get_experiment_by_name(name) or _created(client, name)
         except MlflowException as error:
-            if error.error_code == "UNAUTHENTICATED":
-                # MLflow would only log it; the very next call raises it where the user sees it.
-                return str(DEFAULT_EXPERIMENT_ID)
-            raise
+            # MLflow would take experiment 0 then. With no such id the next call fails, and a failed login
+            # is told by that one alone.
+            if error.error_code != "UNAUTHENTICATED":
+                _logger.warning("experiment %r can be neither found nor made: %s", name, error)
+            return name
         return str(found.experiment_id)
 
 

@@ -98,10 +98,8 @@ def _tell_at_first_use(problem: str, raising: bool) -> None:
 
         return build
 
-    registries: tuple[Any, ...] = (
-        tracking._tracking_store_registry,
-        model_registry._model_registry_store_registry,
-    )
+    model_registries = model_registry._get_store_registry()  # type: ignore[no-untyped-call]
+    registries: list[Any] = [tracking._tracking_store_registry, model_registries]
     for registry in registries:
         for scheme, builder in list(registry._registry.items()):
             registry.register(scheme, telling(builder))
