@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import uv
 
-from tests.cluster import cluster_node, start
+from tests import interpreters
+from tests.cluster import SCRIPT, cluster_node, start
 from tests.node import Node
 from tests.workspace import GIVEN, TRACKING_URI
 
@@ -131,43 +130,20 @@ def test_a_users_sitecustomize_on_pythonpath_runs_and_python_is_ours(pythons: Py
 
 def test_another_version_of_python_is_left_alone(pythons: Pythons) -> None:
     # Given a Python of another version on the node, with IPython's startup folder for all versions
-    found = subprocess.run(
-        [uv.find_uv_bin(), "python", "find", "--system", "3.12"], capture_output=True, text=True, check=True
-    )
-    home = subprocess.run(
-        [found.stdout.strip(), "-c", "import sys; print(sys.base_prefix)"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    home = interpreters.find("3.12").parents[1]
     ignored = shutil.ignore_patterns("test", "site-packages", "*.a", "idlelib", "include", "share")
     target = pythons.node.path("/databricks") / "other"
-    shutil.copytree(home.stdout.strip(), target, symlinks=True, ignore=ignored, dirs_exist_ok=True)
+    shutil.copytree(home, target, symlinks=True, ignore=ignored, dirs_exist_ok=True)
     python = pythons.node.inside("/databricks/other/bin/python3.12")
+    env = {"LD_LIBRARY_PATH": pythons.node.inside("/databricks/other/lib")}
 
     # When it starts, and when its IPython runs our startup file
-    assert run(pythons.node, [python, "-c", PROBE + "probe()"]) == NOT_OURS
+    assert run(pythons.node, [python, "-c", PROBE + "probe()"], **env) == NOT_OURS
     startup = pythons.node.inside("/etc/ipython/startup/00-azureml-databricks.py")
     code = f"{PROBE}\nexec(open({startup!r}).read())\nprobe()"
 
     # Then nothing of ours happens
-    assert run(pythons.node, [python, "-c", code]) == NOT_OURS
-
-
-def test_ipython_kernels_have_a_way_of_their_own(pythons: Pythons) -> None:
-    if reason := pythons.node.cannot.get("system paths"):
-        pytest.skip(reason)
-    # Given an interpreter where neither sitecustomize nor .pth runs ours
-    theirs = write(pythons.node, "/databricks/theirs/sitecustomize.py", "import sys; sys.theirs = 'ran'")
-
-    # When a notebook's kernel starts there
-    folder = str(Path(theirs).parent)
-    notebook = pythons.node.run_notebook(
-        [PROBE + "assert sys.theirs == 'ran'; probe()"], env={"PYTHONPATH": folder}
-    )
-
-    # Then it is ours
-    assert json.loads(notebook.cells[0].outputs[0].text)[0] == TRACKING_URI
+    assert run(pythons.node, [python, "-c", code], **env) == NOT_OURS
 
 
 # The distribution's own sitecustomize --------------------------------------------------------------
@@ -214,7 +190,7 @@ def test_one_that_ours_shadows_runs_as_it_did(plain: Node) -> None:
     assert "theirs" in before.stderr
 
     # When ours comes before it
-    start(plain)
+    plain.run_init_script(SCRIPT)
     after = plain.run(command)
 
     # Then it ran under its own name, and said what it said
@@ -249,6 +225,22 @@ def test_with_half_of_us_gone_every_python_starts_in_silence(node: Node, damage:
         for env in ({}, {"PYTHONPATH": str(Path(theirs).parent)}):
             done = node.run([node.inside(python), "-c", "print('hello')"], env=env)
             assert (done.returncode, done.stdout, done.stderr) == (0, "hello\n", "")
+
+
+def test_ipython_kernels_have_a_way_of_their_own(node: Node) -> None:
+    if reason := node.cannot.get("system paths"):
+        pytest.skip(reason)
+    # Given an installation where, for a reason nobody foresaw, no other hook runs
+    start(node)
+    for path in (path for path in node.changes() if path.endswith(("sitecustomize.py", ".pth"))):
+        node.path(path).write_text("")
+    assert run(node, [CLUSTER, "-c", PROBE + "probe()"]) == NOT_OURS
+
+    # When a notebook's kernel starts
+    notebook = node.run_notebook([PROBE + "probe()"])
+
+    # Then it is ours
+    assert json.loads(notebook.cells[0].outputs[0].text) == OURS
 
 
 def test_an_unprivileged_user_is_ours_too(pythons: Pythons) -> None:

@@ -30,7 +30,7 @@ def main(experiment_name: str, model_name: str) -> None:
 
 
 def _artifacts(client: mlflow.MlflowClient, run_id: str, folder: str | None = None) -> list[str]:
-    found = []
+    found: list[str] = []
     for item in client.list_artifacts(run_id, folder):
         found += _artifacts(client, run_id, item.path) if item.is_dir else [item.path]
     return found

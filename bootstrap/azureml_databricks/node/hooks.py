@@ -130,9 +130,12 @@ def _stdlib() -> Path:
 
 
 def _site_packages(python: str) -> str:
-    """Return the site-packages of that interpreter which no other version of Python reads."""
+    """Return the site-packages of that interpreter, best one that no other version of Python reads.
+
+    One that is there: a new folder would be on the path of every process, to be searched in vain.
+    """
     code = "import json, site; print(json.dumps(site.getsitepackages()))"
     printed = subprocess.run([python, "-I", "-c", code], capture_output=True, check=True, text=True)
-    folders: list[str] = json.loads(printed.stdout)
+    folders: list[str] = list(filter(os.path.isdir, json.loads(printed.stdout)))
     version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
-    return next(folder for folder in folders if version in folder.split(os.sep))
+    return min(folders, key=lambda folder: version not in folder.split(os.sep))

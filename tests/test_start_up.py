@@ -1,0 +1,170 @@
+"""What a Python's start is given, and what it costs."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.cluster import LOCATION, build_bundle, cluster_node, start
+from tests.instructions import at_start
+from tests.node import Node
+from tests.workspace import GIVEN, SUBSCRIPTION, TRACKING_URI
+
+CLUSTER = "/databricks/python3/bin/python"
+BASE = "/usr/bin/python3.11"
+OTHER_URI = TRACKING_URI.replace("/workspaces/ws", "/workspaces/other")
+
+
+def dump(node: Node, expression: str, env: Mapping[str, str] | None = None, python: str = CLUSTER) -> object:
+    """Return what a fresh interpreter says of itself, with an empty stderr."""
+    code = f"import sys; names = sorted(sys.modules); import json, os; print(json.dumps({expression}))"
+    done = node.run([node.inside(python), "-c", code], env=env)
+    assert done.stderr == ""
+    return json.loads(done.stdout)
+
+
+def mlflow_uris(node: Node, env: Mapping[str, str] | None = None) -> object:
+    return dump(node, "[os.environ.get('MLFLOW_TRACKING_URI'), os.environ.get('MLFLOW_REGISTRY_URI')]", env)
+
+
+@pytest.fixture(scope="module")
+def node(bundle: Path) -> Iterator[Node]:
+    with cluster_node(bundle, GIVEN) as node:
+        start(node)
+        yield node
+
+
+# What is set ---------------------------------------------------------------------------------------
+
+
+def test_with_nothing_configured_the_hook_does_nothing(bundle: Path) -> None:
+    with cluster_node(bundle, {}) as node:
+        state = "[dict(os.environ), sys.path, names]"
+        before = dump(node, state), dump(node, state, python=BASE)
+
+        start(node)
+
+        assert (dump(node, state), dump(node, state, python=BASE)) == before
+
+
+def test_nothing_is_imported_that_a_bare_interpreter_has_not(bundle: Path) -> None:
+    with cluster_node(bundle, GIVEN) as node:
+        before = dump(node, "names"), dump(node, "names", python=BASE)
+
+        start(node)
+
+        assert (dump(node, "names"), dump(node, "names", python=BASE)) == before
+
+
+@pytest.mark.parametrize("registry", ["", "databricks", "databricks-uc"])
+def test_databricks_presets_give_way(node: Node, registry: str) -> None:
+    env = {"MLFLOW_TRACKING_URI": "databricks", "MLFLOW_REGISTRY_URI": registry}
+
+    assert mlflow_uris(node, env) == [TRACKING_URI, TRACKING_URI]
+
+
+@pytest.mark.parametrize("choice", ["databricks://profile", "http://mlflow:5000", OTHER_URI])
+def test_a_users_own_choice_stays(node: Node, choice: str) -> None:
+    env = {"MLFLOW_TRACKING_URI": choice, "MLFLOW_REGISTRY_URI": choice}
+
+    assert mlflow_uris(node, env) == [choice, choice]
+
+
+@pytest.mark.parametrize(
+    ("mode", "uris"),
+    [
+        ("full", [TRACKING_URI, TRACKING_URI]),
+        ("tracking", [TRACKING_URI, "databricks-uc"]),
+        ("registry", ["databricks", TRACKING_URI]),
+    ],
+)
+def test_the_mode_says_what_goes_to_azure(bundle: Path, node: Node, mode: str, uris: list[str]) -> None:
+    # Set for one process
+    assert mlflow_uris(node, {"AZUREML_MODE": mode}) == uris
+    # Set for the cluster
+    with cluster_node(bundle, {**GIVEN, "AZUREML_MODE": mode}) as other:
+        start(other)
+        assert mlflow_uris(other) == uris
+
+
+def test_with_tracking_only_an_unset_registry_does_not_follow_the_tracking_uri(node: Node) -> None:
+    assert mlflow_uris(node, {"AZUREML_MODE": "tracking", "MLFLOW_REGISTRY_URI": ""}) == [
+        TRACKING_URI,
+        "databricks-uc",
+    ]
+
+
+def test_a_process_may_name_another_workspace(node: Node) -> None:
+    assert mlflow_uris(node, {"AZUREML_TRACKING_URI": OTHER_URI}) == [OTHER_URI, OTHER_URI]
+
+
+def test_a_process_may_be_left_out(node: Node) -> None:
+    assert mlflow_uris(node, {"AZUREML_ENABLED": "false"}) == ["databricks", "databricks-uc"]
+
+
+def test_variables_that_the_init_script_could_not_see_count_all_the_same(bundle: Path) -> None:
+    # Given runtime 19 in standard access mode, where the script sees none of the cluster's variables
+    with cluster_node(bundle, {}) as node:
+        start(node)
+
+        # When a process has them
+        parts = {
+            "AZUREML_SUBSCRIPTION_ID": SUBSCRIPTION,
+            "AZUREML_RESOURCE_GROUP": "rg",
+            "AZUREML_WORKSPACE_NAME": "ws",
+            "AZUREML_REGION": "westeurope",
+        }
+
+        # Then it is ours
+        assert mlflow_uris(node, parts) == [TRACKING_URI, TRACKING_URI]
+
+
+def test_the_settings_file_reaches_every_process_and_overrides_no_choice(tmp_path: Path) -> None:
+    settings = f'trackingUri = "{TRACKING_URI}"\ntenantId = "t"\n[env]\nTEAM = "churn"\n'
+    with cluster_node(build_bundle(tmp_path / "out", settings), {}) as node:
+        start(node)
+        names = ("TEAM", "AZURE_TENANT_ID", "AZUREML_CURRENT_CLOUD", "MLFLOW_TRACKING_URI")
+        expression = f"[os.environ.get(name) for name in {names!r}]"
+
+        assert dump(node, expression) == ["churn", "t", "AzureCloud", TRACKING_URI]
+        assert dump(node, expression, {"TEAM": "mine"})[0] == "mine"  # type: ignore[index]
+
+
+def test_an_empty_cloud_which_the_plugin_dies_of_is_filled_in(node: Node) -> None:
+    expression = "os.environ['AZUREML_CURRENT_CLOUD']"
+
+    assert dump(node, expression, {"AZUREML_CURRENT_CLOUD": ""}) == "AzureCloud"
+
+
+@pytest.mark.parametrize(
+    "damage", ["{", '{"trackingURI": "x"}', '{"trackingUri": "azureml://x"}', '{"mode": "both"}']
+)
+def test_a_settings_file_spoilt_by_hand_leaves_every_python_as_it_was(tmp_path: Path, damage: str) -> None:
+    with cluster_node(build_bundle(tmp_path / "out", f'trackingUri = "{TRACKING_URI}"'), {}) as node:
+        node.path(f"{LOCATION}/azureml-databricks.json").write_text(damage)
+
+        done = node.run_init_script(f"{LOCATION}/azureml-databricks.sh")
+
+        assert done.returncode == 0
+        assert "Traceback" not in done.stderr
+        assert mlflow_uris(node) == ["databricks", "databricks-uc"]
+
+
+# What it costs -------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(
+    not shutil.which("valgrind"), reason="valgrind, which counts instructions, is not installed"
+)
+@pytest.mark.parametrize("python", [BASE, CLUSTER])
+def test_a_start_takes_at_most_two_per_cent_more_instructions(bundle: Path, python: str) -> None:
+    with cluster_node(bundle, GIVEN) as node:
+        bare = at_start(node, python)
+
+        start(node)
+
+        assert at_start(node, python) <= bare * 1.02
