@@ -26,6 +26,7 @@ readonly ROOT="${AZUREML_DATABRICKS_ROOT:-}"
 readonly HOME_FOLDER="$ROOT/databricks/azureml-databricks"
 readonly PYTHON="$ROOT/databricks/python3/bin/python"
 readonly UNPACKED="$HOME_FOLDER/unpacking.$$"
+readonly NOTICE="$ROOT/etc/ipython/startup/01-azureml-databricks-notice.py"
 
 say() {
   printf 'azureml-databricks: %s\n' "$*"
@@ -40,7 +41,31 @@ give_up() {
     exit 1
   fi
   say "the cluster starts as if azureml-databricks were not there, since onError is warn" >&2
+  leave_word "$*"
   exit 0
+}
+
+# With nothing of ours in service, no Python of ours can tell that runs do not go to Azure ML: IPython does,
+# in the first cell with MLflow.
+leave_word() {
+  [[ ! -e $HOME_FOLDER/current ]] || return 0
+  mkdir -p "$HOME_FOLDER" "${NOTICE%/*}" || return 0
+  printf '%s\n' "$1" >"$HOME_FOLDER/failure" || return 0
+  cat >"$NOTICE" <<'PYTHON' || return 0
+try:
+    import sys
+
+    def _tell(*_, _events=get_ipython().events):
+        if "mlflow" in sys.modules:
+            _events.unregister("post_run_cell", _tell)
+            with open("/databricks/azureml-databricks/failure") as file:
+                why = file.read().strip()
+            print("MLflow is not connected to Azure Machine Learning, and works as it would without:", why, file=sys.stderr)
+
+    get_ipython().events.register("post_run_cell", _tell)
+except Exception:
+    pass
+PYTHON
 }
 
 check() {
@@ -66,6 +91,7 @@ unpack() {
 hand_over() {
   local options=(--sha256 "$SHA256")
   [[ -z $SETTINGS ]] || options+=(--settings "$LOCATION/$SETTINGS")
+  rm -f "$NOTICE" "$HOME_FOLDER/failure"
   cd "$UNPACKED"
   "$PYTHON" -E -s -m azureml_databricks node install "$UNPACKED" "${options[@]}" ||
     give_up "it does not work on this cluster yet, for the reason above"

@@ -170,3 +170,26 @@ def test_a_node_without_our_python_starts(node: Node) -> None:
 
     assert done.returncode == 0
     assert "/databricks/python3/bin/python is not there" in done.stderr
+
+
+def test_where_nothing_of_ours_runs_a_notebook_is_told_once_it_uses_mlflow(node: Node) -> None:
+    if reason := node.cannot.get("system paths"):
+        pytest.skip(reason)
+    # Given a node whose archive is gone
+    _deleted(archive(node))
+    assert node.run_init_script(SCRIPT).returncode == 0
+
+    # When a notebook runs
+    notebook = node.run_notebook(["1 + 1", "import mlflow", "mlflow.get_tracking_uri()"])
+
+    # Then it is told with MLflow's first cell, and only then
+    told = [
+        "".join(output.text for output in cell.outputs if output.get("name") == "stderr")
+        for cell in notebook.cells
+    ]
+    assert told[0] == told[2] == ""
+    assert told[1].startswith(
+        "MLflow is not connected to Azure Machine Learning, and works as it would without: "
+    )
+    assert "cannot be read: upload it again" in told[1]
+    assert told[1].count("\n") == 1

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster import LOCATION, build_bundle, cluster_node, start
-from tests.instructions import at_start
+from tests.measure import instructions_at_start
 from tests.node import Node
 from tests.workspace import GIVEN, SUBSCRIPTION, TRACKING_URI
 
@@ -160,11 +160,15 @@ def test_a_settings_file_spoilt_by_hand_leaves_every_python_as_it_was(tmp_path: 
 @pytest.mark.skipif(
     not shutil.which("valgrind"), reason="valgrind, which counts instructions, is not installed"
 )
-@pytest.mark.parametrize("python", [BASE, CLUSTER])
-def test_a_start_takes_at_most_two_per_cent_more_instructions(bundle: Path, python: str) -> None:
+@pytest.mark.parametrize(
+    ("python", "path"),
+    [(BASE, ""), (CLUSTER, ""), (CLUSTER, "/databricks/spark/python:/databricks/python_shell")],
+)
+def test_a_start_takes_at_most_two_per_cent_more_instructions(bundle: Path, python: str, path: str) -> None:
     with cluster_node(bundle, GIVEN) as node:
-        bare = at_start(node, python)
+        env = {"PYTHONPATH": path} if path else {}
+        bare = instructions_at_start(node, python, env=env)
 
         start(node)
 
-        assert at_start(node, python) <= bare * 1.02
+        assert instructions_at_start(node, python, env=env) <= bare * 1.02

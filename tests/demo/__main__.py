@@ -4,25 +4,40 @@ from __future__ import annotations
 
 import json
 import os
-import statistics
 import tempfile
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from tests import databricks_context, manual_way
 from tests.azure import EmulatedAzure
 from tests.cluster import RUNTIME, SCRIPT, build_bundle, cluster_node, service_principal
+from tests.measure import seconds_until_done
 from tests.node import Node, Replica, Runtime
 
 _HERE = Path(__file__).parent
 _NOTEBOOK = _HERE / "wine.ipynb"
-_READY = "import mlflow, time; mlflow.get_tracking_uri(); print(time.time())"
-_TRIES = 3
+_READY = "import mlflow\nmlflow.get_tracking_uri()"
 _console = Console(highlight=False, soft_wrap=True)
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What is compared.
+
+    Attributes:
+        cells: that a notebook needs for it.
+        requests: to Azure until the tracking URI is ready.
+        seconds: from process start until then, a median.
+    """
+
+    cells: int
+    requests: int
+    seconds: float
 
 
 def main() -> None:
@@ -44,7 +59,7 @@ def main() -> None:
                 _keep_open(azure)
 
 
-def _our_way(bundle: Path, azure: EmulatedAzure) -> Mapping[str, float]:
+def _our_way(bundle: Path, azure: EmulatedAzure) -> Beside:
     # What the policy gives the cluster: where the workspace is, and the secret scope's service principal.
     policy = {"AZUREML_TRACKING_URI": azure.workspace.tracking_uri, **service_principal(azure)}
     with cluster_node(bundle, policy, azure=azure) as node:
@@ -61,19 +76,21 @@ def _our_way(bundle: Path, azure: EmulatedAzure) -> Mapping[str, float]:
         tokens = len(azure.journal.of("login.*", "/token"))
         _show(node, azure)
         _console.print(_requests(hosts, tokens, len(azure.journal.refused)))
-        return {"ready": _seconds_to_ready(node, _READY), "requests": 0, "extra cells": 0}
+        return _measured(azure, node, _READY, cells=0)
 
 
-def _manual_way(bundle: Path, azure: EmulatedAzure) -> Mapping[str, float]:
+def _manual_way(bundle: Path, azure: EmulatedAzure) -> Beside:
     _step("does the same the manual way: a plain node, azure-ai-ml installed, a cell in the notebook")
     with cluster_node(bundle, {}, azure=azure) as node:
         manual_way.install(node)
-        cell = manual_way.dbutils(azure) + manual_way.CELL
-        azure.journal.clear()
-        node.run_notebook([cell + "print(mlflow.get_tracking_uri())"])
-        requests = len(azure.journal)
-        ready = _seconds_to_ready(node, f"{cell}\nimport time; print(time.time())")
-        return {"ready": ready, "requests": requests, "extra cells": 1}
+        return _measured(azure, node, manual_way.dbutils(azure) + manual_way.CELL, cells=1)
+
+
+def _measured(azure: EmulatedAzure, node: Node, code: str, *, cells: int) -> Beside:
+    azure.journal.clear()
+    node.run_notebook([code])
+    requests = len(azure.journal)
+    return Beside(cells, requests, seconds_until_done(node, code))
 
 
 def _notebook(node: Node) -> dict[str, str]:
@@ -82,24 +99,12 @@ def _notebook(node: Node) -> dict[str, str]:
     )
 
 
-def _seconds_to_ready(node: Node, code: str) -> float:
-    """Return the median time from a process's start to the tracking URI, in a notebook's environment."""
-    python = f"{node.notebook_environment()}/bin/python"
-    times = []
-    for _ in range(_TRIES):
-        started = time.time()
-        done = node.run([node.inside(python), "-c", code])
-        assert done.returncode == 0, done.stderr
-        times.append(float(done.stdout) - started)
-    return statistics.median(times)
-
-
 def _show(node: Node, azure: EmulatedAzure) -> None:
     node.copy_in(_HERE / "results.py", "/databricks/results.py")
     python, script = node.inside("/databricks/python3/bin/python"), node.inside("/databricks/results.py")
     done = node.run([python, script, _NOTEBOOK.stem, "wine-cultivar"])
     assert done.returncode == 0, done.stderr
-    table = Table("what", "in the workspace", title="What the admin sees")
+    table = Table("what", Column("in the workspace", overflow="fold"), title="What the admin sees")
     table.add_row("tracking URI", azure.workspace.tracking_uri)
     for what, shown in json.loads(done.stdout).items():
         table.add_row(what, shown)
@@ -108,21 +113,20 @@ def _show(node: Node, azure: EmulatedAzure) -> None:
 
 def _requests(hosts: Mapping[str, int], tokens: int, refused: int) -> Table:
     table = Table("host", "requests", title="What the notebook asked of Azure")
-    for host, count in sorted(hosts.items()):
+    for host, count in sorted({"management.azure.com": 0, **hosts}.items()):
         table.add_row(host, str(count))
-    table.add_row("of these: logins (tokens)", str(tokens))
-    table.add_row("of these: refused, not of this Azure", str(refused))
+    table.add_section()
+    table.add_row("of these, tokens issued", str(tokens))
+    table.add_row("of these, to hosts outside Azure ML, refused", str(refused))
     return table
 
 
-def _compare(ours: Mapping[str, float], manual: Mapping[str, float]) -> None:
+def _compare(ours: Beside, manual: Beside) -> None:
     table = Table("", "azureml-databricks", "the manual way", title="Beside the manual way")
-    table.add_row("cells added to a notebook", str(ours["extra cells"]), str(manual["extra cells"]))
-    table.add_row("requests before the tracking URI", str(ours["requests"]), str(manual["requests"]))
-    table.add_row(
-        "from process start to a ready tracking URI", f"{ours['ready']:.2f} s", f"{manual['ready']:.2f} s"
-    )
-    table.add_row("ratio", "1", f"{manual['ready'] / ours['ready']:.1f}")
+    table.add_row("cells added to a notebook", str(ours.cells), str(manual.cells))
+    table.add_row("requests until the tracking URI is ready", str(ours.requests), str(manual.requests))
+    table.add_row("time from process start until then", f"{ours.seconds:.2f} s", f"{manual.seconds:.2f} s")
+    table.add_row("the same, as a ratio", "1", f"{manual.seconds / ours.seconds:.1f}")
     _console.print(table)
 
 

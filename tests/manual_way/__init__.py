@@ -1,4 +1,4 @@
-"""What this project replaces, to measure beside it: libraries installed by each user, and a cell in each notebook.
+"""What this project replaces, to measure beside it: libraries on the cluster, and a cell in each notebook.
 
 It follows Microsoft's guide for MLflow on Azure Databricks: a service principal in a secret scope, the
 workspace looked up through azure-ai-ml, `mlflow.set_tracking_uri`.
@@ -45,8 +45,7 @@ mlflow.set_tracking_uri(uri)
 def install(node: Node) -> None:
     """Put the libraries where the cluster's library page puts them, which notebooks are chained to."""
     python = node.replica.interpreter.version
-    lock = _FOLDER / f"{node.replica.runtime.version}.txt"
-    libraries = _CACHE / lock.stem
+    libraries = _CACHE / node.replica.runtime.version
     if not libraries.exists():
         partial = libraries.with_suffix(".partial")
         # fmt: off
@@ -54,7 +53,7 @@ def install(node: Node) -> None:
             [
                 uv.find_uv_bin(), "pip", "install", "--quiet", "--target", partial, "--no-deps",
                 "--python", node.replica.interpreter.executable, "--require-hashes",
-                "--compile-bytecode", "--requirements", lock,
+                "--compile-bytecode", "--requirements", lock(node),
             ],
             check=True,
         )
@@ -63,6 +62,11 @@ def install(node: Node) -> None:
     node.copy_in(
         libraries, f"/local_disk0/.ephemeral_nfs/cluster_libraries/python/lib/python{python}/site-packages"
     )
+
+
+def lock(node: Node) -> Path:
+    """Return the requirements of the libraries, locked for the node's runtime."""
+    return _FOLDER / f"{node.replica.runtime.version}.txt"
 
 
 def dbutils(azure: EmulatedAzure) -> str:

@@ -3,7 +3,7 @@
 | way | reaches |
 |---|---|
 | `sitecustomize` of the standard library | every Python of that installation and every environment over it |
-| a `.pth` file | those of them where a user's own `sitecustomize` on `PYTHONPATH` shadows ours |
+| a `.pth` file | those where a user's own `sitecustomize` on `PYTHONPATH` shadows ours |
 | IPython's system-wide startup folder | notebook kernels, where neither of the others ran |
 
 All run the same compiled `_start.pyc` of the current release, whose magic number keeps an interpreter of
@@ -83,10 +83,9 @@ class Hook:
 
 def all_hooks(paths: Paths) -> list[Hook]:
     """Return the hooks for the running interpreter's installation and environment."""
-    sites = dict.fromkeys((_site_packages(sys._base_executable), sysconfig.get_path("purelib")))  # type: ignore[attr-defined]
     return [
         Hook("sitecustomize", _stdlib() / "sitecustomize.py"),
-        *(Hook(".pth", Path(site) / "azureml-databricks.pth") for site in sites),
+        Hook(".pth", _site_packages() / "azureml-databricks.pth"),
         Hook("IPython startup", paths.ipython_startup / "00-azureml-databricks.py"),
     ]
 
@@ -129,13 +128,17 @@ def _stdlib() -> Path:
     return Path(sysconfig.get_path("stdlib"))
 
 
-def _site_packages(python: str) -> str:
-    """Return the site-packages of that interpreter, best one that no other version of Python reads.
+def _site_packages() -> Path:
+    """Return the installation's site-packages, best one that no other version of Python reads.
 
-    One that is there: a new folder would be on the path of every process, to be searched in vain.
+    Of those that are there: a new folder would be on the path of every process, to be searched in vain. Only
+    an environment that does not see the installation's gets one of its own: each costs every start.
     """
     code = "import json, site; print(json.dumps(site.getsitepackages()))"
-    printed = subprocess.run([python, "-I", "-c", code], capture_output=True, check=True, text=True)
-    folders: list[str] = list(filter(os.path.isdir, json.loads(printed.stdout)))
+    base = sys._base_executable  # type: ignore[attr-defined]
+    printed = subprocess.run([base, "-I", "-c", code], capture_output=True, check=True, text=True)
+    seen = [folder for folder in json.loads(printed.stdout) if folder in sys.path]
     version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
-    return min(folders, key=lambda folder: version not in folder.split(os.sep))
+    return Path(
+        min(seen, key=lambda it: version not in it.split(os.sep), default=sysconfig.get_path("purelib"))
+    )
