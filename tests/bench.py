@@ -68,7 +68,8 @@ def _starts(node: Node) -> list[Row]:
     assert node.run_init_script(SCRIPT).returncode == 0
     after = [instructions_at_start(node, python, env=env) for python, env in cases.values()]
     return [
-        Row(what, *pair, "{:,.0f} instructions") for what, *pair in zip(cases, after, before, strict=True)
+        Row(what, ours, bare, "{:,.0f} instructions")
+        for what, ours, bare in zip(cases, after, before, strict=True)
     ]
 
 

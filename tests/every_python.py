@@ -25,7 +25,7 @@ def main() -> None:
             environment = Path(scratch, version)
             python = environment / "bin/python"
             _uv("venv", "--quiet", "--python", interpreters.find(version), environment)
-            install = ["pip", "install", "--quiet", "--python", python]
+            install: list[str | Path] = ["pip", "install", "--quiet", "--python", python]
             _uv(*install, "--requirements", "tests/requirements.txt")
             _uv(*install, "--no-deps", wheel)
             tests = ["-m", "pytest", "-q", "-p", "no:cacheprovider", *_TESTS]

@@ -161,12 +161,18 @@ def test_a_settings_file_spoilt_by_hand_leaves_every_python_as_it_was(tmp_path: 
     not shutil.which("valgrind"), reason="valgrind, which counts instructions, is not installed"
 )
 @pytest.mark.parametrize(
-    ("python", "path"),
-    [(BASE, ""), (CLUSTER, ""), (CLUSTER, "/databricks/spark/python:/databricks/python_shell")],
+    ("python", "env"),
+    [
+        (BASE, {}),
+        (CLUSTER, {}),
+        (CLUSTER, {"PYTHONPATH": "/databricks/spark/python:/databricks/python_shell"}),
+    ],
+    ids=["base", "cluster", "cluster with a notebook's path"],
 )
-def test_a_start_takes_at_most_two_per_cent_more_instructions(bundle: Path, python: str, path: str) -> None:
+def test_a_start_takes_at_most_two_per_cent_more_instructions(
+    bundle: Path, python: str, env: dict[str, str]
+) -> None:
     with cluster_node(bundle, GIVEN) as node:
-        env = {"PYTHONPATH": path} if path else {}
         bare = instructions_at_start(node, python, env=env)
 
         start(node)
