@@ -12,7 +12,7 @@ import pytest
 
 from tests import databricks_context
 from tests.azure import EmulatedAzure
-from tests.cluster import cluster_node, service_principal, start
+from tests.cluster import SCRIPT, build_bundle, cluster_node, service_principal, start
 from tests.node import Node
 
 CLUSTER = "/databricks/python3/bin/python"
@@ -31,7 +31,7 @@ def run(
     node: Node, code: str, *, flags: tuple[str, ...] = (), env: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     source = textwrap.dedent(code)
-    return node.run([node.inside(CLUSTER), *flags, "-c", source], env=env, cwd=node.inside("/tmp"))
+    return node.run([node.inside(CLUSTER), *flags, "-c", source], env=env, cwd="/tmp")
 
 
 def answer(done: subprocess.CompletedProcess[str]) -> object:
@@ -287,26 +287,17 @@ def test_no_role_in_the_workspace_is_told_by_azure(node: Node, azure: EmulatedAz
 
 # A wrong setting -----------------------------------------------------------------------------------
 
+LOG_ELSEWHERE = LOG.replace("import mlflow", "import mlflow; mlflow.set_tracking_uri('/tmp/mlruns')")
 WRONG = {"AZUREML_TRACKING_URI": "azureml://x"}
 SAID = (
     "AZUREML_TRACKING_URI (a variable of this process) is 'azureml://x': no /subscriptions/... in it; "
     "take it from the workspace's overview page (MLflow tracking URI)"
 )
-TWO_RUNS = """
-import mlflow
-mlflow.set_tracking_uri("sqlite:///elsewhere.db")
-for _ in range(2):
-    with mlflow.start_run():
-        mlflow.log_metric("m", 1)
-print(len(mlflow.search_runs(output_format="list")))
-"""
 
 
 def test_with_warn_a_wrong_setting_is_told_once_at_first_use_and_all_else_works(node: Node) -> None:
     imported = run(node, "import mlflow; print(mlflow.get_tracking_uri())", env=WRONG)
-    used = run(
-        node, LOG.replace("import mlflow", "import mlflow; mlflow.set_tracking_uri('/tmp/mlruns')"), env=WRONG
-    )
+    used = run(node, LOG_ELSEWHERE, env=WRONG)
 
     assert (imported.stdout, imported.stderr) == ("databricks\n", "")
     assert used.returncode == 0, used.stderr
@@ -321,3 +312,27 @@ def test_with_fail_mlflow_raises(node: Node) -> None:
     assert done.stderr.splitlines()[-1] == (
         f"mlflow.exceptions.MlflowException: MLflow is not connected to Azure Machine Learning: {SAID}"
     )
+
+
+def test_a_settings_file_spoilt_by_hand_is_told_too(tmp_path: Path) -> None:
+    spoilt = build_bundle(tmp_path / "out", 'onError = "warn"')
+    (spoilt / "azureml-databricks.json").write_text('{"experment": "x"}')
+    with cluster_node(spoilt, {}) as node:
+        assert node.run_init_script(SCRIPT).returncode == 0
+
+        done = run(
+            node, LOG.replace("import mlflow", "import mlflow; mlflow.set_tracking_uri('/tmp/mlruns')")
+        )
+
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("is not a setting: did you mean experiment?") == 1
+
+
+def test_on_error_of_the_settings_file_counts_for_mlflow(tmp_path: Path) -> None:
+    settings = build_bundle(tmp_path / "out", 'onError = "fail"')
+    with cluster_node(settings, {}) as node:
+        start(node)
+
+        done = run(node, LOG, env=WRONG)
+
+    assert done.stderr.splitlines()[-1].endswith(SAID)

@@ -62,7 +62,7 @@ def test_a_second_uninstall_finds_nothing_to_do(node: Node) -> None:
     uninstall(node)
 
     again = node.run(
-        [program, "-m", "azureml_databricks", "node", "uninstall"], cwd=node.inside("/databricks/copy")
+        [program, "-m", "azureml_databricks", "node", "uninstall"], cwd="/databricks/copy"
     )
 
     assert (again.stdout, again.stderr) == ("azureml-databricks: nothing of ours is installed\n", "")

@@ -151,13 +151,17 @@ def check_name(name: str, origin: str) -> None:
 class Settings:
     """The settings of one process, and where each came from."""
 
-    def __init__(self, environ: Mapping[str, str], laid_down: Mapping[str, Value]) -> None:
+    def __init__(
+        self, environ: Mapping[str, str], laid_down: Mapping[str, Value], file_problem: str = ""
+    ) -> None:
         """Read them; an empty variable counts as not set.
 
         Args:
             environ: the process's variables.
             laid_down: what the node knew at install time, by setting name.
+            file_problem: what is wrong with the settings file as such, empty for nothing.
         """
+        self._file_problem = file_problem
         self.values: dict[str, Value] = {}
         for setting in TABLE:
             text = environ.get(setting.variable, "")
@@ -184,7 +188,20 @@ class Settings:
     def asked(self) -> bool:
         """Whether anybody wants Azure ML here: a workspace is named, and nobody said `enabled=false`."""
         named = any(self[name] for name in ("trackingUri", *_WORKSPACE_PARTS))
-        return named and self["enabled"] != "false"
+        return self["enabled"] != "false" and (named or bool(self._file_problem))
+
+    @property
+    def problem(self) -> str:
+        """What keeps this process from Azure ML, in one line; empty where nothing does, or nobody asked."""
+        if not self.asked:
+            return ""
+        if self._file_problem:
+            return self._file_problem
+        try:
+            self.workspace()
+        except SettingError as wrong:
+            return str(wrong)
+        return ""
 
     def check_choices(self) -> None:
         """Refuse a text that is none of its setting's choices.

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from azureml_databricks.node import laid_down, start, variables
-from azureml_databricks.settings import SettingError
+from azureml_databricks.node import start, variables
 
 if TYPE_CHECKING:
     from mlflow.store.artifact.artifact_repo import ArtifactRepository
@@ -55,22 +53,12 @@ def on_import() -> DefaultExperimentProvider:
     wanted = variables.wanted_now()
     if wanted:
         start.apply(str(Path(__file__).parents[2]), wanted)
-    if problem := _problem():
-        _tell_at_first_use(problem, raising=os.environ.get("AZUREML_ON_ERROR") == "fail")
+    settings = variables.settings_now()
+    if settings.problem:
+        _tell_at_first_use(settings.problem, raising=settings["onError"] == "fail")
     from azureml_databricks.bridge import experiment
 
     return experiment.put_first()
-
-
-def _problem() -> str:
-    settings = variables.settings_now()
-    if not settings.asked:
-        return laid_down.PROBLEM
-    try:
-        settings.workspace()
-    except SettingError as wrong:
-        return str(wrong)
-    return laid_down.PROBLEM
 
 
 def _tell_at_first_use(problem: str, raising: bool) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from azureml_databricks.node import install, status
 from azureml_databricks.node.paths import Paths
-from azureml_databricks.settings import Settings
 
 _NOT_POSSIBLE = 1
 _WRONG_SETTING = 3
@@ -35,12 +34,11 @@ def main(arguments: list[str]) -> int:
 
 
 def _install(paths: Paths, options: argparse.Namespace) -> int:
-    known = install.install(paths, options.unpacked, options.sha256, options.settings)
+    settings = install.install(paths, options.unpacked, options.sha256, options.settings)
     print(f"azureml-databricks: in service: {paths.current.resolve()}")
-    if known.problem:
-        print(f"azureml-databricks: {known.problem}", file=sys.stderr)
+    if settings.problem:
+        print(f"azureml-databricks: {settings.problem}", file=sys.stderr)
         return _WRONG_SETTING
-    settings = Settings({}, known.values)
     uri = settings.workspace().tracking_uri if settings.asked else "none is configured yet"
     print(f"azureml-databricks: tracking URI: {uri}")
     return 0

@@ -35,19 +35,24 @@ class Knowledge:
 
     Attributes:
         values: by setting name.
-        problem: what is wrong with a setting, empty for nothing.
+        file_problem: what is wrong with the settings file as such, empty for nothing.
     """
 
     values: dict[str, Value]
-    problem: str
+    file_problem: str
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of a process that has no variables of its own."""
+        return Settings({}, self.values, self.file_problem)
 
 
-def install(paths: Paths, unpacked: Path, sha256: str, settings_file: Path | None) -> Knowledge:
+def install(paths: Paths, unpacked: Path, sha256: str, settings_file: Path | None) -> Settings:
     """Put the bundle at `unpacked`, whose archive had `sha256`, into service.
 
     Safe to repeat, to run twice at once and to be killed: a release is complete before it has its name,
     and the `current` link is replaced in one step. A wrong setting is no error here: the bundle goes into
-    service to tell of it.
+    service to tell of it, and the settings that are returned say it.
 
     Raises:
         OSError: a file cannot be read or written.
@@ -60,7 +65,7 @@ def install(paths: Paths, unpacked: Path, sha256: str, settings_file: Path | Non
         command = _COMMAND.format(python=sys.executable, current=paths.current)
         ledger.write(paths.command, command.encode(), mode=0o755)
         hooks.install(paths, ledger)
-    return known
+    return known.settings
 
 
 def uninstall(paths: Paths) -> list[str]:
@@ -84,31 +89,27 @@ def _environment_of_the_script() -> dict[str, str]:
 def _know(settings_file: Path | None, environ: Mapping[str, str]) -> Knowledge:
     """Gather what processes may not have in their variables."""
     values: dict[str, Value] = {}
-    try:
-        if settings_file is not None:
+    file_problem = ""
+    if settings_file is not None:
+        try:
             values = _read(settings_file)
-        for setting in TABLE:
-            # Not the service principal's: what came from a secret scope is in no file of ours.
-            text = environ.get(setting.variable, "")
-            if text and setting.shapes_uri:
-                origin = "a variable of the cluster"
-                values[setting.name] = Value(text, setting.variable, origin)
-        settings = Settings({}, values)
-        if settings.asked:
-            settings.workspace()
-    except SettingError as wrong:
-        return Knowledge(values, str(wrong))
-    return Knowledge(values, "")
+        except SettingError as wrong:
+            file_problem = str(wrong)
+    for setting in TABLE:
+        # Not the service principal's: what came from a secret scope is in no file of ours.
+        text = environ.get(setting.variable, "")
+        if text and setting.shapes_uri:
+            values[setting.name] = Value(text, setting.variable, "a variable of the cluster")
+    return Knowledge(values, file_problem)
 
 
 def _read(settings_file: Path) -> dict[str, Value]:
     origin = f"in {settings_file}"
     try:
         texts = json.loads(settings_file.read_text(encoding="utf-8"))
-    except ValueError as wrong:
+    except (OSError, ValueError) as wrong:
         raise SettingError(
-            f"{settings_file} is not the JSON that `azureml-databricks bundle` wrote ({wrong}): "
-            "write it again"
+            f"{settings_file} is not what `azureml-databricks bundle` wrote ({wrong}): upload it again"
         ) from None
     for name in texts:
         check_name(name, origin)
@@ -118,7 +119,7 @@ def _read(settings_file: Path) -> dict[str, Value]:
 def _settle(paths: Paths, unpacked: Path, sha256: str, known: Knowledge) -> Path:
     """Move the bundle to its name among the releases, with what the node knows laid down in it."""
     plain = {name: (value.text, value.key, value.origin) for name, value in known.values.items()}
-    laid_down = f"VALUES = {plain!r}\nPROBLEM = {known.problem!r}\n"
+    laid_down = f"VALUES = {plain!r}\nFILE_PROBLEM = {known.file_problem!r}\n"
     identity = hashlib.sha256(f"{sha256}\n{sys.version}\n{laid_down}".encode()).hexdigest()
     release = paths.releases / identity[:12]
     if release.exists():
@@ -133,7 +134,7 @@ def _settle(paths: Paths, unpacked: Path, sha256: str, known: Knowledge) -> Path
 
 
 def _call_of_run(release: Path, known: Knowledge) -> str:
-    settings = Settings({}, known.values)
+    settings = known.settings
     wanted = variables.wanted(settings, known.values)
     texts = {setting.variable: settings[setting.name] for setting in TABLE if setting.shapes_uri}
     if wanted:

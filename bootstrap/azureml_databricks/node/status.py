@@ -7,9 +7,9 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
-from azureml_databricks.node import hooks, laid_down, variables
+from azureml_databricks.node import hooks, variables
 from azureml_databricks.node.paths import Paths
-from azureml_databricks.settings import BY_NAME, SettingError, Settings
+from azureml_databricks.settings import BY_NAME
 
 
 def report(paths: Paths) -> tuple[str, bool]:
@@ -39,20 +39,14 @@ def _findings(paths: Paths) -> Iterator[tuple[bool, str]]:
 
 
 def _settings() -> Iterator[tuple[bool, str]]:
-    if laid_down.PROBLEM:
-        yield False, f"settings     {laid_down.PROBLEM}"
     settings = variables.settings_now()
     for name, value in settings.values.items():
         if value.text and value.text != BY_NAME[name].default:
             shown = "***" if BY_NAME[name].secret else value.text
             yield True, f"setting      {name} = {shown} ({value.origin})"
-    yield _workspace(settings)
-
-
-def _workspace(settings: Settings) -> tuple[bool, str]:
-    if not settings.asked:
-        return True, "tracking URI none configured: every Python is as it would be without us"
-    try:
-        return True, f"tracking URI {settings.workspace().tracking_uri}"
-    except SettingError as wrong:
-        return False, f"settings     {wrong}"
+    if settings.problem:
+        yield False, f"settings     {settings.problem}"
+    elif settings.asked:
+        yield True, f"tracking URI {settings.workspace().tracking_uri}"
+    else:
+        yield True, "tracking URI none configured: every Python is as it would be without us"

@@ -7,13 +7,12 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from azureml_databricks.node import laid_down
-from azureml_databricks.settings import BY_NAME, ENV_PREFIX, SettingError, Settings, Value
+from azureml_databricks.settings import BY_NAME, ENV_PREFIX, Settings, Value
 from azureml_databricks.tracking_uri import cloud_of
 
 # What Databricks presets on a fresh cluster; any other value is somebody's choice.
 _TRACKING_PRESETS = ("", "databricks")
 _REGISTRY_PRESETS = ("", "databricks", "databricks-uc")
-
 
 _Overrides = dict[str, tuple[str, tuple[str, ...]]]
 
@@ -32,7 +31,7 @@ class Wanted(NamedTuple):
 
 def settings_now() -> Settings:
     """Return the settings of this process as they are now."""
-    return Settings(os.environ, _known())
+    return Settings(os.environ, _known(), laid_down.FILE_PROBLEM)
 
 
 def wanted_now() -> Wanted | None:
@@ -45,13 +44,12 @@ def _known() -> dict[str, Value]:
 
 
 def wanted(settings: Settings, known: Mapping[str, Value]) -> Wanted | None:
-    """Return the variables that follow from `settings`; none but asked for where a setting is wrong."""
+    """Return the variables that follow from `settings`: None if nobody asks, no variable if one is wrong."""
     if not settings.asked:
         return None
-    try:
-        workspace = settings.workspace()
-    except SettingError:
+    if settings.problem:
         return Wanted({}, {})
+    workspace = settings.workspace()
     exports = {_variable(name): value.text for name, value in known.items()}
     # Without it the plugin asks management.azure.com which clouds there are.
     exports["AZUREML_CURRENT_CLOUD"] = settings["cloud"] or cloud_of(workspace)

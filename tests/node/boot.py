@@ -1,0 +1,47 @@
+"""Boots the kind of node that this machine permits."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+
+from tests.node.node import Node
+from tests.node.overlay import boot_overlay, refusal
+from tests.node.prefix import boot_prefix
+from tests.node.replica import Replica
+
+
+def boot(
+    replica: Replica, *, driver: bool = True, spark_env_vars: Mapping[str, str] | None = None
+) -> AbstractContextManager[Node]:
+    """Boot a node; at the end of the context nothing is left of it.
+
+    Args:
+        replica: the runtime that the node has.
+        driver: whether it is the cluster's driver, or a worker.
+        spark_env_vars: the cluster's variables, secrets resolved.
+
+    The variable `TEST_NODE=prefix` has all nodes built under a prefix.
+    """
+    environment = {**_always_set(replica, driver), **(spark_env_vars or {})}
+    asked = os.environ.get("TEST_NODE") == "prefix"
+    reason = "TEST_NODE=prefix asks for it" if asked else refusal()
+    if reason:
+        return boot_prefix(replica, environment, reason)
+    return boot_overlay(replica, environment)
+
+
+def _always_set(replica: Replica, driver: bool) -> dict[str, str]:
+    return {
+        "DATABRICKS_RUNTIME_VERSION": replica.runtime.version,
+        "DB_CLUSTER_ID": "0101-120000-emulated",
+        "DB_CLUSTER_NAME": "emulated",
+        "DB_CONTAINER_IP": "127.0.0.1",
+        "DB_DRIVER_IP": "127.0.0.1",
+        "DB_INSTANCE_TYPE": "Standard_DS3_v2",
+        "DB_IS_DRIVER": "TRUE" if driver else "FALSE",
+        "DB_IS_JOB_CLUSTER": "FALSE",
+        "MLFLOW_REGISTRY_URI": "databricks-uc",
+        "MLFLOW_TRACKING_URI": "databricks",
+    }
