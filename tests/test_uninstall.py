@@ -61,9 +61,7 @@ def test_a_second_uninstall_finds_nothing_to_do(node: Node) -> None:
     node.run(["cp", "-r", current, node.inside("/databricks/copy")])
     uninstall(node)
 
-    again = node.run(
-        [program, "-m", "azureml_databricks", "node", "uninstall"], cwd="/databricks/copy"
-    )
+    again = node.run([program, "-m", "azureml_databricks", "node", "uninstall"], cwd="/databricks/copy")
 
     assert (again.stdout, again.stderr) == ("azureml-databricks: nothing of ours is installed\n", "")
 
