@@ -395,56 +395,6 @@ class TestRegistry:
         assert azure.journal.of("*", "/artifact/v2.0")
         assert mlflow.pyfunc.load_model("models:/local/1").predict([7]) == [7]
 
-    @pytest.mark.skipif(
-        "MLFLOW2_PYTHON" not in os.environ,
-        reason="MLFLOW2_PYTHON names no interpreter that has MLflow 2, pandas and azureml-mlflow",
-    )
-    def test_mlflow_2_logs_registers_and_loads_a_model(self, azure: EmulatedAzure) -> None:
-        script = f"""
-import mlflow
-from types import SimpleNamespace
-from typing import Any
-from azure.identity import EnvironmentCredential
-from azureml.mlflow import get_mlflow_tracking_uri_v2
-
-uri = get_mlflow_tracking_uri_v2(
-    SimpleNamespace(ml_flow_tracking_uri={azure.workspace.tracking_uri!r}),
-    dict(
-        subscription_id={azure.workspace.subscription_id!r},
-        resource_group_name={azure.workspace.resource_group!r},
-        workspace_name={azure.workspace.name!r},
-        auth=EnvironmentCredential(),
-        host_url="https://{azure.workspace.cloud.api_host}",
-    ),
-)
-mlflow.set_tracking_uri(uri)
-mlflow.set_registry_uri(uri)
-
-class Echo(mlflow.pyfunc.PythonModel):
-    def predict(self, context, model_input, params=None):
-        return model_input
-
-mlflow.set_experiment("by-mlflow-2")
-with mlflow.start_run() as run:
-    mlflow.log_metric("loss", 0.5)
-    mlflow.pyfunc.log_model("model", python_model=Echo(), registered_model_name="by-mlflow-2")
-assert mlflow.pyfunc.load_model("models:/by-mlflow-2/1").predict([7]) == [7]
-assert mlflow.pyfunc.load_model(f"runs:/{{run.info.run_id}}/model").predict([7]) == [7]
-"""
-        subprocess.run(
-            [os.environ["MLFLOW2_PYTHON"], "-c", script],
-            env={
-                **os.environ,
-                "AZURE_TENANT_ID": azure.principal.tenant_id,
-                "AZURE_CLIENT_ID": azure.principal.client_id,
-                "AZURE_CLIENT_SECRET": azure.principal.client_secret,
-            },
-            check=True,
-            timeout=120,
-        )
-
-        assert not azure.journal.of("*", "logged-models")
-
 
 class TestFaults:
     def test_an_answer_of_choice_as_often_as_wished(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import databricks_context
+from tests import databricks_context, manual_way
 from tests.azure import EmulatedAzure
 from tests.cluster import SCRIPT, build_bundle, cluster_node, service_principal, start
 from tests.node import Node
@@ -130,21 +130,37 @@ TRAIN = """
     }))
 """
 
+TRAINED = {
+    "predicted": [0, 1],
+    "params": {"penalty": "l2"},
+    "metrics": {"accuracy": 0.5},
+    "artifacts": ["model", "notes"],
+    "experiment": "churn",
+    "source": True,
+}
+
 
 def test_a_run_a_model_and_a_registered_model_with_one_login(node: Node, azure: EmulatedAzure) -> None:
     done = run(node, TRAIN, env={"AZUREML_EXPERIMENT": "churn"})
 
-    assert answer(done) == {
-        "predicted": [0, 1],
-        "params": {"penalty": "l2"},
-        "metrics": {"accuracy": 0.5},
-        "artifacts": ["model", "notes"],
-        "experiment": "churn",
-        "source": True,
-    }
+    assert answer(done) == TRAINED
     assert len(azure.journal.of(LOGIN, "/token")) == 1
     assert azure.journal.of("management.azure.com") == []
     assert azure.journal.refused == []
+
+
+def test_the_manual_way_on_the_same_azure_comes_to_the_same(bundle: Path, azure: EmulatedAzure) -> None:
+    # Given a node without us, with the manual way's libraries, and its cell before the same code
+    with cluster_node(bundle, {}, azure=azure) as plain:
+        manual_way.install(plain)
+        code = f"{manual_way.dbutils(azure)}{manual_way.CELL}mlflow.set_experiment('manual')\n"
+        python = plain.inside(f"{plain.notebook_environment()}/bin/python")
+
+        done = plain.run([python, "-c", code + textwrap.dedent(TRAIN.replace("hooked", "manual"))])
+
+    # Then it works too, with requests to ARM that ours does without
+    assert answer(done) == {**TRAINED, "experiment": "manual"}
+    assert azure.journal.of("management.azure.com")
 
 
 # Experiments ---------------------------------------------------------------------------------------
@@ -320,9 +336,7 @@ def test_a_settings_file_spoilt_by_hand_is_told_too(tmp_path: Path) -> None:
     with cluster_node(spoilt, {}) as node:
         assert node.run_init_script(SCRIPT).returncode == 0
 
-        done = run(
-            node, LOG.replace("import mlflow", "import mlflow; mlflow.set_tracking_uri('/tmp/mlruns')")
-        )
+        done = run(node, LOG_ELSEWHERE)
 
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("is not a setting: did you mean experiment?") == 1
