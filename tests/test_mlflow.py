@@ -156,7 +156,10 @@ def test_the_manual_way_on_the_same_azure_comes_to_the_same(bundle: Path, azure:
         code = f"{manual_way.dbutils(azure)}{manual_way.CELL}mlflow.set_experiment('manual')\n"
         python = plain.inside(f"{plain.notebook_environment()}/bin/python")
 
-        done = plain.run([python, "-c", code + textwrap.dedent(TRAIN.replace("hooked", "manual"))])
+        # The cell sets no registry URI: models get to Azure ML only where the runtime presets none.
+        without_preset = ["env", "--unset=MLFLOW_REGISTRY_URI", python]
+        code += textwrap.dedent(TRAIN.replace("hooked", "manual"))
+        done = plain.run([*without_preset, "-c", code])
 
     # Then it works too, with requests to ARM that ours does without
     assert answer(done) == {**TRAINED, "experiment": "manual"}
