@@ -23,6 +23,7 @@ readonly SETTINGS=@SETTINGS@
 readonly ON_ERROR="${AZUREML_ON_ERROR:-@ON_ERROR@}"
 
 readonly ROOT="${AZUREML_DATABRICKS_ROOT:-}"
+readonly FROM="$ROOT$LOCATION"
 readonly HOME_FOLDER="$ROOT/databricks/azureml-databricks"
 readonly PYTHON="$ROOT/databricks/python3/bin/python"
 readonly UNPACKED="$HOME_FOLDER/unpacking.$$"
@@ -70,27 +71,27 @@ PYTHON
 
 check() {
   [[ -x $PYTHON ]] || give_up "$PYTHON is not there: this is no Databricks runtime that we know"
-  [[ -r $LOCATION/$ARCHIVE ]] ||
-    give_up "$LOCATION/$ARCHIVE cannot be read: upload it again, or let the cluster's user read it"
+  [[ -r $FROM/$ARCHIVE ]] ||
+    give_up "$FROM/$ARCHIVE cannot be read: upload it again, or let the cluster's user read it"
   local found
-  found=$(sha256sum <"$LOCATION/$ARCHIVE") || give_up "$LOCATION/$ARCHIVE cannot be read to its end"
+  found=$(sha256sum <"$FROM/$ARCHIVE") || give_up "$FROM/$ARCHIVE cannot be read to its end"
   [[ ${found%% *} == "$SHA256" ]] ||
-    give_up "$LOCATION/$ARCHIVE is not the archive this script was made with (SHA-256 ${found%% *}," \
+    give_up "$FROM/$ARCHIVE is not the archive this script was made with (SHA-256 ${found%% *}," \
       "expected $SHA256): upload both again"
-  say "archive: $LOCATION/$ARCHIVE, SHA-256 as expected"
+  say "archive: $FROM/$ARCHIVE, SHA-256 as expected"
 }
 
 unpack() {
   umask 022
   mkdir -p "$UNPACKED" || give_up "$UNPACKED cannot be made"
-  tar -xzf "$LOCATION/$ARCHIVE" -C "$UNPACKED" --no-same-owner ||
-    give_up "$LOCATION/$ARCHIVE cannot be unpacked to $UNPACKED: is the disk full?"
+  tar -xzf "$FROM/$ARCHIVE" -C "$UNPACKED" --no-same-owner ||
+    give_up "$FROM/$ARCHIVE cannot be unpacked to $UNPACKED: is the disk full?"
   say "unpacked"
 }
 
 hand_over() {
   local options=(--sha256 "$SHA256")
-  [[ -z $SETTINGS ]] || options+=(--settings "$LOCATION/$SETTINGS")
+  [[ -z $SETTINGS ]] || options+=(--settings "$FROM/$SETTINGS")
   rm -f "$NOTICE" "$HOME_FOLDER/failure"
   cd "$UNPACKED"
   "$PYTHON" -E -s -m azureml_databricks node install "$UNPACKED" "${options[@]}" ||
