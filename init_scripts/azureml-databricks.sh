@@ -82,7 +82,6 @@ check() {
 }
 
 unpack() {
-  umask 022
   mkdir -p "$UNPACKED" || give_up "$UNPACKED cannot be made"
   tar -xzf "$FROM/$ARCHIVE" -C "$UNPACKED" --no-same-owner ||
     give_up "$FROM/$ARCHIVE cannot be unpacked to $UNPACKED: is the disk full?"
@@ -99,6 +98,8 @@ hand_over() {
 }
 
 main() {
+  # Unprivileged users read what root installs.
+  umask 022
   if [[ ${AZUREML_ENABLED:-true} == false ]]; then
     say "AZUREML_ENABLED is false: nothing to do"
     return

@@ -25,11 +25,11 @@ def _azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatedAzure]:
 
 
 @pytest.fixture
-def azure(_azure: EmulatedAzure) -> EmulatedAzure:
-    """The emulated Azure, with an empty journal and no faults."""
+def azure(_azure: EmulatedAzure) -> Iterator[EmulatedAzure]:
+    """The emulated Azure, with an empty journal and no faults but those that the test adds."""
     _azure.journal.clear()
+    yield _azure
     _azure.faults.clear()
-    return _azure
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

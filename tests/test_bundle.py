@@ -141,6 +141,24 @@ def test_a_wrong_settings_file_is_refused_in_one_line(tmp_path: Path, toml: str,
     assert not (tmp_path / "out").exists()
 
 
+def test_a_variable_that_only_sounds_like_a_secret_is_none(tmp_path: Path) -> None:
+    settings = tmp_path / "settings.toml"
+    settings.write_text('[env]\nTOKENIZERS_PARALLELISM = "false"\n')
+
+    assert bundle(tmp_path / "out", "--settings", str(settings)).returncode == 0
+
+
+def test_an_out_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    done = bundle(tmp_path / "file" / "out")
+
+    assert (done.returncode, done.stderr) == (
+        1,
+        f"Error: {tmp_path}/file/out cannot be written: Not a directory\n",
+    )
+
+
 def test_a_location_is_a_path_on_the_node(tmp_path: Path) -> None:
     done = bundle(tmp_path, "--location", "dbfs:/azureml")
 

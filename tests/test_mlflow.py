@@ -292,6 +292,31 @@ def test_a_network_that_refuses_is_told(node: Node) -> None:
     assert f"{LOGIN} cannot be reached through the proxy" in login_error(run(node, LOG, env=nowhere))
 
 
+def test_a_secret_that_is_put_right_in_the_notebook_counts_at_once(node: Node) -> None:
+    code = """
+        import json, mlflow, os
+        right = os.environ.pop("AZURE_CLIENT_SECRET")
+        for secret in ("", "wrong", right):
+            os.environ["AZURE_CLIENT_SECRET"] = secret
+            try:
+                mlflow.search_experiments()
+                print(json.dumps("in"))
+            except mlflow.MlflowException as error:
+                print(error.message)
+        """
+
+    done = run(node, code)
+
+    assert answer(done) == "in"
+    assert done.stdout.count("cannot log in to Azure") == 2
+
+
+def test_a_tenant_that_can_be_none_is_told(node: Node) -> None:
+    said = login_error(run(node, LOG, env={"AZURE_TENANT_ID": "not a tenant!"}))
+
+    assert said.startswith("cannot log in to Azure: AZURE_TENANT_ID is 'not a tenant!': ")
+
+
 def test_no_role_in_the_workspace_is_told_by_azure(node: Node, azure: EmulatedAzure) -> None:
     stranger = {
         "AZURE_CLIENT_ID": azure.stranger.client_id,

@@ -141,7 +141,8 @@ def test_an_empty_cloud_which_the_plugin_dies_of_is_filled_in(node: Node) -> Non
 
 
 @pytest.mark.parametrize(
-    "damage", ["{", '{"trackingURI": "x"}', '{"trackingUri": "azureml://x"}', '{"mode": "both"}']
+    "damage",
+    ["{", "[]", '{"mode": 1}', '{"trackingURI": "x"}', '{"trackingUri": "azureml://x"}', '{"mode": "both"}'],
 )
 def test_a_settings_file_spoilt_by_hand_leaves_every_python_as_it_was(tmp_path: Path, damage: str) -> None:
     with cluster_node(build_bundle(tmp_path / "out", f'trackingUri = "{TRACKING_URI}"'), {}) as node:

@@ -142,7 +142,8 @@ def _python(runtime: Runtime) -> str:
 def _uv(*arguments: str) -> str:
     done = subprocess.run([uv.find_uv_bin(), *arguments], capture_output=True, text=True, check=False)
     if done.returncode:
-        raise BundleError(f"uv {arguments[0]} {arguments[1]} failed: {done.stderr.strip()}")
+        said = "; ".join(line.strip() for line in done.stderr.splitlines() if line.strip())
+        raise BundleError(f"`uv {' '.join(arguments[:2])}` failed: {said}")
     return done.stdout
 
 

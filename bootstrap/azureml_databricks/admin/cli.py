@@ -48,6 +48,8 @@ def bundle(runtime: str, location: str, out: Path, settings_path: Path | None) -
         built = bundles.build(bundles.RUNTIMES[runtime], location, out, settings)
     except (SettingError, bundles.BundleError) as error:
         raise click.ClickException(str(error)) from None
+    except OSError as error:
+        raise click.ClickException(f"{error.filename} cannot be written: {error.strerror}") from None
     click.echo(f"{built.archive}  {built.archive.stat().st_size:,} bytes, SHA-256 {built.sha256}")
     click.echo(f"{built.script}  the init script; it looks for the archive in {location}")
     if built.settings:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,8 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-_SECRET_NAME = re.compile(r"SECRET|PASSWORD|PASSWD|TOKEN|CREDENTIAL|PRIVATE|SAS|KEY(?!S?_?(NAME|ID)$)")
+# By whole words: TOKENIZERS_PARALLELISM is no secret.
+_SECRET_WORDS = {"SECRET", "PASSWORD", "PASSWD", "PWD", "TOKEN", "KEY", "SAS", "CREDENTIAL", "CREDENTIALS"}
 _HOW_TO_GIVE_A_SECRET = (
     "a secret is in no file of ours; give it in the policy as spark_env_vars, {{secrets/scope/key}}"
 )
@@ -57,7 +57,7 @@ def _text(name: str, value: Any, path: Path) -> str:
 def _check(texts: dict[str, str], origin: str) -> None:
     for name in texts:
         own = BY_NAME.get(name)
-        if own.secret if own else _SECRET_NAME.search(name.upper()):
+        if own.secret if own else _SECRET_WORDS & set(name.removeprefix(ENV_PREFIX).upper().split("_")):
             raise SettingError(f"{name} ({origin}): {_HOW_TO_GIVE_A_SECRET}")
         variable = name.removeprefix(ENV_PREFIX)
         for setting in BY_NAME.values():

@@ -13,12 +13,7 @@ from functools import cache
 from typing import Any
 
 from azure.core.credentials import AccessToken
-from azure.core.exceptions import (
-    AzureError,
-    ClientAuthenticationError,
-    ServiceRequestError,
-    ServiceResponseError,
-)
+from azure.core.exceptions import AzureError, ServiceRequestError, ServiceResponseError
 from azure.identity import ClientSecretCredential
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import UNAUTHENTICATED
@@ -66,7 +61,7 @@ class ServicePrincipalCredential:
         """Name the login host, such as `login.microsoftonline.com`."""
         self._authority = authority
         self._lock = threading.Lock()
-        self._inner: ClientSecretCredential | None = None
+        self._principal: tuple[str, ...] = ()
         self._failure: tuple[float, str] = (0.0, "")
 
     def get_token(self, *scopes: str, **kwargs: Any) -> AccessToken:
@@ -77,37 +72,41 @@ class ServicePrincipalCredential:
         """
         # One login for all threads; and where it hangs, one wait.
         with self._lock:
+            self._read_principal()
             failed_at, why = self._failure
             if not why or time.monotonic() - failed_at > _FAILURE_LASTS_SECONDS:
                 try:
-                    return self._service_principal().get_token(*scopes, **kwargs)
-                except (AzureError, ValueError) as error:
+                    return self._inner.get_token(*scopes, **kwargs)
+                except AzureError as error:
                     why = self._cause(error)
                     self._failure = (time.monotonic(), why)
         raise AzureLoginError(why)
 
-    def _service_principal(self) -> ClientSecretCredential:
-        if self._inner is None:
-            settings = variables.settings_now()
-            missing = [BY_NAME[name].variable for name in _NEEDED if not settings[name]]
-            if missing:
-                raise ValueError(
-                    f"{', '.join(missing)} not set; the cluster policy sets the service principal's "
-                    "variables, as spark_env_vars with {{secrets/scope/key}}"
-                )
+    def _read_principal(self) -> None:
+        """Take the service principal from the settings, anew where somebody has changed them."""
+        settings = variables.settings_now()
+        missing = [BY_NAME[name].variable for name in _NEEDED if not settings[name]]
+        if missing:
+            raise AzureLoginError(
+                f"{', '.join(missing)} not set; the cluster policy sets the service principal's variables, "
+                "as spark_env_vars with {{secrets/scope/key}}"
+            )
+        principal = tuple(settings[name] for name in _NEEDED)
+        if principal == self._principal:
+            return
+        try:
             self._inner = ClientSecretCredential(
-                settings["tenantId"],
-                settings["clientId"],
-                settings["clientSecret"],
+                *principal,
                 authority=self._authority,
                 connection_timeout=_TIMEOUT_SECONDS,
                 read_timeout=_TIMEOUT_SECONDS,
                 retry_total=1,
             )
-        return self._inner
+        except ValueError as error:  # a tenant of letters that no tenant has
+            raise AzureLoginError(f"AZURE_TENANT_ID is {settings['tenantId']!r}: {error}") from None
+        self._principal, self._failure = principal, (0.0, "")
 
-    def _cause(self, error: Exception) -> str:
-        settings = variables.settings_now()
+    def _cause(self, error: AzureError) -> str:
         if _is_of_the_network(error):
             proxy = os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy")
             way = "through the proxy in HTTPS_PROXY" if proxy else "with no proxy (HTTPS_PROXY is not set)"
@@ -115,13 +114,11 @@ class ServicePrincipalCredential:
                 f"{self._authority} cannot be reached {way}; open it for the cluster's network "
                 f"({_first_line(error)})"
             )
-        if isinstance(error, ClientAuthenticationError):
-            for code, cause in _CAUSES.items():
-                if code in str(error):
-                    public = {name: settings[name] for name in ("tenantId", "clientId")}
-                    return f"{cause.format(**public)} ({code})"
-            return f"Entra ID says: {_first_line(error)}"
-        return _first_line(error)
+        tenant_id, client_id, _ = self._principal
+        for code, cause in _CAUSES.items():
+            if code in str(error):
+                return f"{cause.format(tenantId=tenant_id, clientId=client_id)} ({code})"
+        return f"Entra ID says: {_first_line(error)}"
 
 
 def _is_of_the_network(error: BaseException | None) -> bool:
@@ -133,7 +130,7 @@ def _is_of_the_network(error: BaseException | None) -> bool:
     return False
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: AzureError) -> str:
     return str(error).strip().splitlines()[0]
 
 

@@ -90,4 +90,5 @@ def _tell_at_first_use(problem: str, raising: bool) -> None:
     registries: list[Any] = [tracking._tracking_store_registry, model_registries]
     for registry in registries:
         for scheme, builder in list(registry._registry.items()):
-            registry.register(scheme, telling(builder))
+            if scheme != "azureml":  # whoever names a workspace by hand is connected
+                registry.register(scheme, telling(builder))

@@ -107,6 +107,8 @@ def _read(settings_file: Path) -> dict[str, Value]:
     origin = f"in {settings_file}"
     try:
         texts = json.loads(settings_file.read_text(encoding="utf-8"))
+        if not isinstance(texts, dict) or not all(isinstance(text, str) for text in texts.values()):
+            raise ValueError("names and texts are expected")
     except (OSError, ValueError) as wrong:
         raise SettingError(
             f"{settings_file} is not what `azureml-databricks bundle` wrote ({wrong}): upload it again"

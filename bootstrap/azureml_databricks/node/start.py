@@ -30,9 +30,10 @@ def run(release: str, known: "dict[bytes, bytes]", wanted: "Wanted | None") -> N
         if posix.environ.get(name, b"") not in (b"", text):
             # Somebody set a setting for this process: worth the imports that reading it takes.
             sys.path.insert(0, release)
-            from azureml_databricks.node import variables
-
-            sys.path.remove(release)
+            try:
+                from azureml_databricks.node import variables
+            finally:
+                sys.path.remove(release)
             wanted = variables.wanted_now()
             break
     if wanted:
