@@ -8,10 +8,10 @@ UV_VERSION := 0.13.9
 SHELL_SCRIPTS := init_scripts/azureml-databricks.sh .ci/run
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all lint bundle bench lock clean
+.PHONY: help setup demo test test-all test-matrix lint bundle bench lock clean
 
 help: ## Show this
-	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 21
 
 setup: .venv/ready ## Make .venv with everything, by locked versions
 
@@ -29,9 +29,11 @@ demo: setup ## Boot an emulated cluster node and run a notebook on it (KEEP=1: l
 test: setup ## Run the tests
 	$(BIN)/python -m pytest
 
-test-all: setup ## Run the tests, and those of the package on every supported Python
-	$(BIN)/python -m pytest
+test-all: test test-matrix ## Run the tests, and the matrix
+
+test-matrix: setup ## Run what needs no node on every Python, and the hooks where overlays are not permitted
 	$(BIN)/python -m tests.every_python
+	TEST_NODE=prefix $(BIN)/python -m pytest tests/test_hooks.py -k 'is_ours and not user'
 
 lint: setup ## Check style, types and shell
 	$(BIN)/ruff check .
