@@ -42,10 +42,11 @@ lint: setup ## Check style, types and shell
 	$(BIN)/shellcheck $(SHELL_SCRIPTS)
 	$(BIN)/shfmt --diff --indent 2 --case-indent $(SHELL_SCRIPTS)
 
-bundle: setup ## Build the bundle to dist/ (RUNTIME=15.4 LOCATION=/Volumes/...)
-	$(BIN)/azureml-databricks bundle --runtime $(RUNTIME) --location $(LOCATION) --out dist
+bundle: setup ## Build the bundle to dist/ (LOCATION=/Volumes/... SETTINGS=FILE)
+	$(BIN)/azureml-databricks bundle --runtime $(RUNTIME) --location $(LOCATION) --out dist \
+		$(if $(SETTINGS),--settings $(SETTINGS))
 
-bench: setup ## Print what we cost, beside the manual way
+bench: setup ## Print what we cost, beside the manual way (needs valgrind)
 	@$(BIN)/python -m tests.bench
 
 lock: setup ## Renew all locked versions, and show what changed

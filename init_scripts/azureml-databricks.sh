@@ -27,29 +27,41 @@ readonly FROM="$ROOT$LOCATION"
 readonly HOME_FOLDER="$ROOT/databricks/azureml-databricks"
 readonly PYTHON="$ROOT/databricks/python3/bin/python"
 readonly UNPACKED="$HOME_FOLDER/unpacking.$$"
+# What `node install` exits with where the bundle is in service, to tell of a wrong setting.
+readonly WRONG_SETTING=3
 readonly NOTICE="$ROOT/etc/ipython/startup/01-azureml-databricks-notice.py"
 
+# A full disk for the logs is no reason to fail.
 say() {
-  printf 'azureml-databricks: %s\n' "$*"
+  printf 'azureml-databricks: %s\n' "$*" || true
 }
 
 # Ends the script as onError says, with what is wrong and what to do.
 give_up() {
   say "$*" >&2
-  rm -rf "$UNPACKED"
+  rm -rf "$UNPACKED" || true
   if [[ $ON_ERROR == fail ]]; then
     say "the cluster does not start, since onError is fail" >&2
     exit 1
   fi
-  say "the cluster starts as if azureml-databricks were not there, since onError is warn" >&2
-  leave_word "$*"
+  if [[ -e $HOME_FOLDER/current ]]; then
+    say "the cluster starts, with what an earlier run put into service, since onError is warn" >&2
+  else
+    say "the cluster starts as if azureml-databricks were not there, since onError is warn" >&2
+    leave_word "$*"
+  fi
   exit 0
+}
+
+# Whatever nobody foresaw: a cluster starts, unless its admin said otherwise.
+on_exit() {
+  local code=$?
+  [[ $code == 0 || $ON_ERROR == fail ]] || exit 0
 }
 
 # With nothing of ours in service, no Python of ours can tell that runs do not go to Azure ML: IPython does,
 # in the first cell with MLflow.
 leave_word() {
-  [[ ! -e $HOME_FOLDER/current ]] || return 0
   mkdir -p "$HOME_FOLDER" "${NOTICE%/*}" || return 0
   printf '%s\n' "$1" >"$HOME_FOLDER/failure" || return 0
   cat >"$NOTICE" <<'PYTHON' || return 0
@@ -61,7 +73,8 @@ try:
             _events.unregister("post_run_cell", _tell)
             with open("/databricks/azureml-databricks/failure") as file:
                 why = file.read().strip()
-            print("MLflow is not connected to Azure Machine Learning, and works as it would without:", why, file=sys.stderr)
+            told = "MLflow is not connected to Azure Machine Learning, and works as it would without:"
+            print(told, why, file=sys.stderr)
 
     get_ipython().events.register("post_run_cell", _tell)
 except Exception:
@@ -82,6 +95,7 @@ check() {
 }
 
 unpack() {
+  rm -rf "$UNPACKED" # of a killed run that had this number
   mkdir -p "$UNPACKED" || give_up "$UNPACKED cannot be made"
   tar -xzf "$FROM/$ARCHIVE" -C "$UNPACKED" --no-same-owner ||
     give_up "$FROM/$ARCHIVE cannot be unpacked to $UNPACKED: is the disk full?"
@@ -91,13 +105,19 @@ unpack() {
 hand_over() {
   local options=(--sha256 "$SHA256")
   [[ -z $SETTINGS ]] || options+=(--settings "$FROM/$SETTINGS")
-  rm -f "$NOTICE" "$HOME_FOLDER/failure"
   cd "$UNPACKED"
-  "$PYTHON" -E -s -m azureml_databricks node install "$UNPACKED" "${options[@]}" ||
-    give_up "it does not work on this cluster yet, for the reason above"
+  local code=0
+  "$PYTHON" -E -s -m azureml_databricks node install "$UNPACKED" "${options[@]}" || code=$?
+  case $code in
+    0 | "$WRONG_SETTING") rm -rf "$NOTICE" "$HOME_FOLDER/failure" ;;
+    *) give_up "the bundle cannot be put into service: /databricks/init_scripts/*.stderr.log says why" ;;
+  esac
+  [[ $code == 0 || $ON_ERROR != fail ]] || give_up "a setting is wrong"
+  [[ $code == 0 ]] || say "the cluster starts, and MLflow will say the same, since onError is warn" >&2
 }
 
 main() {
+  trap on_exit EXIT
   # Unprivileged users read what root installs.
   umask 022
   if [[ ${AZUREML_ENABLED:-true} == false ]]; then

@@ -109,7 +109,7 @@ def _print(title: str, other: str, rows: list[Row]) -> None:
     for row in rows:
         ratio = f"{row.ours / row.other:.3f}" if row.other else "-"
         table.add_row(row.what, row.unit.format(row.ours), row.unit.format(row.other), ratio)
-    Console(width=110).print(table)
+    Console().print(table)
 
 
 if __name__ == "__main__":

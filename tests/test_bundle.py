@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -18,12 +19,12 @@ BINARIES = Path(sys.executable).parent
 LOCATION = "/Volumes/main/default/azureml"
 
 
-def bundle(out: Path, *options: str) -> subprocess.CompletedProcess[str]:
+def bundle(out: Path, *options: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     command = [str(BINARIES / "azureml-databricks"), "bundle", "--runtime", "15.4"]
     if "--location" not in options:
         command += ["--location", LOCATION]
     command += ["--out", str(out), *options]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=env)
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +120,20 @@ def test_the_script_knows_its_archive_and_is_clean_shell(built: Path) -> None:
         ('workspace = "ws"', "workspace (in {path}) is not a setting: did you mean workspaceName?"),
         (
             "mode = [1]",
-            "mode (in {path}) is [1]: a setting is a text",
+            "mode (in {path}) is [1]: a setting is a text of one line",
+        ),
+        (
+            'clientSecret = ["s3cr3t"]',
+            "clientSecret (in {path}): a secret is in no file of ours; give it in the policy as "
+            "spark_env_vars, {{{{secrets/scope/key}}}}",
+        ),
+        ('env = "x"', 'env (in {path}) is no table: write [env], and below it NAME = "..."'),
+        ('[env]\n"A=B" = "x"', "env.A=B (in {path}): 'A=B' is no name for a variable"),
+        ('[env]\nA = "x\\u0000"', "env.A (in {path}) is 'x\\x00': a setting is a text of one line"),
+        (
+            'region = "westeurope"\nsubscriptionId = "x"\nresourceGroup = "rg"\nworkspaceName = "ws"',
+            "subscriptionId (in {path}) is 'x': subscription 'x' is not a GUID; "
+            "take the subscription ID from the workspace's overview page",
         ),
         ('mode = "both"', "mode (in {path}) is 'both': use one of full, tracking, registry"),
         (
@@ -139,6 +153,27 @@ def test_a_wrong_settings_file_is_refused_in_one_line(tmp_path: Path, toml: str,
     assert done.returncode == 1
     assert done.stderr == f"Error: {said.format(path=path)}\n"
     assert not (tmp_path / "out").exists()
+
+
+def test_a_settings_file_of_windows_is_read_or_named(tmp_path: Path) -> None:
+    settings = tmp_path / "settings.toml"
+    settings.write_text('mode = "full"', encoding="utf-8-sig")
+    assert bundle(tmp_path / "out", "--settings", str(settings)).returncode == 0
+
+    settings.write_text('mode = "full"', encoding="utf-16")
+    done = bundle(tmp_path / "out", "--settings", str(settings))
+
+    assert done.stderr == f"Error: {settings} is not UTF-8: save it as that\n"
+
+
+def test_without_an_index_it_says_what_it_needs(tmp_path: Path) -> None:
+    nowhere = {"UV_DEFAULT_INDEX": "http://127.0.0.1:9/simple", "UV_NO_CACHE": "1", "UV_HTTP_RETRIES": "0"}
+
+    done = bundle(tmp_path / "out", env={**os.environ, **nowhere})
+
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert "this machine needs pypi.org, or UV_DEFAULT_INDEX set to a mirror of it" in done.stderr
 
 
 def test_a_variable_that_only_sounds_like_a_secret_is_none(tmp_path: Path) -> None:

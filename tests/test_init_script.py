@@ -43,7 +43,8 @@ def test_it_prints_a_line_a_step_and_no_secret(bundle: Path, driver: bool) -> No
         assert done.returncode == 0
         assert done.stderr == ""
         assert [line.partition(": ")[2] for line in done.stdout.splitlines()] == [
-            f"archive: {LOCATION}/azureml-databricks-0.1.0-runtime-15.4.tar.gz, SHA-256 as expected",
+            f"archive: {node.inside(LOCATION)}/azureml-databricks-0.1.0-runtime-15.4.tar.gz, "
+            "SHA-256 as expected",
             "unpacked",
             f"in service: {node.run(['readlink', node.inside(HOME + '/current')]).stdout.strip()}",
             f"tracking URI: {TRACKING_URI}",
@@ -170,6 +171,44 @@ def test_a_node_without_our_python_starts(node: Node) -> None:
 
     assert done.returncode == 0
     assert "/databricks/python3/bin/python is not there" in done.stderr
+
+
+def test_logs_that_cannot_be_written_stop_no_launch(node: Node) -> None:
+    done = node.run(["bash", "-c", f"bash {node.inside(SCRIPT)} >/dev/full 2>&1"])
+
+    assert done.returncode == 0
+
+
+def test_an_onerror_that_is_none_is_told(node: Node) -> None:
+    done = node.run_init_script(SCRIPT, env={"AZUREML_ON_ERROR": "Fail"})
+
+    assert done.returncode == 0
+    assert "AZUREML_ON_ERROR (a variable of the cluster) is 'Fail': use one of warn, fail\n" in done.stderr
+
+
+def test_a_later_run_that_fails_leaves_what_is_in_service(node: Node) -> None:
+    start(node)
+    _damaged(archive(node))
+
+    done = node.run_init_script(SCRIPT)
+
+    assert "the cluster starts, with what an earlier run put into service" in done.stderr
+    assert tracking_uri(node) == TRACKING_URI
+
+
+def test_a_broken_sitecustomize_of_the_distribution_is_named_and_a_notebook_is_told(node: Node) -> None:
+    if reason := node.cannot.get("system paths"):
+        pytest.skip(reason)
+    node.path("/usr/lib/python3.11/sitecustomize.py").write_text("def (:\n")
+
+    done = node.run_init_script(SCRIPT)
+    notebook = node.run_notebook(["import mlflow"])
+
+    assert done.returncode == 0
+    said = [line for line in done.stderr.splitlines() if line.startswith("azureml-databricks: ")]
+    assert "/sitecustomize.py, which every Python runs, does not compile (" in said[0]
+    assert "the bundle cannot be put into service" in said[1]
+    assert "MLflow is not connected to Azure Machine Learning" in notebook.cells[0].outputs[0].text
 
 
 def test_where_nothing_of_ours_runs_a_notebook_is_told_once_it_uses_mlflow(node: Node) -> None:

@@ -220,6 +220,15 @@ def test_a_name_that_the_user_sets_is_kept_or_made_legal(node: Node, given: str,
         assert experiment_of(run(node, code + WHERE)) == used
 
 
+def test_a_name_with_nothing_legal_in_it_is_told(node: Node) -> None:
+    done = run(node, "import mlflow; mlflow.set_experiment('日本語')")
+
+    assert done.stderr.splitlines()[-1].endswith(
+        "experiment name '日本語' has nothing in it that Azure Machine Learning allows in a name: "
+        "use the letters a to z, digits, _ and -"
+    )
+
+
 # Logging in ----------------------------------------------------------------------------------------
 
 LOG = "import mlflow\nwith mlflow.start_run():\n    mlflow.log_metric('m', 1)"

@@ -66,7 +66,7 @@ def test_a_tracking_uri_is_composed_for_each_clouds_own_host(cloud: str, domain:
 
     assert workspace.tracking_uri == TRACKING_URI.replace("api.azureml.ms", domain)
     assert variables
-    assert variables.exports["AZUREML_CURRENT_CLOUD"] == cloud or "AzureCloud"
+    assert variables.overrides["AZUREML_CURRENT_CLOUD"][0] == (cloud or "AzureCloud")
 
 
 def test_the_cloud_follows_from_a_given_tracking_uri() -> None:
@@ -75,7 +75,7 @@ def test_the_cloud_follows_from_a_given_tracking_uri() -> None:
     variables = wanted(Settings({"AZUREML_TRACKING_URI": uri}, {}), {})
 
     assert variables
-    assert variables.exports["AZUREML_CURRENT_CLOUD"] == "AzureUSGovernment"
+    assert variables.overrides["AZUREML_CURRENT_CLOUD"][0] == "AzureUSGovernment"
 
 
 def test_a_region_may_be_written_as_the_portal_shows_it() -> None:
@@ -161,6 +161,18 @@ _WHERE = "take it from the workspace's overview page (MLflow tracking URI)"
             {"cloud": "public"},
             "cloud (in /Volumes/x.json) is 'public': "
             "use one of AzureCloud, AzureUSGovernment, AzureChinaCloud",
+        ),
+        (
+            {**GIVEN, "AZUREML_CURRENT_CLOUD": "AzureChinaCloud"},
+            {},
+            "AZUREML_CURRENT_CLOUD (a variable of this process) is 'AzureChinaCloud': the tracking URI's "
+            "host westeurope.api.azureml.ms is in AzureCloud; leave it out",
+        ),
+        (
+            {**PARTS, "AZUREML_SUBSCRIPTION_ID": "mine"},
+            {},
+            "AZUREML_SUBSCRIPTION_ID (a variable of this process) is 'mine': subscription 'mine' is not a "
+            "GUID; take the subscription ID from the workspace's overview page",
         ),
         (
             {**GIVEN, "AZUREML_AUTH": "browser"},

@@ -106,6 +106,37 @@ def test_a_process_may_be_left_out(node: Node) -> None:
     assert mlflow_uris(node, {"AZUREML_ENABLED": "false"}) == ["databricks", "databricks-uc"]
 
 
+@pytest.mark.parametrize(
+    ("env", "uris"),
+    [
+        ({"AZUREML_ENABLED": "false"}, ["databricks", "databricks-uc"]),
+        ({"AZUREML_TRACKING_URI": OTHER_URI}, [OTHER_URI, OTHER_URI]),
+        ({"AZUREML_MODE": "tracking"}, [TRACKING_URI, "databricks-uc"]),
+        ({"AZUREML_MODE": "registry"}, ["databricks", TRACKING_URI]),
+    ],
+)
+def test_so_may_a_child_that_inherits_what_we_exported(
+    node: Node, env: dict[str, str], uris: list[str]
+) -> None:
+    names = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
+    show = f"import json, os; print(json.dumps([os.environ[name] for name in {names}]))"
+    code = (
+        "import os, subprocess, sys; "
+        f"subprocess.run([sys.executable, '-c', {show!r}], env={{**os.environ, **{env!r}}})"
+    )
+
+    done = node.run([node.inside(CLUSTER), "-c", code])
+
+    assert (json.loads(done.stdout), done.stderr) == (uris, "")
+
+
+def test_a_child_that_names_another_cloud_gets_that_clouds_login(node: Node) -> None:
+    government = TRACKING_URI.replace("api.azureml.ms", "api.ml.azure.us")
+    env = {"AZUREML_TRACKING_URI": government, "AZUREML_CURRENT_CLOUD": "AzureCloud"}
+
+    assert dump(node, "os.environ['AZUREML_CURRENT_CLOUD']", env) == "AzureUSGovernment"
+
+
 def test_variables_that_the_init_script_could_not_see_count_all_the_same(bundle: Path) -> None:
     # Given runtime 19 in standard access mode, where the script sees none of the cluster's variables
     with cluster_node(bundle, {}) as node:
@@ -142,7 +173,17 @@ def test_an_empty_cloud_which_the_plugin_dies_of_is_filled_in(node: Node) -> Non
 
 @pytest.mark.parametrize(
     "damage",
-    ["{", "[]", '{"mode": 1}', '{"trackingURI": "x"}', '{"trackingUri": "azureml://x"}', '{"mode": "both"}'],
+    [
+        "{",
+        "[]",
+        '{"mode": 1}',
+        '{"trackingURI": "x"}',
+        '{"trackingUri": "azureml://x"}',
+        f'{{"trackingUri": "{TRACKING_URI}", "mode": "both"}}',
+        f'{{"trackingUri": "{TRACKING_URI}", "env.A=B": "x"}}',
+        f'{{"trackingUri": "{TRACKING_URI}", "env.A": "\\u0000"}}',
+        f'{{"trackingUri": "{TRACKING_URI}", "clientSecret": "s3cr3t"}}',
+    ],
 )
 def test_a_settings_file_spoilt_by_hand_leaves_every_python_as_it_was(tmp_path: Path, damage: str) -> None:
     with cluster_node(build_bundle(tmp_path / "out", f'trackingUri = "{TRACKING_URI}"'), {}) as node:
@@ -152,7 +193,10 @@ def test_a_settings_file_spoilt_by_hand_leaves_every_python_as_it_was(tmp_path: 
 
         assert done.returncode == 0
         assert "Traceback" not in done.stderr
+        assert len(done.stderr.splitlines()) == 2
+        assert "s3cr3t" not in done.stderr
         assert mlflow_uris(node) == ["databricks", "databricks-uc"]
+        assert dump(node, "__import__('mlflow').get_tracking_uri()") == "databricks"
 
 
 # What it costs -------------------------------------------------------------------------------------

@@ -19,7 +19,8 @@ HOME = "/databricks/azureml-databricks"
 
 @pytest.fixture
 def node(bundle: Path) -> Iterator[Node]:
-    with cluster_node(bundle, {**GIVEN, "AZURE_CLIENT_SECRET": "s3cr3t"}) as node:
+    principal = {"AZURE_TENANT_ID": "t", "AZURE_CLIENT_ID": "c", "AZURE_CLIENT_SECRET": "s3cr3t"}
+    with cluster_node(bundle, {**GIVEN, **principal}) as node:
         yield node
 
 
@@ -110,6 +111,34 @@ def test_status_shows_what_is_in_service_and_no_secret(node: Node) -> None:
     assert "python       " in said
     assert "runs the hooks" in said
     assert "s3cr3t" not in said
+
+
+def test_status_tells_a_missing_service_principal(node: Node) -> None:
+    start(node)
+
+    done = node.run([node.inside(COMMAND), "node", "status"], env={"AZURE_CLIENT_SECRET": ""})
+
+    assert done.returncode == 1
+    assert "!!  login        AZURE_CLIENT_SECRET not set in this process: the policy sets them" in done.stdout
+
+
+def test_status_tells_that_it_is_switched_off(node: Node) -> None:
+    start(node)
+
+    done = node.run([node.inside(COMMAND), "node", "status"], env={"AZUREML_ENABLED": "false"})
+
+    assert "tracking URI none, since AZUREML_ENABLED is false (a variable of this process)\n" in done.stdout
+
+
+def test_a_damaged_ledger_is_told(node: Node) -> None:
+    start(node)
+    node.path(f"{HOME}/ledger/index.json").write_text("{")
+
+    done = node.run([node.inside(COMMAND), "node", "uninstall"])
+
+    assert done.returncode == 1
+    assert "ledger/index.json is damaged (" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_status_tells_a_hook_that_is_gone(node: Node) -> None:

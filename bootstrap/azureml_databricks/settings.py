@@ -1,19 +1,18 @@
 """The one table of settings, and how a process reads it.
 
-A setting has a Spark conf key (`spark.azureml.<name>`) and a variable. A process takes a value from its
-variables, else from what the node laid down at install time (the settings file beside the bundle, the
-cluster's variables), else the default.
+A setting has a name and a variable. A process takes a value from its variables, else from what the node laid
+down at install time (the settings file beside the bundle, the cluster's variables), else the default.
 """
 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from azureml_databricks import tracking_uri as uris
 
-CONF_PREFIX = "spark.azureml."
 ENV_PREFIX = "env."
 
 
@@ -26,7 +25,7 @@ class Setting:
     """One row of the table.
 
     Attributes:
-        name: as in the settings file and, behind `spark.azureml.`, in the Spark conf.
+        name: as in the settings file.
         variable: the environment variable.
         help: one line for the docs.
         default: the text that stands where nothing is given; empty for none.
@@ -132,24 +131,46 @@ TABLE = (
     ),
 )
 BY_NAME = {setting.name: setting for setting in TABLE}
-_WORKSPACE_PARTS = ("subscriptionId", "resourceGroup", "workspaceName", "region")
 
 
-def check_name(name: str, origin: str) -> None:
-    """Refuse a name that is not in the table.
+# By whole words: TOKENIZERS_PARALLELISM is no secret.
+_SECRET_WORDS = {"SECRET", "PASSWORD", "PASSWD", "PWD", "TOKEN", "KEY", "SAS", "CREDENTIAL", "CREDENTIALS"}
+_VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def check_of_file(name: str, origin: str) -> None:
+    """Refuse a name that no settings file may have.
 
     Raises:
-        SettingError: it names the nearest setting there is.
+        SettingError: it is not in the table (the nearest that is gets named), or it is a secret's.
     """
-    if name in BY_NAME or (name.startswith(ENV_PREFIX) and len(name) > len(ENV_PREFIX)):
-        return
-    near = difflib.get_close_matches(name, BY_NAME, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]}?" if near else f"the settings are {', '.join(BY_NAME)}"
-    raise SettingError(f"{name} ({origin}) is not a setting: {hint}")
+    variable = name.removeprefix(ENV_PREFIX)
+    if name != variable:
+        if not _VARIABLE_NAME.fullmatch(variable):
+            raise SettingError(f"{name} ({origin}): {variable!r} is no name for a variable")
+        for setting in TABLE:
+            if variable == setting.variable and not setting.secret:
+                raise SettingError(f"{name} ({origin}) is the setting {setting.name}: write that")
+    elif name not in BY_NAME:
+        near = difflib.get_close_matches(name, BY_NAME, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]}?" if near else f"the settings are {', '.join(BY_NAME)}"
+        raise SettingError(f"{name} ({origin}) is not a setting: {hint}")
+    secret = BY_NAME[name].secret if name in BY_NAME else _SECRET_WORDS & set(variable.upper().split("_"))
+    if secret:
+        raise SettingError(
+            f"{name} ({origin}): a secret is in no file of ours; "
+            "give it in the policy as spark_env_vars, {{secrets/scope/key}}"
+        )
 
 
 class Settings:
-    """The settings of one process, and where each came from."""
+    """The settings of one process, and where each came from.
+
+    Attributes:
+        values: by setting name.
+    """
+
+    WORKSPACE_PARTS = ("subscriptionId", "resourceGroup", "workspaceName", "region")
 
     def __init__(
         self, environ: Mapping[str, str], laid_down: Mapping[str, Value], file_problem: str = ""
@@ -187,7 +208,7 @@ class Settings:
     @property
     def asked(self) -> bool:
         """Whether anybody wants Azure ML here: a workspace is named, and nobody said `enabled=false`."""
-        named = any(self[name] for name in ("trackingUri", *_WORKSPACE_PARTS))
+        named = any(self[name] for name in ("trackingUri", *self.WORKSPACE_PARTS))
         return self["enabled"] != "false" and (named or bool(self._file_problem))
 
     @property
@@ -225,15 +246,19 @@ class Settings:
 
     def _given(self) -> uris.Workspace:
         try:
-            return uris.parse(self["trackingUri"])
+            workspace = uris.parse(self["trackingUri"])
         except uris.TrackingUriError as wrong:
             raise self.error("trackingUri", str(wrong)) from None
+        cloud = uris.cloud_of(workspace)
+        if cloud and self["cloud"] not in ("", cloud):
+            raise self.error("cloud", f"the tracking URI's host {workspace.host} is in {cloud}; leave it out")
+        return workspace
 
     def _composed(self) -> uris.Workspace:
-        for name in _WORKSPACE_PARTS:
+        for name in self.WORKSPACE_PARTS:
             if not self[name]:
                 raise self.error(
-                    name, f"the workspace needs {', '.join(_WORKSPACE_PARTS)}, or trackingUri alone"
+                    name, f"the workspace needs {', '.join(self.WORKSPACE_PARTS)}, or trackingUri alone"
                 )
         try:
             return uris.compose(
@@ -244,4 +269,4 @@ class Settings:
                 cloud=self["cloud"] or "AzureCloud",
             )
         except uris.TrackingUriError as wrong:
-            raise SettingError(f"the workspace cannot be composed: {wrong}") from None
+            raise self.error(wrong.part, str(wrong)) from None

@@ -21,7 +21,16 @@ _GUID_LENGTHS = [8, 4, 4, 4, 12]
 
 
 class TrackingUriError(ValueError):
-    """What is wrong with a tracking URI and what to do, in one line."""
+    """What is wrong with a tracking URI and what to do, in one line.
+
+    Attributes:
+        part: the setting that the wrong part would come from, where the URI is composed.
+    """
+
+    def __init__(self, message: str, part: str = "") -> None:
+        """Make the error."""
+        super().__init__(message)
+        self.part = part
 
 
 @dataclass(frozen=True)
@@ -86,15 +95,12 @@ def parse(uri: str) -> Workspace:
     )
 
 
-def cloud_of(workspace: Workspace) -> str:
-    """Return the name of the cloud whose domain the workspace's host is in.
-
-    A private link's own domain tells nothing: that is taken for the public cloud.
-    """
+def cloud_of(workspace: Workspace) -> str | None:
+    """Return the name of the cloud whose domain the workspace's host is in, None for another domain."""
     for cloud, domain in API_DOMAINS.items():
         if workspace.host.endswith("." + domain):
             return cloud
-    return "AzureCloud"
+    return None
 
 
 def _checked(workspace: Workspace) -> Workspace:
@@ -102,15 +108,16 @@ def _checked(workspace: Workspace) -> Workspace:
     if [len(group) for group in groups] != _GUID_LENGTHS or not _is_hex("".join(groups)):
         raise TrackingUriError(
             f"subscription {workspace.subscription_id!r} is not a GUID; "
-            "take the subscription ID from the workspace's overview page"
+            "take the subscription ID from the workspace's overview page",
+            "subscriptionId",
         )
-    for what, value, also in (
-        ("host", workspace.host, ".-:"),
-        ("resource group", workspace.resource_group, "_-.()"),
-        ("workspace name", workspace.name, "_-."),
+    for part, what, value, also in (
+        ("region", "host", workspace.host, ".-:"),
+        ("resourceGroup", "resource group", workspace.resource_group, "_-.()"),
+        ("workspaceName", "workspace name", workspace.name, "_-."),
     ):
         if not value or not all(letter.isalnum() or letter in also for letter in value):
-            raise TrackingUriError(f"{what} {value!r} is not one that Azure allows; {_WHERE}")
+            raise TrackingUriError(f"{what} {value!r} is not one that Azure allows; {_WHERE}", part)
     return workspace
 
 

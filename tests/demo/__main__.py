@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Mapping
@@ -131,12 +132,10 @@ def _compare(ours: Beside, manual: Beside) -> None:
 
 
 def _keep_open(azure: EmulatedAzure) -> None:
-    _console.print(f"MLflow's own web page shows the results: {azure.mlflow_url}   (Ctrl-C ends it)")
-    try:
-        while True:
-            time.sleep(3600)
-    except KeyboardInterrupt:
-        _console.print()
+    _console.print(f"[bold]==>[/] MLflow's own web page shows the results: {azure.mlflow_url}")
+    _console.print("    (not the artifacts: they lie in the emulated storage account). Ctrl-C ends it.")
+    while True:
+        time.sleep(3600)
 
 
 def _step(what: str) -> None:
@@ -144,4 +143,7 @@ def _step(what: str) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("interrupted; nothing is left behind")

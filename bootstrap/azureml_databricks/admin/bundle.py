@@ -94,9 +94,10 @@ def build(runtime: Runtime, location: str, out: Path, settings: dict[str, str] |
     settings_file = None
     if settings is not None:
         settings_file = out / _SETTINGS
-        settings_file.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+        settings_file.write_bytes(json.dumps(settings, indent=2).encode() + b"\n")
     script = out / _SCRIPT
-    script.write_text(_render(location, archive.name, sha256, settings), encoding="utf-8")
+    # Bytes: a script with line ends of Windows is none.
+    script.write_bytes(_render(location, archive.name, sha256, settings).encode())
     return Bundle(archive, sha256, script, settings_file)
 
 
@@ -142,8 +143,11 @@ def _python(runtime: Runtime) -> str:
 def _uv(*arguments: str) -> str:
     done = subprocess.run([uv.find_uv_bin(), *arguments], capture_output=True, text=True, check=False)
     if done.returncode:
-        said = "; ".join(line.strip() for line in done.stderr.splitlines() if line.strip())
-        raise BundleError(f"`uv {' '.join(arguments[:2])}` failed: {said}")
+        lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+        raise BundleError(
+            f"`uv {' '.join(arguments[:2])}` failed: {lines[-1] if lines else 'it said nothing'}; "
+            "this machine needs pypi.org, or UV_DEFAULT_INDEX set to a mirror of it"
+        )
     return done.stdout
 
 

@@ -8,7 +8,7 @@ import click
 
 from azureml_databricks.admin import bundle as bundles
 from azureml_databricks.admin import settings_file
-from azureml_databricks.settings import SettingError
+from azureml_databricks.settings import SettingError, Settings
 
 
 @click.group(epilog="`azureml-databricks node --help` tells of the commands for a cluster's node.")
@@ -54,3 +54,7 @@ def bundle(runtime: str, location: str, out: Path, settings_path: Path | None) -
     click.echo(f"{built.script}  the init script; it looks for the archive in {location}")
     if built.settings:
         click.echo(f"{built.settings}  the settings")
+    if not (settings or {}).keys() & {"trackingUri", *Settings.WORKSPACE_PARTS}:
+        click.echo(
+            "no settings name a workspace: the policy's variables have to, such as AZUREML_TRACKING_URI"
+        )

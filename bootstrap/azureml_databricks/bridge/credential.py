@@ -131,7 +131,7 @@ def _is_of_the_network(error: BaseException | None) -> bool:
 
 
 def _first_line(error: AzureError) -> str:
-    return str(error).strip().splitlines()[0]
+    return (str(error).strip() or repr(error)).splitlines()[0]
 
 
 @cache

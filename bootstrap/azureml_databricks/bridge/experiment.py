@@ -22,7 +22,7 @@ _ELSEWHERE = "databricks"
 
 
 def legal_name(name: str) -> str:
-    """Return `name` if Azure ML allows it, else the allowed name nearest to its last part.
+    """Return `name` if Azure ML allows it, else the allowed name nearest to its last part, empty for none.
 
     Databricks names experiments by path: `/Users/ada@example.com/churn` becomes `churn`.
     """

@@ -50,15 +50,23 @@ def on_import() -> DefaultExperimentProvider:
     MLflow calls this while it registers its experiment providers, when its stores are registered already.
     Whatever the runtime has set since the interpreter started is put right once more.
     """
-    wanted = variables.wanted_now()
-    if wanted:
-        start.apply(str(Path(__file__).parents[2]), wanted)
-    settings = variables.settings_now()
-    if settings.problem:
-        _tell_at_first_use(settings.problem, raising=settings["onError"] == "fail")
+    problem = _finish_start()
+    if problem:
+        _tell_at_first_use(problem, raising=variables.settings_now()["onError"] == "fail")
     from azureml_databricks.bridge import experiment
 
     return experiment.put_first()
+
+
+def _finish_start() -> str:
+    """Do what the start-up hook does, and return what is wrong, empty for nothing."""
+    try:
+        wanted = variables.wanted_now()
+        if wanted:
+            start.apply(str(Path(__file__).parents[2]), wanted)
+        return variables.settings_now().problem
+    except Exception as error:  # noqa: BLE001  # `import mlflow` must not fail because of us
+        return f"azureml-databricks itself failed: {error!r}"
 
 
 def _tell_at_first_use(problem: str, raising: bool) -> None:

@@ -41,14 +41,24 @@ class WorkspaceTrackingStore(AzureMLRestStore):  # type: ignore[misc]  # the plu
 
     def create_experiment(self, name: str, *args: Any, **kwargs: Any) -> str:
         """Create the experiment that `legal_name` says, and return its id."""
-        created: str = super().create_experiment(legal_name(name), *args, **kwargs)
+        created: str = super().create_experiment(_allowed(name), *args, **kwargs)
         return created
 
     def get_experiment_by_name(self, name: str) -> Experiment | None:
         """Return the experiment that `legal_name` says, None if there is none."""
-        found: Experiment | None = super().get_experiment_by_name(legal_name(name))
+        found: Experiment | None = super().get_experiment_by_name(_allowed(name))
         return found
 
     def rename_experiment(self, experiment_id: str, new_name: str) -> None:
         """Rename it to what `legal_name` says."""
-        super().rename_experiment(experiment_id, legal_name(new_name))
+        super().rename_experiment(experiment_id, _allowed(new_name))
+
+
+def _allowed(name: str) -> str:
+    allowed = legal_name(name)
+    if not allowed:
+        raise MlflowException.invalid_parameter_value(
+            f"experiment name {name!r} has nothing in it that Azure Machine Learning allows in a name: "
+            "use the letters a to z, digits, _ and -"
+        )
+    return allowed

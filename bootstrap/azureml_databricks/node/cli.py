@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 
 from azureml_databricks.node import install, status
+from azureml_databricks.node.hooks import HookError
+from azureml_databricks.node.ledger import LedgerError
 from azureml_databricks.node.paths import Paths
 
 _NOT_POSSIBLE = 1
@@ -25,8 +27,11 @@ def main(arguments: list[str]) -> int:
             return _install(paths, options)
         if options.command == "uninstall":
             return _uninstall(paths)
-    except OSError as error:
+    except PermissionError as error:
         print(f"azureml-databricks: {error}; run this as root", file=sys.stderr)
+        return _NOT_POSSIBLE
+    except (HookError, LedgerError, OSError) as error:
+        print(f"azureml-databricks: {error}", file=sys.stderr)
         return _NOT_POSSIBLE
     text, well = status.report(paths)
     print(text)
@@ -39,8 +44,7 @@ def _install(paths: Paths, options: argparse.Namespace) -> int:
     if settings.problem:
         print(f"azureml-databricks: {settings.problem}", file=sys.stderr)
         return _WRONG_SETTING
-    uri = settings.workspace().tracking_uri if settings.asked else "none is configured yet"
-    print(f"azureml-databricks: tracking URI: {uri}")
+    print(f"azureml-databricks: tracking URI: {status.tracking_uri(settings)}")
     return 0
 
 

@@ -63,6 +63,10 @@ if _spec and _spec.loader:
 """
 
 
+class HookError(Exception):
+    """Why a hook cannot be installed and what to do, in one line."""
+
+
 @dataclass(frozen=True)
 class Hook:
     """One way into an interpreter.
@@ -94,6 +98,7 @@ def install(paths: Paths, ledger: Ledger) -> None:
     """Install every hook, or bring it up to date.
 
     Raises:
+        HookError: the distribution's own sitecustomize is broken.
         OSError: a file cannot be written.
     """
     run = _RUN.format(start=str(paths.current / "azureml_databricks/node/_start.pyc"))
@@ -112,6 +117,8 @@ def install(paths: Paths, ledger: Ledger) -> None:
 
 
 def _install_sitecustomize(path: Path, block: bytes, ledger: Ledger) -> None:
+    if path.exists():
+        _check_that_it_compiles(path)
     shadowed = _RUN_SHADOWED.format(stdlib=str(path.parent)).encode()
     if path.exists() and not path.read_bytes().endswith(shadowed):
         ledger.write_block(path, block)
@@ -122,6 +129,13 @@ def _install_sitecustomize(path: Path, block: bytes, ledger: Ledger) -> None:
         compiled = Path(scratch, "compiled")
         py_compile.compile(str(path), cfile=str(compiled), doraise=True)
         ledger.write(Path(importlib.util.cache_from_source(str(path))), compiled.read_bytes(), derived=True)
+
+
+def _check_that_it_compiles(path: Path) -> None:
+    try:
+        compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
+    except (SyntaxError, ValueError) as error:
+        raise HookError(f"{path}, which every Python runs, does not compile ({error}): mend it") from None
 
 
 def _stdlib() -> Path:

@@ -17,7 +17,7 @@ from pathlib import Path
 from azureml_databricks.node import hooks, start, variables
 from azureml_databricks.node.ledger import Ledger
 from azureml_databricks.node.paths import Paths
-from azureml_databricks.settings import TABLE, SettingError, Settings, Value, check_name
+from azureml_databricks.settings import TABLE, SettingError, Settings, Value, check_of_file
 
 _COMMAND = """\
 #!/bin/sh
@@ -60,11 +60,13 @@ def install(paths: Paths, unpacked: Path, sha256: str, settings_file: Path | Non
     with _locked(paths):
         _sweep(paths)
         known = _know(settings_file, _environment_of_the_script())
-        _point(paths.current, _settle(paths, unpacked, sha256, known))
+        release = _settle(paths, unpacked, sha256, known)
         ledger = Ledger(paths.ledger)
         command = _COMMAND.format(python=sys.executable, current=paths.current)
         ledger.write(paths.command, command.encode(), mode=0o755)
         hooks.install(paths, ledger)
+        # Last: while the link leads nowhere the hooks do nothing, and the script knows that we failed.
+        _point(paths.current, release)
     return known.settings
 
 
@@ -98,7 +100,7 @@ def _know(settings_file: Path | None, environ: Mapping[str, str]) -> Knowledge:
     for setting in TABLE:
         # Not the service principal's: what came from a secret scope is in no file of ours.
         text = environ.get(setting.variable, "")
-        if text and setting.shapes_uri:
+        if text and setting.variable.startswith("AZUREML_"):
             values[setting.name] = Value(text, setting.variable, "a variable of the cluster")
     return Knowledge(values, file_problem)
 
@@ -107,15 +109,20 @@ def _read(settings_file: Path) -> dict[str, Value]:
     origin = f"in {settings_file}"
     try:
         texts = json.loads(settings_file.read_text(encoding="utf-8"))
-        if not isinstance(texts, dict) or not all(isinstance(text, str) for text in texts.values()):
+        if not isinstance(texts, dict) or not all(map(_is_text, texts.values())):
             raise ValueError("names and texts are expected")
     except (OSError, ValueError) as wrong:
         raise SettingError(
             f"{settings_file} is not what `azureml-databricks bundle` wrote ({wrong}): upload it again"
         ) from None
     for name in texts:
-        check_name(name, origin)
+        check_of_file(name, origin)
     return {name: Value(text, name, origin) for name, text in texts.items()}
+
+
+def _is_text(value: object) -> bool:
+    """Return whether `value` can be a variable's text."""
+    return isinstance(value, str) and "\0" not in value and value.isprintable()
 
 
 def _settle(paths: Paths, unpacked: Path, sha256: str, known: Knowledge) -> Path:
@@ -140,7 +147,7 @@ def _call_of_run(release: Path, known: Knowledge) -> str:
     wanted = variables.wanted(settings, known.values)
     texts = {setting.variable: settings[setting.name] for setting in TABLE if setting.shapes_uri}
     if wanted:
-        texts.update((name, text) for name, text in wanted.exports.items() if name in texts)
+        texts.update((name, text) for name, (text, _) in wanted.overrides.items() if name in texts)
     as_given = {os.fsencode(name): os.fsencode(text) for name, text in texts.items()}
     return f"run({str(release)!r}, {as_given!r}, {tuple(wanted) if wanted else None!r})"
 

@@ -16,6 +16,10 @@ BEGIN = b"# >>> azureml-databricks >>>"
 END = b"# <<< azureml-databricks <<<\n"
 
 
+class LedgerError(Exception):
+    """Why the ledger cannot be read and what to do, in one line."""
+
+
 @dataclass(frozen=True)
 class Entry:
     """One file's state before us.
@@ -47,11 +51,21 @@ class Ledger:
     """The changes made on this node, kept in one folder."""
 
     def __init__(self, folder: Path) -> None:
-        """Read the ledger in `folder`; an empty one where there is none."""
+        """Read the ledger in `folder`; an empty one where there is none.
+
+        Raises:
+            LedgerError: it is damaged.
+        """
         self._folder = folder
         self._index = folder / "index.json"
-        entries = json.loads(self._index.read_bytes()) if self._index.exists() else []
-        self._entries = {entry["path"]: Entry(**entry) for entry in entries}
+        try:
+            entries = json.loads(self._index.read_bytes()) if self._index.exists() else []
+            self._entries = {entry["path"]: Entry(**entry) for entry in entries}
+        except (TypeError, ValueError) as error:
+            raise LedgerError(
+                f"{self._index} is damaged ({error}): remove the lines between {BEGIN.decode()!r} and "
+                f"{END.decode().strip()!r} from sitecustomize.py by hand, and {folder.parent}"
+            ) from None
 
     def write(self, path: Path, content: bytes, *, mode: int = 0o644, derived: bool = False) -> None:
         """Make `path` hold `content`, in one step, with the mode and owner that it had.

@@ -7,9 +7,9 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
-from azureml_databricks.node import hooks, variables
+from azureml_databricks.node import hooks, laid_down, variables
 from azureml_databricks.node.paths import Paths
-from azureml_databricks.settings import BY_NAME
+from azureml_databricks.settings import BY_NAME, ENV_PREFIX, Settings
 
 
 def report(paths: Paths) -> tuple[str, bool]:
@@ -44,9 +44,23 @@ def _settings() -> Iterator[tuple[bool, str]]:
         if value.text and value.text != BY_NAME[name].default:
             shown = "***" if BY_NAME[name].secret else value.text
             yield True, f"setting      {name} = {shown} ({value.origin})"
+    for name, (text, _, origin) in laid_down.VALUES.items():
+        if name.startswith(ENV_PREFIX):
+            yield True, f"setting      {name} = {text} ({origin})"
     if settings.problem:
         yield False, f"settings     {settings.problem}"
-    elif settings.asked:
-        yield True, f"tracking URI {settings.workspace().tracking_uri}"
-    else:
-        yield True, "tracking URI none configured: every Python is as it would be without us"
+        return
+    yield True, f"tracking URI {tracking_uri(settings)}"
+    missing = [name for name in ("tenantId", "clientId", "clientSecret") if not settings[name]]
+    if settings.asked and missing:
+        variables_missing = ", ".join(BY_NAME[name].variable for name in missing)
+        yield False, f"login        {variables_missing} not set in this process: the policy sets them"
+
+
+def tracking_uri(settings: Settings) -> str:
+    """Return the tracking URI, or why there is none, where nothing is wrong."""
+    if settings.asked:
+        return settings.workspace().tracking_uri
+    if settings["enabled"] == "false":
+        return f"none, since {settings.values['enabled'].key} is false ({settings.values['enabled'].origin})"
+    return "none is configured: every Python is as it would be without us"

@@ -11,8 +11,9 @@ from azureml_databricks.settings import BY_NAME, ENV_PREFIX, Settings, Value
 from azureml_databricks.tracking_uri import cloud_of
 
 # What Databricks presets on a fresh cluster; any other value is somebody's choice.
-_TRACKING_PRESETS = ("", "databricks")
-_REGISTRY_PRESETS = ("", "databricks", "databricks-uc")
+_TRACKING_PRESET = "databricks"
+_REGISTRY_PRESETS = ("databricks-uc", "databricks")
+_CLOUD = BY_NAME["cloud"].variable
 
 _Overrides = dict[str, tuple[str, tuple[str, ...]]]
 
@@ -31,40 +32,78 @@ class Wanted(NamedTuple):
 
 def settings_now() -> Settings:
     """Return the settings of this process as they are now."""
-    return Settings(os.environ, _known(), laid_down.FILE_PROBLEM)
+    environ = dict(os.environ)
+    node = _of_the_node()
+    if not node["cloud"] and environ.get(_CLOUD) == _cloud(node):
+        # A parent of ours exported what follows from its tracking URI: nobody's choice.
+        del environ[_CLOUD]
+    return Settings(environ, _known(), laid_down.FILE_PROBLEM)
 
 
 def wanted_now() -> Wanted | None:
     """Return the variables that this process should have, None where nothing is configured."""
-    return wanted(settings_now(), _known())
+    settings = settings_now()
+    if settings["enabled"] == "false":
+        _give_back()
+    return wanted(settings, _known(), _uri(_of_the_node()))
+
+
+def wanted(settings: Settings, known: Mapping[str, Value], inherited: str = "") -> Wanted | None:
+    """Return the variables that follow from `settings`: None if nobody asks, no variable if one is wrong.
+
+    Args:
+        settings: of the process.
+        known: what the node laid down, by setting name.
+        inherited: the tracking URI that a parent of ours exports, which is nobody's choice either.
+    """
+    if not settings.asked:
+        return None
+    if settings.problem:
+        return Wanted({}, {})
+    exports = {_variable(name): value.text for name, value in known.items()}
+    overrides = _overrides(_uri(settings), settings["mode"], inherited)
+    # Without it the plugin asks management.azure.com which clouds there are.
+    overrides[_CLOUD] = (_cloud(settings), ("", *BY_NAME["cloud"].choices))
+    return Wanted(exports, overrides)
 
 
 def _known() -> dict[str, Value]:
     return {name: Value(*value) for name, value in laid_down.VALUES.items()}
 
 
-def wanted(settings: Settings, known: Mapping[str, Value]) -> Wanted | None:
-    """Return the variables that follow from `settings`: None if nobody asks, no variable if one is wrong."""
-    if not settings.asked:
-        return None
-    if settings.problem:
-        return Wanted({}, {})
-    workspace = settings.workspace()
-    exports = {_variable(name): value.text for name, value in known.items()}
-    # Without it the plugin asks management.azure.com which clouds there are.
-    exports["AZUREML_CURRENT_CLOUD"] = settings["cloud"] or cloud_of(workspace)
-    return Wanted(exports, _overrides(workspace.tracking_uri, settings["mode"]))
+def _of_the_node() -> Settings:
+    return Settings({}, _known(), laid_down.FILE_PROBLEM)
 
 
-def _overrides(uri: str, mode: str) -> _Overrides:
-    tracking: _Overrides = {"MLFLOW_TRACKING_URI": (uri, _TRACKING_PRESETS)}
-    registry: _Overrides = {"MLFLOW_REGISTRY_URI": (uri, _REGISTRY_PRESETS)}
+def _uri(settings: Settings) -> str:
+    return settings.workspace().tracking_uri if settings.asked and not settings.problem else ""
+
+
+def _cloud(settings: Settings) -> str:
+    if not settings.asked or settings.problem:
+        return ""
+    return settings["cloud"] or cloud_of(settings.workspace()) or "AzureCloud"
+
+
+def _overrides(uri: str, mode: str, inherited: str) -> _Overrides:
+    tracking = ("", _TRACKING_PRESET, inherited)
+    registry = ("", *_REGISTRY_PRESETS, inherited)
+    overrides: _Overrides = {"MLFLOW_TRACKING_URI": (uri, tracking), "MLFLOW_REGISTRY_URI": (uri, registry)}
     if mode == "registry":
-        return registry
+        overrides["MLFLOW_TRACKING_URI"] = (_TRACKING_PRESET, (inherited,) if inherited else ())
     if mode == "tracking":
         # Unset, MLflow would take the tracking URI for the registry too.
-        return {**tracking, "MLFLOW_REGISTRY_URI": ("databricks-uc", ("",))}
-    return {**tracking, **registry}
+        overrides["MLFLOW_REGISTRY_URI"] = (_REGISTRY_PRESETS[0], ("", inherited))
+    return overrides
+
+
+def _give_back() -> None:
+    """Undo in this process what a parent of ours exported."""
+    ours = _uri(_of_the_node())
+    presets = {"MLFLOW_TRACKING_URI": _TRACKING_PRESET, "MLFLOW_REGISTRY_URI": _REGISTRY_PRESETS[0]}
+    for name, preset in presets.items():
+        if ours and os.environ.get(name) == ours:
+            os.environ[name] = preset
 
 
 def _variable(name: str) -> str:
