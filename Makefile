@@ -17,10 +17,11 @@ setup: .venv/ready ## Make .venv with everything, by locked versions
 
 .venv/ready: tests/requirements.txt setup.cfg pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version.split()[0]; sys.exit(sys.version_info < (3, 10) and f"this needs Python 3.10 or later, and $(PYTHON) is {v}: make PYTHON=python3.11 ...")'
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet uv==$(UV_VERSION)
-	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes tests/requirements.txt
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@echo "==> makes .venv (the first time fetches the locked packages, some 400 MB)"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet uv==$(UV_VERSION)
+	@$(BIN)/uv pip sync --python $(BIN)/python --require-hashes tests/requirements.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $@
 
 demo: setup ## Boot an emulated cluster node and run a notebook on it (KEEP=1: leave the results open)

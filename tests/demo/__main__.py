@@ -45,12 +45,12 @@ def main() -> None:
     """Run the demo; with KEEP=1, leave MLflow's web page open on the results."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        _step("builds the bundle, as an admin does")
-        bundle = build_bundle(folder / "bundle")
         _step("starts the emulated Azure (the first time fetches Azurite from npm, some 190 MB)")
         azure_folder = folder / "azure"
         azure_folder.mkdir()
         with EmulatedAzure(azure_folder) as azure:
+            _step("builds the bundle, as an admin does, with the workspace's tracking URI in its settings")
+            bundle = build_bundle(folder / "bundle", f'trackingUri = "{azure.workspace.tracking_uri}"')
             _step(f"prepares runtime {RUNTIME} (the first time fetches its packages, a minute or two)")
             _ = Replica(Runtime.load(RUNTIME)).layer
             ours = _our_way(bundle, azure)
@@ -61,9 +61,8 @@ def main() -> None:
 
 
 def _our_way(bundle: Path, azure: EmulatedAzure) -> Beside:
-    # What the policy gives the cluster: where the workspace is, and the secret scope's service principal.
-    policy = {"AZUREML_TRACKING_URI": azure.workspace.tracking_uri, **service_principal(azure)}
-    with cluster_node(bundle, policy, azure=azure) as node:
+    # What the policy gives the cluster: the service principal, from the secret scope.
+    with cluster_node(bundle, service_principal(azure), azure=azure) as node:
         _step("boots a node under the policy; its init script says:")
         started = time.perf_counter()
         done = node.run_init_script(SCRIPT)
