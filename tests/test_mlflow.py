@@ -149,6 +149,18 @@ def test_a_run_a_model_and_a_registered_model_with_one_login(node: Node, azure: 
     assert azure.journal.refused == []
 
 
+def test_it_is_the_same_on_the_ml_variant_of_the_runtime(bundle: Path, azure: EmulatedAzure) -> None:
+    variables = {"AZUREML_TRACKING_URI": azure.workspace.tracking_uri, **service_principal(azure)}
+    with cluster_node(bundle, variables, azure=azure, ml=True) as node:
+        start(node)
+
+        done = run(node, TRAIN.replace("hooked", "ml-variant"), env={"AZUREML_EXPERIMENT": "ml"})
+
+    assert answer(done) == {**TRAINED, "experiment": "ml"}
+    assert len(azure.journal.of(LOGIN, "/token")) == 1
+    assert azure.journal.refused == []
+
+
 def test_the_manual_way_on_the_same_azure_comes_to_the_same(bundle: Path, azure: EmulatedAzure) -> None:
     # Given a node without us, with the manual way's libraries, and its cell before the same code
     with cluster_node(bundle, {}, azure=azure) as plain:
@@ -164,6 +176,25 @@ def test_the_manual_way_on_the_same_azure_comes_to_the_same(bundle: Path, azure:
     # Then it works too, with requests to ARM that ours does without
     assert answer(done) == {**TRAINED, "experiment": "manual"}
     assert azure.journal.of("management.azure.com")
+
+
+def test_a_notebook_that_still_has_the_manual_ways_cell_and_libraries_works(
+    bundle: Path, azure: EmulatedAzure
+) -> None:
+    variables = {"AZUREML_TRACKING_URI": azure.workspace.tracking_uri, **service_principal(azure)}
+    with cluster_node(bundle, variables, azure=azure) as node:
+        start(node)
+        manual_way.install(node)
+        code = f"{manual_way.dbutils(azure)}{manual_way.CELL}mlflow.set_experiment('both')\n"
+        code += textwrap.dedent(TRAIN.replace("hooked", "both"))
+        code += (
+            "assert type(mlflow.MlflowClient()._tracking_client.store).__name__ == 'WorkspaceTrackingStore'"
+        )
+        python = node.inside(f"{node.notebook_environment()}/bin/python")
+
+        done = node.run([python, "-c", code])
+
+    assert answer(done) == {**TRAINED, "experiment": "both"}
 
 
 # Experiments ---------------------------------------------------------------------------------------
