@@ -44,8 +44,8 @@ lint: setup ## Check style, types and shell
 	$(BIN)/shfmt --diff --indent 2 --case-indent $(SHELL_SCRIPTS)
 
 bundle: setup ## Build the bundle to dist/ (LOCATION=/Volumes/... SETTINGS=FILE)
-	$(BIN)/azureml-databricks bundle --runtime $(RUNTIME) --location $(LOCATION) --out dist \
-		$(if $(SETTINGS),--settings $(SETTINGS))
+	$(BIN)/azureml-databricks bundle --runtime $(RUNTIME) --location '$(LOCATION)' --out dist \
+		$(if $(SETTINGS),--settings '$(SETTINGS)')
 
 bench: setup ## Print what we cost, beside the manual way (needs valgrind)
 	@$(BIN)/python -m tests.bench

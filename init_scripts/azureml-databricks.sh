@@ -10,7 +10,7 @@
 # Variables it reads (a cluster policy sets them under spark_env_vars):
 #   AZUREML_ENABLED          false: do nothing
 #   AZUREML_ON_ERROR         warn: a failure here starts the cluster without us; fail: it stops the launch
-#   AZUREML_DATABRICKS_ROOT  what stands for / (tests only)
+#   AZUREML_DATABRICKS_ROOT  what stands for / (only where there is no /databricks: tests)
 # The Python it hands over to reads the settings' variables: see the README.
 
 set -euo pipefail
@@ -22,7 +22,9 @@ readonly SHA256=@SHA256@
 readonly SETTINGS=@SETTINGS@
 readonly ON_ERROR="${AZUREML_ON_ERROR:-@ON_ERROR@}"
 
-readonly ROOT="${AZUREML_DATABRICKS_ROOT:-}"
+ROOT="${AZUREML_DATABRICKS_ROOT:-}"
+[[ ! -e /databricks ]] || ROOT=""
+readonly ROOT
 readonly FROM="$ROOT$LOCATION"
 readonly HOME_FOLDER="$ROOT/databricks/azureml-databricks"
 readonly PYTHON="$ROOT/databricks/python3/bin/python"
@@ -33,7 +35,7 @@ readonly NOTICE="$ROOT/etc/ipython/startup/01-azureml-databricks-notice.py"
 
 # A full disk for the logs is no reason to fail.
 say() {
-  printf 'azureml-databricks: %s\n' "$*" || true
+  printf 'azureml-databricks: %s\n' "$*" 2>/dev/null || true
 }
 
 # Ends the script as onError says, with what is wrong and what to do.
@@ -56,7 +58,11 @@ give_up() {
 # Whatever nobody foresaw: a cluster starts, unless its admin said otherwise.
 on_exit() {
   local code=$?
-  [[ $code == 0 || $ON_ERROR == fail ]] || exit 0
+  [[ $code != 0 && $ON_ERROR != fail ]] || return 0
+  rm -rf "$UNPACKED" || true
+  say "the init script ended too early ($code); the cluster starts, since onError is warn" >&2
+  [[ -e $HOME_FOLDER/current ]] || leave_word "the init script ended too early ($code)"
+  exit 0
 }
 
 # With nothing of ours in service, no Python of ours can tell that runs do not go to Azure ML: IPython does,
@@ -118,6 +124,8 @@ hand_over() {
 
 main() {
   trap on_exit EXIT
+  trap 'exit 143' HUP INT TERM
+  trap '' PIPE
   # Unprivileged users read what root installs.
   umask 022
   if [[ ${AZUREML_ENABLED:-true} == false ]]; then

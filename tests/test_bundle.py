@@ -155,6 +155,27 @@ def test_a_wrong_settings_file_is_refused_in_one_line(tmp_path: Path, toml: str,
     assert not (tmp_path / "out").exists()
 
 
+def test_settings_that_name_no_whole_workspace_are_pointed_out(tmp_path: Path) -> None:
+    settings = tmp_path / "settings.toml"
+    settings.write_text('region = "westeurope"\nworkspaceName = "ws"\n')
+
+    done = bundle(tmp_path / "out", "--settings", str(settings))
+
+    assert done.stdout.splitlines()[-1] == (
+        "the policy's variables have to name the workspace: AZUREML_SUBSCRIPTION_ID, AZUREML_RESOURCE_GROUP"
+    )
+
+
+def test_settings_of_an_earlier_build_do_not_stay(tmp_path: Path) -> None:
+    settings = tmp_path / "settings.toml"
+    settings.write_text('mode = "full"')
+
+    bundle(tmp_path / "out", "--settings", str(settings))
+    bundle(tmp_path / "out")
+
+    assert not (tmp_path / "out/azureml-databricks.json").exists()
+
+
 def test_a_settings_file_of_windows_is_read_or_named(tmp_path: Path) -> None:
     settings = tmp_path / "settings.toml"
     settings.write_text('mode = "full"', encoding="utf-8-sig")
@@ -194,9 +215,10 @@ def test_an_out_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     )
 
 
-def test_a_location_is_a_path_on_the_node(tmp_path: Path) -> None:
-    done = bundle(tmp_path, "--location", "dbfs:/azureml")
+@pytest.mark.parametrize("location", ["dbfs:/azureml", "/", "/Volumes/a/../b", "/Volumes/a ", "azureml"])
+def test_a_location_is_a_folder_on_the_node(tmp_path: Path, location: str) -> None:
+    done = bundle(tmp_path, "--location", location)
 
     assert done.stderr == (
-        "Error: --location is 'dbfs:/azureml': give it as a node sees it, /Volumes/... or /Workspace/...\n"
+        f"Error: --location is {location!r}: give it as a node sees it, /Volumes/... or /Workspace/...\n"
     )

@@ -174,9 +174,23 @@ def test_a_node_without_our_python_starts(node: Node) -> None:
 
 
 def test_logs_that_cannot_be_written_stop_no_launch(node: Node) -> None:
-    done = node.run(["bash", "-c", f"bash {node.inside(SCRIPT)} >/dev/full 2>&1"])
+    for output in (">/dev/full", ">/dev/full 2>&1", "| true"):
+        env = {"AZUREML_ON_ERROR": "fail"}
+        done = node.run(["bash", "-c", f"set -o pipefail; bash {node.inside(SCRIPT)} {output}"], env=env)
 
-    assert done.returncode == 0
+        assert done.returncode == 0
+        assert done.stderr == ""
+    assert tracking_uri(node) == TRACKING_URI
+
+
+def test_a_signal_stops_no_launch_and_leaves_nothing(node: Node) -> None:
+    run = node.popen(["bash", node.inside(SCRIPT)])
+    while not list(node.path(HOME).parent.glob("azureml-databricks/unpacking.*")) and run.poll() is None:
+        time.sleep(0.001)
+    os.kill(run.pid, signal.SIGTERM)
+
+    assert run.wait(60) == 0
+    assert not list(node.path(HOME).glob("unpacking.*"))
 
 
 def test_an_onerror_that_is_none_is_told(node: Node) -> None:

@@ -89,6 +89,12 @@ def test_without_the_ledger_our_own_lines_are_not_taken_for_the_original(node: N
     uninstall(node)
 
     assert node.path(SITECUSTOMIZE).read_text() == before
+    # Only the time of the file and of its compiled form is not known any more, and who made IPython's folder.
+    assert {Path(path).name.partition(".")[0] for path in left(node)} <= {
+        "sitecustomize",
+        "ipython",
+        "startup",
+    }
 
 
 def test_status_shows_what_is_in_service_and_no_secret(node: Node) -> None:

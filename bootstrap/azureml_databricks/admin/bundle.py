@@ -81,7 +81,7 @@ def build(runtime: Runtime, location: str, out: Path, settings: dict[str, str] |
     Raises:
         BundleError: `location` is no path on a node, or the packages cannot be fetched.
     """
-    if not PurePosixPath(location).is_absolute():
+    if not _is_folder_on_a_node(location):
         raise BundleError(
             f"--location is {location!r}: give it as a node sees it, /Volumes/... or /Workspace/..."
         )
@@ -92,6 +92,8 @@ def build(runtime: Runtime, location: str, out: Path, settings: dict[str, str] |
         _pack(Path(scratch), archive)
     sha256 = hashlib.sha256(archive.read_bytes()).hexdigest()
     settings_file = None
+    # One of an earlier build would be uploaded along.
+    (out / _SETTINGS).unlink(missing_ok=True)
     if settings is not None:
         settings_file = out / _SETTINGS
         settings_file.write_bytes(json.dumps(settings, indent=2).encode() + b"\n")
@@ -101,17 +103,28 @@ def build(runtime: Runtime, location: str, out: Path, settings: dict[str, str] |
     return Bundle(archive, sha256, script, settings_file)
 
 
+def _is_folder_on_a_node(location: str) -> bool:
+    path = PurePosixPath(location)
+    plain = location.isprintable() and location == location.strip() and ".." not in path.parts
+    return plain and path.is_absolute() and len(path.parts) > 1
+
+
 def _fill(folder: Path, runtime: Runtime) -> None:
     python = _python(runtime)
     with as_file(files(f"{_PACKAGE}.locks") / f"{runtime.version}.txt") as lock:
         # fmt: off
-        _uv(
+        done = _uv(
             "pip", "install", "--target", str(folder), "--python", python,
             "--python-platform", _PLATFORM, "--python-version", runtime.python,
             "--no-deps", "--require-hashes", "--only-binary", ":all:", "--link-mode", "copy",
             "--requirements", str(lock),
         )
         # fmt: on
+    if done.returncode:
+        raise BundleError(
+            f"the packages cannot be fetched ({_last_line(done.stderr)}): this machine needs pypi.org, or "
+            "UV_DEFAULT_INDEX set to a mirror of it"
+        )
     shutil.rmtree(folder / "bin", ignore_errors=True)
     (folder / ".lock").unlink(missing_ok=True)
     _without_entry_points(next(folder.glob("azureml_mlflow-*.dist-info")))
@@ -120,35 +133,39 @@ def _fill(folder: Path, runtime: Runtime) -> None:
         json.dumps({"version": version("azureml-databricks"), "runtime": runtime.version})
     )
     # fmt: off
-    subprocess.run(
+    compiled = subprocess.run(
         [
             python, "-I", "-m", "compileall", "-q", "-f", "--invalidation-mode", "unchecked-hash",
             "-s", str(folder), "-p", _ON_THE_NODE, str(folder),
         ],
-        check=True,
         env={**os.environ, "PYTHONHASHSEED": "0"},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     # fmt: on
+    if compiled.returncode:
+        raise BundleError(f"the packages cannot be compiled: {_last_line(compiled.stdout + compiled.stderr)}")
 
 
 def _python(runtime: Runtime) -> str:
     """Return an interpreter of the runtime's version, for its byte code; uv brings one if there is none."""
-    try:
-        return _uv("python", "find", "--system", runtime.python).strip()
-    except BundleError:
-        _uv("python", "install", runtime.python)
-        return _uv("python", "find", "--managed-python", runtime.python).strip()
+    for command in ("find --system", "install", "find --managed-python"):
+        done = _uv("python", *command.split(), runtime.python)
+        if done.returncode == 0 and done.stdout:
+            return done.stdout.strip()
+    raise BundleError(
+        f"there is no Python {runtime.python} here, and uv cannot fetch one ({_last_line(done.stderr)}): "
+        "install it, or set UV_PYTHON_INSTALL_MIRROR"
+    )
 
 
-def _uv(*arguments: str) -> str:
-    done = subprocess.run([uv.find_uv_bin(), *arguments], capture_output=True, text=True, check=False)
-    if done.returncode:
-        lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-        raise BundleError(
-            f"`uv {' '.join(arguments[:2])}` failed: {lines[-1] if lines else 'it said nothing'}; "
-            "this machine needs pypi.org, or UV_DEFAULT_INDEX set to a mirror of it"
-        )
-    return done.stdout
+def _uv(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([uv.find_uv_bin(), *arguments], capture_output=True, text=True, check=False)
+
+
+def _last_line(text: str) -> str:
+    return text.strip().rpartition("\n")[2].strip()
 
 
 def _without_entry_points(dist_info: Path) -> None:
@@ -177,14 +194,17 @@ def _add_ourselves(folder: Path) -> None:
 
 def _pack(folder: Path, archive: Path) -> None:
     partial = archive.with_suffix(".partial")
-    with (
-        partial.open("wb") as file,
-        gzip.GzipFile(filename="", fileobj=file, mode="wb", mtime=0) as compressed,
-        tarfile.open(fileobj=compressed, mode="w", format=tarfile.USTAR_FORMAT) as tar,
-    ):
-        for path in sorted(folder.rglob("*")):
-            tar.add(path, path.relative_to(folder), recursive=False, filter=_anonymous)
-    os.replace(partial, archive)
+    try:
+        with (
+            partial.open("wb") as file,
+            gzip.GzipFile(filename="", fileobj=file, mode="wb", mtime=0) as compressed,
+            tarfile.open(fileobj=compressed, mode="w", format=tarfile.USTAR_FORMAT) as tar,
+        ):
+            for path in sorted(folder.rglob("*")):
+                tar.add(path, path.relative_to(folder), recursive=False, filter=_anonymous)
+        os.replace(partial, archive)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
@@ -200,7 +220,7 @@ def _render(location: str, archive: str, sha256: str, settings: dict[str, str] |
         "ARCHIVE": archive,
         "SHA256": sha256,
         "SETTINGS": _SETTINGS if settings is not None else "",
-        "ON_ERROR": (settings or {}).get("onError", "warn"),
+        "ON_ERROR": (settings or {}).get("onError") or "warn",
     }
     template = (files(f"{_PACKAGE}.init_scripts") / _SCRIPT).read_text(encoding="utf-8")
     return re.sub(r"@([A-Z0-9_]+)@", lambda found: shlex.quote(values[found[1]]), template)

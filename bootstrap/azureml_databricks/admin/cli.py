@@ -8,7 +8,7 @@ import click
 
 from azureml_databricks.admin import bundle as bundles
 from azureml_databricks.admin import settings_file
-from azureml_databricks.settings import SettingError, Settings
+from azureml_databricks.settings import BY_NAME, SettingError, Settings
 
 
 @click.group(epilog="`azureml-databricks node --help` tells of the commands for a cluster's node.")
@@ -49,12 +49,19 @@ def bundle(runtime: str, location: str, out: Path, settings_path: Path | None) -
     except (SettingError, bundles.BundleError) as error:
         raise click.ClickException(str(error)) from None
     except OSError as error:
-        raise click.ClickException(f"{error.filename} cannot be written: {error.strerror}") from None
+        raise click.ClickException(f"{error.filename or out} cannot be written: {error.strerror}") from None
     click.echo(f"{built.archive}  {built.archive.stat().st_size:,} bytes, SHA-256 {built.sha256}")
     click.echo(f"{built.script}  the init script; it looks for the archive in {location}")
     if built.settings:
         click.echo(f"{built.settings}  the settings")
-    if not (settings or {}).keys() & {"trackingUri", *Settings.WORKSPACE_PARTS}:
-        click.echo(
-            "no settings name a workspace: the policy's variables have to, such as AZUREML_TRACKING_URI"
-        )
+    if missing := _unnamed(settings or {}):
+        click.echo(f"the policy's variables have to name the workspace: {', '.join(missing)}")
+
+
+def _unnamed(settings: dict[str, str]) -> list[str]:
+    """Return the variables that are needed besides the settings."""
+    if settings.get("trackingUri"):
+        return []
+    parts = [name for name in Settings.WORKSPACE_PARTS if not settings.get(name)]
+    names = ["trackingUri"] if len(parts) == len(Settings.WORKSPACE_PARTS) else parts
+    return [BY_NAME[name].variable for name in names]

@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from typing import TextIO
 
 from azureml_databricks.node import install, status
 from azureml_databricks.node.hooks import HookError
@@ -28,34 +29,43 @@ def main(arguments: list[str]) -> int:
         if options.command == "uninstall":
             return _uninstall(paths)
     except PermissionError as error:
-        print(f"azureml-databricks: {error}; run this as root", file=sys.stderr)
+        _say(f"azureml-databricks: {error}; run this as root", sys.stderr)
         return _NOT_POSSIBLE
     except (HookError, LedgerError, OSError) as error:
-        print(f"azureml-databricks: {error}", file=sys.stderr)
+        _say(f"azureml-databricks: {error}", sys.stderr)
         return _NOT_POSSIBLE
     text, well = status.report(paths)
-    print(text)
+    _say(text, sys.stdout)
     return 0 if well else _NOT_POSSIBLE
 
 
 def _install(paths: Paths, options: argparse.Namespace) -> int:
     settings = install.install(paths, options.unpacked, options.sha256, options.settings)
-    print(f"azureml-databricks: in service: {paths.current.resolve()}")
+    _say(f"azureml-databricks: in service: {paths.current.resolve()}", sys.stdout)
     if settings.problem:
-        print(f"azureml-databricks: {settings.problem}", file=sys.stderr)
+        _say(f"azureml-databricks: {settings.problem}", sys.stderr)
         return _WRONG_SETTING
-    print(f"azureml-databricks: tracking URI: {status.tracking_uri(settings)}")
+    _say(f"azureml-databricks: tracking URI: {status.tracking_uri(settings)}", sys.stdout)
     return 0
 
 
 def _uninstall(paths: Paths) -> int:
     if not paths.home.is_dir():
-        print("azureml-databricks: nothing of ours is installed")
+        _say("azureml-databricks: nothing of ours is installed", sys.stdout)
         return 0
     for line in install.uninstall(paths):
-        print(f"azureml-databricks: {line}")
-    print("azureml-databricks: removed")
+        _say(f"azureml-databricks: {line}", sys.stdout)
+    _say("azureml-databricks: removed", sys.stdout)
     return 0
+
+
+def _say(text: str, file: TextIO) -> None:
+    """Print, if it can be: a full disk for the logs must not undo what was done."""
+    try:
+        print(text, file=file, flush=True)
+    except OSError:
+        # Python would try once more at its end, and fail for it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), file.fileno())
 
 
 def _parser() -> argparse.ArgumentParser:

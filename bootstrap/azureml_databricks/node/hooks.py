@@ -24,7 +24,7 @@ import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
-from azureml_databricks.node.ledger import BEGIN, END, Ledger
+from azureml_databricks.node.ledger import BEGIN, END, Ledger, without_block
 from azureml_databricks.node.paths import Paths
 
 _RUN = """\
@@ -102,8 +102,7 @@ def install(paths: Paths, ledger: Ledger) -> None:
         OSError: a file cannot be written.
     """
     run = _RUN.format(start=str(paths.current / "azureml_databricks/node/_start.pyc"))
-    code = _RUN_OR_REORDER.format(run=textwrap.indent(run, "    ").rstrip()).encode()
-    block = BEGIN + b" removed by: azureml-databricks node uninstall\n" + code + END
+    code = _RUN_OR_REORDER.format(run=textwrap.indent(run, "    ").rstrip())
     for hook in all_hooks(paths):
         if hook.way == ".pth":
             # One line, by the rules of `site`. Only a sitecustomize on PYTHONPATH can shadow ours, and
@@ -111,19 +110,22 @@ def install(paths: Paths, ledger: Ledger) -> None:
             line = f'import os; "PYTHONPATH" in os.environ and exec({run!r})  {BEGIN.decode()}\n'
             ledger.write(hook.path, line.encode())
         elif hook.way == "sitecustomize":
-            _install_sitecustomize(hook.path, block, ledger)
+            _install_sitecustomize(hook.path, code, ledger)
         else:
-            ledger.write(hook.path, block)
+            ledger.write(hook.path, _block(code))
 
 
-def _install_sitecustomize(path: Path, block: bytes, ledger: Ledger) -> None:
+def _block(code: str) -> bytes:
+    return BEGIN + b" removed by: azureml-databricks node uninstall\n" + code.encode() + END
+
+
+def _install_sitecustomize(path: Path, code: str, ledger: Ledger) -> None:
     if path.exists():
         _check_that_it_compiles(path)
-    shadowed = _RUN_SHADOWED.format(stdlib=str(path.parent)).encode()
-    if path.exists() and not path.read_bytes().endswith(shadowed):
-        ledger.write_block(path, block)
+    if path.exists() and without_block(path.read_bytes()):
+        ledger.write_block(path, _block(code))
     else:
-        ledger.write(path, block + shadowed)
+        ledger.write(path, _block(code + _RUN_SHADOWED.format(stdlib=str(path.parent))))
     # Else every unprivileged process would compile it again, having nowhere to keep the result.
     with tempfile.TemporaryDirectory() as scratch:
         compiled = Path(scratch, "compiled")

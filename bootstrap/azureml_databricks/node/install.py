@@ -15,14 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from azureml_databricks.node import hooks, start, variables
-from azureml_databricks.node.ledger import Ledger
+from azureml_databricks.node.ledger import BEGIN, Ledger
 from azureml_databricks.node.paths import Paths
 from azureml_databricks.settings import TABLE, SettingError, Settings, Value, check_of_file
 
-_COMMAND = """\
+_COMMAND = f"""\
 #!/bin/sh
-exec '{python}' -I -c 'import os, sys
-sys.path.insert(0, os.readlink("{current}"))
+{BEGIN.decode()} removed by: azureml-databricks node uninstall
+exec '{{python}}' -I -c 'import os, sys
+sys.path.insert(0, os.readlink("{{current}}"))
 from azureml_databricks.__main__ import main
 main()' "$@"
 """

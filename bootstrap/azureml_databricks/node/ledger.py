@@ -75,9 +75,10 @@ class Ledger:
         """
         path = Path(os.path.realpath(path))
         entry = self._entries.get(str(path)) or self._record(path, mode, derived)
+        if entry.written != _digest(content):
+            self._save(replace(entry, written=_digest(content)))
         if path.exists() and path.read_bytes() == content:
             return
-        self._save(replace(entry, written=_digest(content)))
         path.parent.mkdir(parents=True, exist_ok=True)
         _replace(path, content, entry)
 
@@ -108,7 +109,7 @@ class Ledger:
     def _record(self, path: Path, mode: int, derived: bool) -> Entry:
         made = [str(folder) for folder in reversed(path.parents) if not folder.exists()]
         entry = Entry(str(path), mode=mode, made=tuple(made), derived=derived)
-        if path.exists():
+        if path.exists() and not _is_ours(path.read_bytes()):
             stat = path.stat()
             entry = replace(
                 entry,
@@ -158,6 +159,11 @@ def without_block(content: bytes) -> bytes:
     before, begin, rest = content.partition(BEGIN)
     _, end, after = rest.partition(END)
     return before + after if begin and end else content
+
+
+def _is_ours(content: bytes) -> bool:
+    """Return whether all of it is of an install whose ledger was deleted."""
+    return BEGIN in content and without_block(content) in (content, b"")
 
 
 def _replace(path: Path, content: bytes, entry: Entry) -> None:

@@ -19,8 +19,9 @@ class Paths:
 
     @classmethod
     def of_this_node(cls) -> Paths:
-        """Return the places under `AZUREML_DATABRICKS_ROOT`, or `/`."""
-        return cls(Path(os.environ.get("AZUREML_DATABRICKS_ROOT") or "/"))
+        """Return the places under `/`; under `AZUREML_DATABRICKS_ROOT` on a machine that is no node."""
+        elsewhere = os.environ.get("AZUREML_DATABRICKS_ROOT", "")
+        return cls(Path(elsewhere if elsewhere and not Path("/databricks").exists() else "/"))
 
     @property
     def home(self) -> Path:
