@@ -135,10 +135,12 @@ def _fill(folder: Path, runtime: Runtime) -> None:
     # fmt: off
     compiled = subprocess.run(
         [
-            python, "-I", "-m", "compileall", "-q", "-f", "--invalidation-mode", "unchecked-hash",
+            python, "-s", "-S", "-m", "compileall", "-q", "-f", "--invalidation-mode", "unchecked-hash",
             "-s", str(folder), "-p", _ON_THE_NODE, str(folder),
         ],
-        env={**os.environ, "PYTHONHASHSEED": "0"},
+        # -I would ignore the seed, on which the order of sets in the byte code may depend.
+        env={"PYTHONHASHSEED": "0"},
+        cwd="/",
         capture_output=True,
         text=True,
         check=False,
