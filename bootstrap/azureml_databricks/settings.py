@@ -171,6 +171,7 @@ class Settings:
     """
 
     WORKSPACE_PARTS = ("subscriptionId", "resourceGroup", "workspaceName", "region")
+    SERVICE_PRINCIPAL = ("tenantId", "clientId", "clientSecret")
 
     def __init__(
         self, environ: Mapping[str, str], laid_down: Mapping[str, Value], file_problem: str = ""
@@ -210,6 +211,11 @@ class Settings:
         """Whether anybody wants Azure ML here: a workspace is named, and nobody said `enabled=false`."""
         named = any(self[name] for name in ("trackingUri", *self.WORKSPACE_PARTS))
         return self["enabled"] != "false" and (named or bool(self._file_problem))
+
+    @property
+    def missing_for_login(self) -> list[str]:
+        """The variables of the service principal that have no value."""
+        return [BY_NAME[name].variable for name in self.SERVICE_PRINCIPAL if not self[name]]
 
     @property
     def problem(self) -> str:

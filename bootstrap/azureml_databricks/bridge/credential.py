@@ -19,13 +19,11 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import UNAUTHENTICATED
 
 from azureml_databricks.node import variables
-from azureml_databricks.settings import BY_NAME
 
 # Two tries of at most this long each stay well under 15 seconds.
 _TIMEOUT_SECONDS = 5
 # One cell makes many requests, and autologging swallows errors: a failure answers for them all.
 _FAILURE_LASTS_SECONDS = 30
-_NEEDED = ("tenantId", "clientId", "clientSecret")
 
 # What Entra ID answers -> whose fault it is and what to do.
 # https://learn.microsoft.com/entra/identity-platform/reference-error-codes
@@ -85,13 +83,12 @@ class ServicePrincipalCredential:
     def _read_principal(self) -> None:
         """Take the service principal from the settings, anew where somebody has changed them."""
         settings = variables.settings_now()
-        missing = [BY_NAME[name].variable for name in _NEEDED if not settings[name]]
-        if missing:
+        if missing := ", ".join(settings.missing_for_login):
             raise AzureLoginError(
-                f"{', '.join(missing)} not set; the cluster policy sets the service principal's variables, "
+                f"{missing} not set; the cluster policy sets the service principal's variables, "
                 "as spark_env_vars with {{secrets/scope/key}}"
             )
-        principal = tuple(settings[name] for name in _NEEDED)
+        principal = tuple(settings[name] for name in settings.SERVICE_PRINCIPAL)
         if principal == self._principal:
             return
         try:

@@ -51,10 +51,9 @@ def _settings() -> Iterator[tuple[bool, str]]:
         yield False, f"settings     {settings.problem}"
         return
     yield True, f"tracking URI {tracking_uri(settings)}"
-    missing = [name for name in ("tenantId", "clientId", "clientSecret") if not settings[name]]
+    missing = ", ".join(settings.missing_for_login)
     if settings.asked and missing:
-        variables_missing = ", ".join(BY_NAME[name].variable for name in missing)
-        yield False, f"login        {variables_missing} not set in this process: the policy sets them"
+        yield False, f"login        {missing} not set in this process: the policy sets them"
 
 
 def tracking_uri(settings: Settings) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import cache
 from typing import NamedTuple
 
 from azureml_databricks.node import laid_down
@@ -67,11 +68,14 @@ def wanted(settings: Settings, known: Mapping[str, Value], inherited: str = "") 
     return Wanted(exports, overrides)
 
 
+@cache
 def _known() -> dict[str, Value]:
     return {name: Value(*value) for name, value in laid_down.VALUES.items()}
 
 
+@cache
 def _of_the_node() -> Settings:
+    # Asked at every request to Azure, by the credential: what was laid down does not change in a process.
     return Settings({}, _known(), laid_down.FILE_PROBLEM)
 
 
