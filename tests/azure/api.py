@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.routing import Mount, Router
 from starlette.types import ASGIApp
 
-from tests.azure.artifacts import Artifacts, local_artifacts_app, run_artifacts_app
+from tests.azure.artifacts import Artifacts, all_artifacts_app, run_artifacts_app
 from tests.azure.azurite import Azurite
 from tests.azure.errors import azureml_denied, azureml_error
 from tests.azure.identities import Principal, Workspace
@@ -27,7 +27,7 @@ def api_app(
             Mount(f"/mlflow/v1.0{workspace.resource_id}", tracking),
             Mount(f"/mlflow/v2.0{workspace.resource_id}", tracking),
             Mount(f"/history/v1.0{workspace.resource_id}", run_artifacts_app(artifacts, mlflow_url)),
-            Mount(f"/artifact/v2.0{workspace.resource_id}", local_artifacts_app(artifacts)),
+            Mount(f"/artifact/v2.0{workspace.resource_id}", all_artifacts_app(artifacts)),
         ],
         default=azureml_error(404, "Workspace not found."),
     )

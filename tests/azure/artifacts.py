@@ -1,7 +1,7 @@
 """Artifacts: a client names paths and gets signed addresses, to which it then talks itself.
 
-Runs' artifacts (/history) and those of models registered from a local folder (/artifact) are kept
-the same way, as <origin>/<container>/<path>. Shapes: azureml.mlflow._restclient.run_artifact and
+Runs' artifacts are served under /history, and all, those of models registered from a local folder too,
+under /artifact; they are kept as <origin>/<container>/<path>. Shapes: azureml.mlflow._restclient.run_artifact and
 .artifact. That a path cannot be created twice is reported
 (https://github.com/lightly-ai/lightly-train/issues/256).
 """
@@ -45,6 +45,9 @@ class Artifacts:
     def paths(self, folder: Folder, prefix: str = "") -> list[str]:
         return sorted(p for p in self._created.get(folder, ()) if p.startswith(prefix))
 
+    def delete(self, folder: Folder, path: str) -> None:
+        self._created.get(folder, {}).pop(path, None)
+
     def metadata(self, folder: Folder, path: str) -> dict[str, Any]:
         origin, container = folder
         return {
@@ -67,13 +70,20 @@ def run_artifacts_app(artifacts: Artifacts, mlflow_url: str) -> Router:
     return _app("/experiments/{experiment}/runs/{run}/artifacts", artifacts, locator)
 
 
-def local_artifacts_app(artifacts: Artifacts) -> Router:
-    """The artifacts of models registered from a local folder."""
+def all_artifacts_app(artifacts: Artifacts) -> Router:
+    """All artifacts, by origin and container: only here can one be overwritten or deleted."""
+    prefix = "/artifacts/{origin}/{container}"
 
     async def locate(request: Request) -> Folder:
         return request.path_params["origin"], request.path_params["container"]
 
-    return _app("/artifacts/{origin}/{container}", artifacts, locate)
+    def more(service: _Service) -> list[Route]:
+        return [
+            Route(f"{prefix}/write", service.writable_content_info),
+            Route(f"{prefix}/batch/metadata:delete", service.delete, methods=["POST"]),
+        ]
+
+    return _app(prefix, artifacts, locate, more)
 
 
 class _RunLocator:
@@ -101,13 +111,19 @@ class _RunLocator:
         return fields
 
 
-def _app(prefix: str, artifacts: Artifacts, locate: Callable[[Request], Any]) -> Router:
+def _app(
+    prefix: str,
+    artifacts: Artifacts,
+    locate: Callable[[Request], Any],
+    more: Callable[[_Service], list[Route]] = lambda _: [],
+) -> Router:
     service = _Service(artifacts, locate)
     return Router(
         routes=[
             Route(f"{prefix}/batch/metadata", service.create, methods=["POST"]),
             Route(f"{prefix}/contentinfo", service.content_info),
             Route(f"{prefix}/prefix/contentinfo", service.content_infos),
+            *more(service),
             Route(prefix, service.list),
         ],
         default=azureml_error(404, "The emulated Azure has no such endpoint for artifacts."),
@@ -146,6 +162,20 @@ class _Service:
         if path not in self._artifacts.paths(folder):
             return azureml_error(404, f"Artifact {'/'.join((*folder, path))} was not found.")
         return JSONResponse(self._artifacts.content(folder, path, write=False))
+
+    async def writable_content_info(self, request: Request) -> Response:
+        """azureml.mlflow._restclient.artifact: ArtifactsOperations.get_sas."""
+        folder, path = await self._locate(request), request.query_params.get("path", "")
+        if path not in self._artifacts.paths(folder):
+            return azureml_error(404, f"Artifact {'/'.join((*folder, path))} was not found.")
+        return JSONResponse(self._artifacts.content(folder, path, write=True))
+
+    async def delete(self, request: Request) -> Response:
+        """azureml.mlflow._restclient.artifact: ArtifactsOperations.delete_batch_meta_data."""
+        folder = await self._locate(request)
+        for item in (await request.json())["paths"]:
+            self._artifacts.delete(folder, item["path"])
+        return Response(status_code=200)
 
     async def content_infos(self, request: Request) -> Response:
         def describe(folder: Folder, path: str) -> dict[str, Any]:

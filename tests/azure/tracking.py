@@ -27,6 +27,9 @@ Fields = Mapping[str, Any]
 _SERVED = {"artifacts", "experiments", "metrics", "model-versions", "registered-models", "runs"}
 _NOT_SERVED = {"runs/outputs"}
 
+# Fields that MLflow 3 added to requests of MLflow 2.
+_OF_MLFLOW_3 = {"model_id", "dataset_name", "dataset_digest", "models"}
+
 _BATCH = {"metrics": 200, "params": 100, "tags": 100}
 _PAGE = 1000
 _EXPERIMENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,255}")
@@ -92,6 +95,14 @@ def _batch_is_small(fields: Fields) -> Response | None:
     return None
 
 
+def _knows_all_fields(fields: Fields) -> Response | None:
+    """Not reported: the strictest that a service of MLflow 2 can be."""
+    for part in (fields, *fields.get("metrics", ())):
+        if unknown := _OF_MLFLOW_3.intersection(part):
+            return _invalid(f"Unknown field: {', '.join(sorted(unknown))}.")
+    return None
+
+
 def _page_is_small(fields: Fields) -> Response | None:
     if (size := int(fields.get("max_results", 0))) > _PAGE:
         return _invalid(f"max_results may be at most {_PAGE}; it is {size}.")
@@ -125,8 +136,11 @@ RULES: Mapping[str, tuple[Callable[[Fields], Response | None], ...]] = {
     "experiments/create": (_name_is_valid,),
     "experiments/get-by-name": (_name_has_no_slash,),
     "experiments/search": (_page_is_small,),
+    "model-versions/create": (_knows_all_fields,),
     "model-versions/search": (_page_is_small,),
     "registered-models/search": (_page_is_small,),
-    "runs/log-batch": (_batch_is_small,),
+    "runs/log-batch": (_batch_is_small, _knows_all_fields),
+    "runs/log-inputs": (_knows_all_fields,),
+    "runs/log-metric": (_knows_all_fields,),
     "runs/search": (_page_is_small,),
 }

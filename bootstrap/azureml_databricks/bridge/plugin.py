@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from mlflow.store.artifact.artifact_repo import ArtifactRepository
     from mlflow.store.model_registry.abstract_store import AbstractStore as ModelRegistryStore
     from mlflow.store.tracking.abstract_store import AbstractStore as TrackingStore
+    from mlflow.tracking.context.abstract_context import RunContextProvider
     from mlflow.tracking.default_experiment.abstract_context import DefaultExperimentProvider
 
 _logger = logging.getLogger("mlflow.azureml_databricks")
@@ -20,28 +21,53 @@ _logger = logging.getLogger("mlflow.azureml_databricks")
 
 def tracking_store(store_uri: str, artifact_uri: str | None = None) -> TrackingStore:
     """Build the tracking store of an `azureml://` URI."""
-    from azureml_databricks.bridge import stores
+    import mlflow.entities
 
-    store: TrackingStore = stores.WorkspaceTrackingStore(stores.service_context(store_uri))
+    from azureml_databricks.bridge.workspace import service_context
+
+    if hasattr(mlflow.entities, "LoggedModel"):
+        from azureml_databricks.bridge.logged_models import LoggedModelsStore as Store
+    else:
+        from azureml_databricks.bridge.tracking import WorkspaceTrackingStore as Store
+    store: TrackingStore = Store(service_context(store_uri))
     return store
 
 
 def model_registry_store(store_uri: str, tracking_uri: str | None = None) -> ModelRegistryStore:
     """Build the model registry store of an `azureml://` URI."""
-    from azureml.mlflow._store.model_registry.model_registry import AzureMLflowModelRegistry
+    from azureml_databricks.bridge.registry import WorkspaceModelRegistryStore
+    from azureml_databricks.bridge.workspace import service_context
 
-    from azureml_databricks.bridge import stores
-
-    store: ModelRegistryStore = AzureMLflowModelRegistry(stores.service_context(store_uri))
+    store: ModelRegistryStore = WorkspaceModelRegistryStore(service_context(store_uri))
     return store
 
 
 def artifact_repository(artifact_uri: str, *args: Any, **kwargs: Any) -> ArtifactRepository:
     """Build the artifact repository of an `azureml://` URI; MLflow's versions pass more or less along."""
-    from azureml.mlflow._store.artifact.artifact_repo import AzureMLflowArtifactRepository
+    from azureml_databricks.bridge.artifacts import WorkspaceArtifactRepository
 
-    repository: ArtifactRepository = AzureMLflowArtifactRepository(artifact_uri, *args, **kwargs)
+    repository: ArtifactRepository = WorkspaceArtifactRepository(artifact_uri, *args, **kwargs)
     return repository
+
+
+def runs_artifact_repository(artifact_uri: str, *args: Any, **kwargs: Any) -> ArtifactRepository:
+    """Build the artifact repository of a `runs:/` URI.
+
+    MLflow's own would also search the experiment for logged models at each call. In Azure ML they are
+    artifacts of the run.
+    """
+    from mlflow.store.artifact.runs_artifact_repo import RunsArtifactRepository
+
+    repository = RunsArtifactRepository(artifact_uri, *args, **kwargs)
+    of_run: Any = repository.repo
+    return of_run.with_newest_models() if of_run.artifact_uri.startswith("azureml:") else repository
+
+
+def provenance() -> RunContextProvider:
+    """Return the provider of tags that say where a run came from."""
+    from azureml_databricks.bridge.provenance import DatabricksProvenance
+
+    return DatabricksProvenance()
 
 
 def on_import() -> DefaultExperimentProvider:
@@ -94,7 +120,7 @@ def _tell_at_first_use(problem: str, raising: bool) -> None:
 
         return build
 
-    model_registries = model_registry._get_store_registry()  # type: ignore[no-untyped-call]
+    model_registries = model_registry._get_store_registry()
     registries: list[Any] = [tracking._tracking_store_registry, model_registries]
     for registry in registries:
         for scheme, builder in list(registry._registry.items()):

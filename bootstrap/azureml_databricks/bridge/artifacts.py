@@ -1,0 +1,304 @@
+"""The artifacts of runs and of registered models, in the workspace's storage.
+
+The plugin's own repository finds its workspace through the process's global tracking URI, takes `model2` for
+a part of `model`, lists a whole run at every step, and cannot write a path twice.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+
+import mlflow
+from azure.core.exceptions import AzureError, HttpResponseError
+from azure.storage.blob import BlobClient
+from azureml.mlflow._client.artifact.local_artifact_client import LocalArtifactClient
+from azureml.mlflow._client.artifact.run_artifact_client import RunArtifactsClient
+from azureml.mlflow._internal.utils import ServiceContext
+from azureml.mlflow._restclient.run_artifact.models import ArtifactPath, ArtifactPathList
+from azureml.mlflow._store.artifact.artifact_repo import AzureMLflowArtifactRepository
+from mlflow.entities import FileInfo
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST
+from mlflow.store.artifact.artifact_repo import verify_artifact_path
+from mlflow.utils.file_utils import create_tmp_dir
+
+from azureml_databricks.bridge.workspace import service_context
+from azureml_databricks.node import variables
+
+# Where records.py keeps its own: no business of who lists a run's artifacts.
+HIDDEN = ".azureml-databricks"
+
+# Reported: a batch holds at most this many artifacts.
+_BATCH = 100
+# What one transfer holds in memory; the storage client's own is 64 MiB.
+_BLOCK = 8 * 1024 * 1024
+
+_OF_RUN = re.compile(
+    r"azureml://[^/]+/.+/experiments/(?P<experiment>[^/]+)/runs/(?P<run>[^/]+)/artifacts(?:/(?P<path>.*))?"
+)
+# A model registered from a local folder: azureml://artifacts/<origin>/<container>/<path>.
+_OF_UPLOAD = re.compile(r"azureml://[^/]*/(?P<origin>[^/]+)/(?P<container>[^/]+)/(?P<path>.+)")
+
+
+@dataclass(frozen=True)
+class Container:
+    """The artifacts of one run, or of one upload: paths, and signed addresses of their bytes.
+
+    Attributes:
+        operations: the plugin's REST client for them.
+        where: what each of its calls names.
+        origin: under which the service that keeps all artifacts knows them.
+        container: likewise.
+        context: the workspace.
+    """
+
+    operations: Any
+    where: Mapping[str, str]
+    origin: str
+    container: str
+    context: ServiceContext
+
+    @classmethod
+    def at(cls, artifact_uri: str) -> Container:
+        """Return those of the run whose artifact address this is."""
+        return _opened(artifact_uri, [])[0]
+
+    @classmethod
+    def of_run(cls, context: ServiceContext, experiment: str, run_id: str) -> Container:
+        """Return a run's; `experiment` is its experiment's id or name."""
+        client = RunArtifactsClient(context, experiment, run_id, None)
+        where = {**_names(context), "experiment_name": experiment, "run_id": run_id}
+        return cls(client._client.run_artifacts, where, "ExperimentRun", f"dcid.{run_id}", context)
+
+    @classmethod
+    def of_upload(cls, context: ServiceContext, origin: str, container: str) -> Container:
+        """Return those of a model that was registered from a local folder."""
+        client = LocalArtifactClient(context, origin, container, None)
+        where = {**_names(context), "origin": origin, "container": container}
+        return cls(client._client.artifacts, where, origin, container, context)
+
+    def addresses(self, prefix: str) -> Iterator[tuple[str, str]]:
+        """Yield path and signed address of each artifact whose path begins with `prefix`."""
+        for item in self.operations.list_sas_by_prefix(**self.where, path=prefix):
+            yield item.path, item.content_uri
+
+    def create(self, paths: list[str]) -> dict[str, str]:
+        """Make artifacts, or find those that exist, and return where to write their bytes, by path."""
+        addresses = {}
+        for start in range(0, len(paths), _BATCH):
+            batch = paths[start : start + _BATCH]
+            made = self.operations.batch_create_empty_artifacts(
+                **self.where,
+                body=ArtifactPathList(paths=[ArtifactPath(path=path) for path in batch]),
+                retry_on_methods=frozenset(["POST"]),
+            )
+            new = made.artifact_content_information
+            addresses.update({path: info.content_uri for path, info in new.items()})
+            for path, refused in (made.errors or {}).items():
+                addresses[path] = self._address_to_overwrite(path, refused.error.message)
+        return addresses
+
+    def _address_to_overwrite(self, path: str, refusal: str) -> str:
+        if "already exists" not in refusal:
+            raise MlflowException(f"artifact {path!r} cannot be logged: {refusal}")
+        return str(self._keeper.get_sas(**self._known_as, path=path).content_uri)
+
+    def delete(self, paths: list[str]) -> None:
+        """Remove artifacts for good."""
+        for start in range(0, len(paths), _BATCH):
+            batch = [ArtifactPath(path=path) for path in paths[start : start + _BATCH]]
+            body = ArtifactPathList(paths=batch)
+            self._keeper.delete_batch_meta_data(**self._known_as, hard_delete=True, body=body)
+
+    @property
+    def _keeper(self) -> Any:
+        """The service that keeps all artifacts; the one for runs can neither overwrite nor delete."""
+        return LocalArtifactClient(self.context, self.origin, self.container, None)._client.artifacts
+
+    @property
+    def _known_as(self) -> dict[str, str]:
+        return {**_names(self.context), "origin": self.origin, "container": self.container}
+
+
+def _names(context: ServiceContext) -> dict[str, str]:
+    return {
+        "subscription_id": context.subscription_id,
+        "resource_group_name": context.resource_group_name,
+        "workspace_name": context.workspace_name,
+    }
+
+
+def write(address: str, content: IO[bytes] | bytes) -> None:
+    """Write bytes to a signed address, over what is there."""
+    blob = BlobClient.from_blob_url(address, max_single_put_size=_BLOCK, max_block_size=_BLOCK)
+    blob.upload_blob(content, overwrite=True)
+
+
+def read(address: str, target: IO[bytes]) -> None:
+    """Read a signed address to a stream."""
+    blob = BlobClient.from_blob_url(address, max_single_get_size=_BLOCK, max_chunk_get_size=_BLOCK)
+    blob.download_blob().readinto(target)
+
+
+class WorkspaceArtifactRepository(AzureMLflowArtifactRepository):  # type: ignore[misc]  # the plugin has no types
+    """The artifacts under one `azureml://` address.
+
+    Raises:
+        MlflowException: at construction, if the address is none of Azure ML's; at each call, in one line, if
+            Azure refuses or a path does not exist.
+    """
+
+    def __init__(self, artifact_uri: str, *args: Any, **kwargs: Any) -> None:
+        """Open `artifact_uri`; the rest is what this version of MLflow passes along."""
+        super(AzureMLflowArtifactRepository, self).__init__(artifact_uri, *args, **kwargs)
+        self._container, self._root = _opened(artifact_uri, [*args, *kwargs.values()])
+        self._newest_model = False
+
+    def with_newest_models(self) -> WorkspaceArtifactRepository:
+        """Let a name stand for the newest of the models that the run logged under it."""
+        self._newest_model = True
+        return self
+
+    def list_artifacts(self, path: str | None = None) -> list[FileInfo]:
+        """Return what is directly under `path`, nothing if it is a file; sizes are not known."""
+        folder = PurePosixPath(path or ".")
+        with _telling(f"list {path or 'the artifacts'}"):
+            found = [PurePosixPath(file).relative_to(folder) for file in self._files(path) if file != path]
+        folders = {inner.parts[0]: len(inner.parts) > 1 for inner in found}
+        return [FileInfo(str(folder / name), is_dir, None) for name, is_dir in sorted(folders.items())]
+
+    def download_artifacts(self, artifact_path: str, dst_path: str | None = None) -> str:
+        """Download a file or a folder, with all that is in it, below `dst_path`; return the local path."""
+        target = Path(dst_path or create_tmp_dir()).absolute()
+        if not target.is_dir():
+            raise MlflowException.invalid_parameter_value(f"the destination {str(target)!r} is no folder")
+        with _telling(f"download {artifact_path or 'the artifacts'}"):
+            files = self._files(artifact_path)
+            if not files and artifact_path:
+                raise self._missing(artifact_path)
+            for file in files:
+                verify_artifact_path(file)  # nothing lands outside of the target
+            _in_parallel(lambda file: _fetch(files[file], target / file), files)
+        return str(target / artifact_path)
+
+    def _download_file(self, remote_file_path: str, local_path: str, **_: Any) -> None:
+        with _telling(f"download {remote_file_path}"):
+            address = self._files(remote_file_path).get(remote_file_path)
+            if address is None:
+                raise self._missing(remote_file_path)
+            _fetch(address, Path(local_path))
+
+    def log_artifact(self, local_file: str, artifact_path: str | None = None) -> None:
+        """Upload a file to the folder `artifact_path`."""
+        verify_artifact_path(artifact_path)
+        self._upload({self._full(artifact_path, Path(local_file).name): Path(local_file)})
+
+    def log_artifacts(self, local_dir: str, artifact_path: str | None = None) -> None:
+        """Upload a folder's content to the folder `artifact_path`."""
+        verify_artifact_path(artifact_path)
+        folder = Path(local_dir)
+        files = [Path(place, name) for place, _, names in os.walk(folder) for name in names]
+        self._upload({self._full(artifact_path, file.relative_to(folder).as_posix()): file for file in files})
+
+    def delete_artifacts(self, artifact_path: str | None = None) -> None:
+        """Remove a file, or a folder with all that is in it, for good."""
+        with _telling(f"delete {artifact_path or 'the artifacts'}"):
+            self._container.delete([self._full(file) for file in self._files(artifact_path)])
+
+    def _upload(self, files: Mapping[str, Path]) -> None:
+        def send(path: str) -> None:
+            with files[path].open("rb") as stream:
+                write(addresses[path], stream)
+
+        with _telling(f"log {', '.join(list(files)[:3])}"):
+            addresses = self._container.create(list(files))
+            _in_parallel(send, files)
+
+    def _files(self, path: str | None) -> dict[str, str]:
+        """Return the files at or under `path`, relative to the repository, with their signed addresses."""
+        wanted = self._full(path)
+        real = _newest(self._container, wanted) if self._newest_model else wanted
+        return {
+            self._relative(wanted + file[len(real) :]): address
+            for file, address in self._container.addresses(real)
+            if _is_at_or_under(file, real) and (wanted.startswith(HIDDEN) or not file.startswith(HIDDEN))
+        }
+
+    def _missing(self, path: str) -> MlflowException:
+        return MlflowException(
+            f"no artifact {path!r} in {self.artifact_uri}", error_code=RESOURCE_DOES_NOT_EXIST
+        )
+
+    def _full(self, *parts: str | None) -> str:
+        return "/".join(part for part in (self._root, *parts) if part)
+
+    def _relative(self, path: str) -> str:
+        return path[len(self._root) :].lstrip("/")
+
+
+def newest_model(artifact_uri: str) -> str:
+    """Return the address of the newest model that was logged under the name that `artifact_uri` ends in."""
+    container, path = _opened(artifact_uri, [])
+    return artifact_uri.removesuffix(path) + _newest(container, path)
+
+
+def _newest(container: Container, path: str) -> str:
+    name, slash, rest = path.partition("/")
+    others = re.compile(re.escape(name) + r"(~[0-9a-f]{15})?/")
+    found = [match[0] for file, _ in container.addresses(name) if (match := others.match(file))]
+    return max(found, default=name + "/").rstrip("/") + slash + rest if name else path
+
+
+def _opened(artifact_uri: str, others: Iterable[object]) -> tuple[Container, str]:
+    if of_run := _OF_RUN.fullmatch(artifact_uri):
+        context = service_context(artifact_uri)
+        container = Container.of_run(context, of_run["experiment"], of_run["run"])
+        return container, (of_run["path"] or "").strip("/")
+    if of_upload := _OF_UPLOAD.fullmatch(artifact_uri):
+        context = service_context(_workspace(others))
+        container = Container.of_upload(context, of_upload["origin"], of_upload["container"])
+        return container, of_upload["path"].strip("/")
+    raise MlflowException.invalid_parameter_value(f"{artifact_uri!r} is no address of artifacts in Azure ML")
+
+
+def _workspace(uris: Iterable[object]) -> str:
+    """Return the tracking URI of the workspace for an address that names none: MLflow's, or the settings'."""
+    for uri in (*uris, mlflow.get_registry_uri(), mlflow.get_tracking_uri()):
+        if isinstance(uri, str) and uri.startswith("azureml:"):
+            return uri
+    return variables.settings_now().workspace().tracking_uri
+
+
+def _is_at_or_under(file: str, path: str) -> bool:
+    return not path or file == path or file.startswith(path + "/")
+
+
+def _fetch(address: str, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with target.open("wb") as stream:
+        read(address, stream)
+
+
+def _in_parallel(work: Callable[[str], None], paths: Iterable[str]) -> None:
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        for _ in pool.map(work, paths):
+            pass
+
+
+@contextmanager
+def _telling(what: str) -> Iterator[None]:
+    """Say what Azure refused in one line, instead of the response as the REST client renders it."""
+    try:
+        yield
+    except HttpResponseError as error:
+        detail = getattr(getattr(error, "error", None), "message", None) or error.reason
+        raise MlflowException(f"Azure ML refuses to {what}: {error.status_code}, {detail}") from error
+    except AzureError as error:
+        raise MlflowException(f"cannot {what} in Azure ML: {error}") from error

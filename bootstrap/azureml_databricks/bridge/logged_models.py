@@ -1,0 +1,358 @@
+"""The logged models of MLflow 3, kept with the run that made them.
+
+Azure ML's MLflow has no API for them. A model's files are artifacts of its run, in a folder of the model's
+name, where MLflow 2 puts them too; what else there is to a logged model is in records of that run. The run's
+id is a part of the model's, so that any process finds it. Nothing is kept in the process.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import secrets
+import sys
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from mlflow.entities import (
+    LoggedModel,
+    LoggedModelInput,
+    LoggedModelOutput,
+    LoggedModelParameter,
+    LoggedModelStatus,
+    LoggedModelTag,
+    Metric,
+    Run,
+    RunInputs,
+    RunOutputs,
+    RunStatus,
+    RunTag,
+    ViewType,
+)
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST
+from mlflow.store.entities.paged_list import PagedList
+from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME
+from mlflow.utils.name_utils import _generate_random_name
+from mlflow.utils.search_utils import SearchLoggedModelsUtils
+from mlflow.utils.time import get_current_time_millis
+from mlflow.utils.validation import _validate_logged_model_name
+
+from azureml_databricks.bridge import unavailable
+from azureml_databricks.bridge.artifacts import Container
+from azureml_databricks.bridge.records import Record, Records
+from azureml_databricks.bridge.tracking import WorkspaceTrackingStore
+
+# The model's run, then the model's time of birth and a random part: of two models the later one sorts last.
+_ID = re.compile(r"m-(?P<run>.+)-(?P<key>[0-9a-f]{15})")
+
+# Marks runs that have records, so that others are read in one request as ever.
+_MARK = "azureml_databricks.records"
+# The run that a model has which was logged without one.
+_CARRIER = "azureml_databricks.carries_logged_model"
+
+_PAGE = 100
+_MODELS, _RUN = "models", "run"
+
+
+class _Read(str):
+    """The run id of a metric that was read from that run: `log_model` logs those again, to link them."""
+
+
+# Whether a host has the API: one answer a process.
+_served: dict[str, bool] = {}
+
+
+class LoggedModelsStore(WorkspaceTrackingStore):
+    """The tracking store of MLflow 3.
+
+    A model whose id is not of this making is the service's own, and so is every new one, once it has the API.
+    """
+
+    def create_logged_model(
+        self,
+        experiment_id: str,
+        name: str | None = None,
+        source_run_id: str | None = None,
+        tags: list[LoggedModelTag] | None = None,
+        params: list[LoggedModelParameter] | None = None,
+        model_type: str | None = None,
+    ) -> LoggedModel:
+        """Make a model that is `PENDING`; without a run, a run is made to carry it."""
+        if self._is_served(experiment_id):
+            return super().create_logged_model(experiment_id, name, source_run_id, tags, params, model_type)
+        _validate_logged_model_name(name)
+        name = name or _generate_random_name()
+        run = super().get_run(source_run_id) if source_run_id else self._carrier(experiment_id, name)
+        now = get_current_time_millis()
+        key = f"{now:011x}{secrets.token_hex(2)}"
+        container = Container.at(run.info.artifact_uri)
+        taken = next(container.addresses(f"{name}/"), None)
+        folder = f"{name}~{key}" if taken else name
+        record = {
+            "at": now,
+            "name": name,
+            "experiment": experiment_id,
+            "run": source_run_id,
+            "type": model_type,
+            "location": f"{run.info.artifact_uri}/{folder}",
+            "tags": {tag.key: tag.value for tag in tags or ()},
+            "params": {param.key: param.value for param in params or ()},
+            "status": LoggedModelStatus.PENDING.value,
+        }
+        self._records(run.info.run_id).add(f"{_MODELS}/{key}", record)
+        self._mark(run)
+        return _model(f"m-{run.info.run_id}-{key}", [record])
+
+    def get_logged_model(self, model_id: str, *args: Any, **kwargs: Any) -> LoggedModel:
+        """Return a model.
+
+        Raises:
+            MlflowException: there is none of that id.
+        """
+        if not _is_kept(model_id):
+            return super().get_logged_model(model_id, *args, **kwargs)
+        run_id, key = _parts(model_id)
+        try:
+            records = self._records(run_id).all(f"{_MODELS}/{key}").get(f"{_MODELS}/{key}")
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            records = None
+        if not records:
+            raise MlflowException(
+                f"Logged model with ID {model_id!r} not found.", error_code=RESOURCE_DOES_NOT_EXIST
+            )
+        return _model(model_id, records)
+
+    def finalize_logged_model(self, model_id: str, status: LoggedModelStatus) -> LoggedModel:
+        """Say how the making of a model has ended."""
+        if not _is_kept(model_id):
+            return super().finalize_logged_model(model_id, status)
+        self._add(model_id, {"status": LoggedModelStatus(status).value})
+        model = self.get_logged_model(model_id)
+        if model.source_run_id is None:
+            ended = RunStatus.FINISHED if status == LoggedModelStatus.READY else RunStatus.FAILED
+            self.update_run_info(_parts(model_id)[0], ended, get_current_time_millis(), None)
+        return model
+
+    def set_logged_model_tags(self, model_id: str, tags: list[LoggedModelTag]) -> None:
+        """Set tags of a model."""
+        if not _is_kept(model_id):
+            super().set_logged_model_tags(model_id, tags)
+            return
+        self._add(model_id, {"tags": {tag.key: tag.value for tag in tags}})
+
+    def delete_logged_model_tag(self, model_id: str, key: str) -> None:
+        """Take a tag off a model."""
+        if not _is_kept(model_id):
+            super().delete_logged_model_tag(model_id, key)
+            return
+        if key not in self.get_logged_model(model_id).tags:
+            raise MlflowException(
+                f"No tag with key {key!r} found for model with ID {model_id!r}.",
+                error_code=RESOURCE_DOES_NOT_EXIST,
+            )
+        self._add(model_id, {"untag": key})
+
+    def log_logged_model_params(self, model_id: str, params: list[LoggedModelParameter]) -> None:
+        """Add params to a model."""
+        if not _is_kept(model_id):
+            super().log_logged_model_params(model_id, params)
+            return
+        self._add(model_id, {"params": {param.key: param.value for param in params}})
+
+    def delete_logged_model(self, model_id: str) -> None:
+        """Say that there is no such thing, unless the service can."""
+        if _is_kept(model_id):
+            raise unavailable.error("the deletion of logged models")
+        super().delete_logged_model(model_id)
+
+    def search_logged_models(
+        self,
+        experiment_ids: list[str],
+        filter_string: str | None = None,
+        datasets: list[dict[str, Any]] | None = None,
+        max_results: int | None = None,
+        order_by: list[dict[str, Any]] | None = None,
+        page_token: str | None = None,
+    ) -> PagedList[LoggedModel]:
+        """Return a page of the experiments' models; all their runs that have models are read."""
+        if self._is_served(next(iter(experiment_ids), "")):
+            return super().search_logged_models(
+                experiment_ids, filter_string, datasets, max_results, order_by, page_token
+            )
+        if datasets and not all(dataset.get("dataset_name") for dataset in datasets):
+            raise MlflowException.invalid_parameter_value("`dataset_name` in `datasets` must be given")
+        search = SearchLoggedModelsUtils
+        # MLflow before 3.1 knows no datasets here.
+        known = inspect.signature(search.filter_logged_models).parameters
+        found = search.filter_logged_models(
+            self._models(experiment_ids), filter_string, *([datasets] if "datasets" in known else [])
+        )
+        page, token = search.paginate(search.sort(found, order_by), page_token, max_results or _PAGE)
+        return PagedList(page, token)
+
+    def log_outputs(self, run_id: str, models: list[LoggedModelOutput]) -> None:
+        """Note which models a run made."""
+        kept, served = _split(models)
+        if kept:
+            self._note(run_id, {"outputs": [[model.model_id, model.step] for model in kept]})
+        if served:
+            super().log_outputs(run_id, served)
+
+    def log_inputs(self, run_id: str, datasets: Any = None, models: Any = None) -> None:
+        """Note which data sets and models a run used."""
+        kept, served = _split(models or ())
+        if kept:
+            self._note(run_id, {"inputs": [model.model_id for model in kept]})
+        if datasets or served:
+            super().log_inputs(run_id, datasets, *([served] if served else []))
+
+    def get_run(self, run_id: str) -> Run:
+        """Return a run with the models that it used and made."""
+        run: Run = super().get_run(run_id)
+        if _MARK not in run.data.tags:
+            return run
+        notes = self._records(run_id).all(_RUN).get(_RUN, [])
+        inputs = [LoggedModelInput(model_id) for note in notes for model_id in note.get("inputs", ())]
+        outputs = [LoggedModelOutput(*output) for note in notes for output in note.get("outputs", ())]
+        datasets = run.inputs.dataset_inputs if run.inputs else []
+        return Run(run.info, run.data, RunInputs(datasets, inputs), RunOutputs(outputs))
+
+    def get_metric_history(self, run_id: str, *args: Any, **kwargs: Any) -> PagedList[Metric]:
+        """Return a metric's history in a run."""
+        history: PagedList[Metric] = super().get_metric_history(run_id, *args, **kwargs)
+        for metric in history:
+            metric._run_id = _Read(run_id)
+        return history
+
+    def log_metric(self, run_id: str, metric: Metric) -> None:
+        """Log a metric of a run, and of the model that it names."""
+        self.log_batch(run_id, [metric], [], [])
+
+    def log_batch(self, run_id: str, metrics: Sequence[Metric], params: Any, tags: Any) -> None:
+        """Log metrics, params and tags of a run; and the metrics of the models that they name."""
+        of_run = [_without_model(metric) for metric in metrics if not _is_in(run_id, metric)]
+        if of_run or params or tags:
+            super().log_batch(run_id, of_run, params, tags)
+        for model_id in dict.fromkeys(
+            metric.model_id for metric in metrics if _is_kept(metric.model_id or "")
+        ):
+            points = [_point(metric, run_id) for metric in metrics if metric.model_id == model_id]
+            self._add(model_id, {"metrics": points})
+
+    def _is_served(self, experiment_id: str) -> bool:
+        """Whether the service has an API for logged models: asked once in a process."""
+        host = self.service_context.host_url
+        if host not in _served:
+            try:
+                super().search_logged_models([experiment_id], max_results=1)
+                _served[host] = True
+            except MlflowException as error:
+                if not unavailable.is_missing(error):
+                    raise
+                _served[host] = False
+        return _served[host]
+
+    def _carrier(self, experiment_id: str, name: str) -> Run:
+        now = get_current_time_millis()
+        tags = [RunTag(_CARRIER, "true"), RunTag(MLFLOW_RUN_NAME, name)]
+        return self.create_run(experiment_id, "", now, tags, name)
+
+    def _models(self, experiment_ids: list[str]) -> list[LoggedModel]:
+        marked = f"tags.`{_MARK}` = 'true'"
+        runs, _ = super()._search_runs(experiment_ids, marked, ViewType.ACTIVE_ONLY, sys.maxsize, None, None)
+
+        def models_of(run: Run) -> list[LoggedModel]:
+            kept = Records(Container.at(run.info.artifact_uri)).all(_MODELS)
+            return [
+                _model(f"m-{run.info.run_id}-{folder.rpartition('/')[2]}", records)
+                for folder, records in kept.items()
+            ]
+
+        with ThreadPoolExecutor(max_workers=8) as pool:
+            return [model for models in pool.map(models_of, runs) for model in models]
+
+    def _search_runs(self, *args: Any, **kwargs: Any) -> tuple[list[Run], str | None]:
+        runs, token = super()._search_runs(*args, **kwargs)
+        return [run for run in runs if _CARRIER not in run.data.tags], token
+
+    def _records(self, run_id: str) -> Records:
+        return Records(Container.at(self.artifact_uri(run_id)))
+
+    def _add(self, model_id: str, record: Record) -> None:
+        run_id, key = _parts(model_id)
+        self._records(run_id).add(f"{_MODELS}/{key}", {"at": get_current_time_millis(), **record})
+
+    def _note(self, run_id: str, record: Record) -> None:
+        self._records(run_id).add(_RUN, record)
+        self._mark(super().get_run(run_id))
+
+    def _mark(self, run: Run) -> None:
+        if _MARK not in run.data.tags:
+            self.set_tag(run.info.run_id, RunTag(_MARK, "true"))
+
+
+def _is_kept(model_id: str) -> bool:
+    return _ID.fullmatch(model_id) is not None
+
+
+def _parts(model_id: str) -> tuple[str, str]:
+    """Return the run's id and the key of the model within the run."""
+    run_id, _, key = model_id.removeprefix("m-").rpartition("-")
+    return run_id, key
+
+
+def _split(models: Iterable[Any]) -> tuple[list[Any], list[Any]]:
+    """Return the models that are kept here, and those of the service."""
+    models = list(models)
+    return [m for m in models if _is_kept(m.model_id)], [m for m in models if not _is_kept(m.model_id)]
+
+
+def _is_in(run_id: str, metric: Metric) -> bool:
+    return isinstance(metric.run_id, _Read) and metric.run_id == run_id
+
+
+def _without_model(metric: Metric) -> Metric:
+    if not _is_kept(metric.model_id or ""):
+        return metric
+    return Metric(metric.key, metric.value, metric.timestamp, metric.step)
+
+
+def _point(metric: Metric, run_id: str) -> list[Any]:
+    return [
+        *(metric.key, metric.value, metric.timestamp, metric.step),
+        *(metric.dataset_name, metric.dataset_digest, str(run_id)),
+    ]
+
+
+def _model(model_id: str, records: list[Record]) -> LoggedModel:
+    """Return the model that its records, in the order of time, come to."""
+    born = next(record for record in records if "name" in record)
+    tags: dict[str, str] = {}
+    params: dict[str, str] = {}
+    points: list[list[Any]] = []
+    for record in records:
+        tags.update(record.get("tags", {}))
+        tags.pop(record.get("untag", ""), None)
+        params.update(record.get("params", {}))
+        points += record.get("metrics", [])
+    return LoggedModel(
+        experiment_id=born["experiment"],
+        model_id=model_id,
+        name=born["name"],
+        artifact_location=born["location"],
+        creation_timestamp=born["at"],
+        last_updated_timestamp=records[-1]["at"],
+        model_type=born["type"],
+        source_run_id=born["run"],
+        status=LoggedModelStatus([r["status"] for r in records if "status" in r][-1]),
+        tags=tags,
+        params=params,
+        metrics=[
+            Metric(key, value, timestamp, step, model_id, name, digest, run_id)
+            for key, value, timestamp, step, name, digest, run_id in points
+        ],
+    )

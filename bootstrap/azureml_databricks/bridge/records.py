@@ -1,0 +1,55 @@
+"""Small records that are added to a run and never changed: what Azure ML's MLflow has no place for.
+
+Each is a JSON file among the run's artifacts, under a folder that listings leave out. A tag would be read
+with the run, but Azure ML allows a run 50 tags of 1,000 characters
+(https://learn.microsoft.com/azure/machine-learning/resource-limits-capacity), and two processes that change
+one tag lose each other's change; of added files none is lost.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import secrets
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from azureml_databricks.bridge import artifacts
+
+Record = dict[str, Any]
+
+
+class Records:
+    """The records of one run.
+
+    Args:
+        container: the run's artifacts.
+    """
+
+    def __init__(self, container: artifacts.Container) -> None:
+        """Take the container."""
+        self._container = container
+
+    def add(self, folder: str, record: Record) -> None:
+        """Add `record` after those that `folder` has."""
+        path = f"{artifacts.HIDDEN}/{folder}/{time.time_ns():020}-{secrets.token_hex(4)}.json"
+        content = json.dumps(record, separators=(",", ":")).encode()
+        artifacts.write(self._container.create([path])[path], content)
+
+    def all(self, folder: str) -> dict[str, list[Record]]:
+        """Return the records in `folder` and below, by folder, the oldest first."""
+        found = sorted(self._container.addresses(f"{artifacts.HIDDEN}/{folder}/"))
+        with ThreadPoolExecutor(max_workers=8) as pool:
+            records = list(pool.map(_record, [address for _, address in found]))
+        by_folder: dict[str, list[Record]] = {}
+        for (path, _), record in zip(found, records, strict=True):
+            by_folder.setdefault(path.split("/", 1)[1].rpartition("/")[0], []).append(record)
+        return by_folder
+
+
+def _record(address: str) -> Record:
+    stream = io.BytesIO()
+    artifacts.read(address, stream)
+    record: Record = json.loads(stream.getvalue() or b"{}")
+    return record

@@ -1,0 +1,136 @@
+"""MLflow's model registry store for a workspace."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import urlparse
+from urllib.request import url2pathname
+
+import mlflow
+from azureml.mlflow._store.model_registry.model_registry import AzureMLflowModelRegistry
+from mlflow.entities.model_registry import ModelVersion, ModelVersionTag, RegisteredModel
+from mlflow.exceptions import MlflowException
+from mlflow.store.artifact.runs_artifact_repo import RunsArtifactRepository
+from mlflow.store.artifact.utils.models import get_model_name_and_version
+from mlflow.store.entities.paged_list import PagedList
+
+from azureml_databricks.bridge.artifacts import newest_model
+from azureml_databricks.bridge.tracking import in_pages
+
+# Azure ML takes neither a logged model's id nor a run of another tracking server: they are kept as tags.
+_MODEL_ID = "azureml_databricks.model_id"
+_SOURCE = "azureml_databricks.source"
+_SOURCE_RUN = "azureml_databricks.source_run_id"
+_SOURCE_TRACKING_URI = "azureml_databricks.source_tracking_uri"
+
+
+class WorkspaceModelRegistryStore(AzureMLflowModelRegistry):  # type: ignore[misc]  # the plugin has no types
+    """The plugin's registry store, which takes a model from wherever MLflow can read it."""
+
+    def create_model_version(
+        self,
+        name: str,
+        source: str,
+        run_id: str | None = None,
+        tags: Sequence[ModelVersionTag] | None = None,
+        run_link: str | None = None,
+        description: str | None = None,
+        local_model_path: str | None = None,
+        model_id: str | None = None,
+    ) -> ModelVersion:
+        """Register the model at `source`; one that lies elsewhere than in Azure ML is copied there.
+
+        Raises:
+            MlflowException: there is no MLflow model at `source`.
+        """
+        kept = {tag.key: tag.value for tag in tags or ()}
+        if model_id:
+            kept[_MODEL_ID] = model_id
+            run_id = run_id or mlflow.MlflowClient().get_logged_model(model_id).source_run_id
+        place = self._place(source)
+        if place.startswith("azureml:"):
+            place = newest_model(place) if not model_id else place
+        else:
+            kept[_SOURCE] = source
+            if run_id:
+                kept |= {_SOURCE_RUN: run_id, _SOURCE_TRACKING_URI: mlflow.get_tracking_uri()}
+                run_id = None
+            place = self._copied(place, name, local_model_path)
+        version_tags = [ModelVersionTag(key, value) for key, value in kept.items()]
+        made = super().create_model_version(name, place, run_id, version_tags, run_link, description)
+        return _with_model_id(made)
+
+    def get_model_version(self, name: str, version: str) -> ModelVersion:
+        """Return a version of a registered model."""
+        return _with_model_id(super().get_model_version(name, version))
+
+    def get_latest_versions(self, name: str, stages: list[str] | None = None) -> list[ModelVersion]:
+        """Return the newest version in each stage."""
+        return [_with_model_id(version) for version in super().get_latest_versions(name, stages)]
+
+    def search_model_versions(
+        self,
+        filter_string: str | None = None,
+        max_results: int | None = None,
+        order_by: list[str] | None = None,
+        page_token: str | None = None,
+    ) -> PagedList[ModelVersion]:
+        """Return a page of versions, of any size."""
+        search = super().search_model_versions
+        page = in_pages(
+            lambda size, token: search(filter_string, size, order_by, token), max_results, page_token
+        )
+        return PagedList([_with_model_id(version) for version in page], page.token)
+
+    def search_registered_models(
+        self,
+        filter_string: str | None = None,
+        max_results: int | None = None,
+        order_by: list[str] | None = None,
+        page_token: str | None = None,
+    ) -> PagedList[RegisteredModel]:
+        """Return a page of registered models, of any size."""
+        search = super().search_registered_models
+        return in_pages(
+            lambda size, token: search(filter_string, size, order_by, token), max_results, page_token
+        )
+
+    def _place(self, source: str) -> str:
+        """Return where the files of a `runs:/` or `models:/` address are."""
+        if RunsArtifactRepository.is_runs_uri(source):
+            return str(RunsArtifactRepository.get_underlying_uri(source))
+        if urlparse(source).scheme != "models":
+            return source
+        client = mlflow.MlflowClient()
+        found = get_model_name_and_version(client, source)
+        if len(found) == 1:
+            return str(client.get_logged_model(found[0]).artifact_location)
+        return str(self.get_model_version_download_uri(*found))
+
+    def _copied(self, place: str, name: str, local_model_path: str | None) -> str:
+        """Upload the model at `place`, a folder on this machine or any address that MLflow can download."""
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = (
+                local_model_path
+                or _folder(place)
+                or mlflow.artifacts.download_artifacts(place, dst_path=scratch)
+            )
+            if not Path(folder, "MLmodel").is_file():
+                raise MlflowException.invalid_parameter_value(
+                    f"{place!r} is no MLflow model: no MLmodel in it"
+                )
+            return f"azureml://artifacts/{self._create_artifacts(folder, name)}"
+
+
+def _folder(place: str) -> str:
+    """Return the folder on this machine that `place` names, empty for an address elsewhere."""
+    parsed = urlparse(place)
+    return {"": place, "file": url2pathname(parsed.path)}.get(parsed.scheme, "")
+
+
+def _with_model_id(version: ModelVersion) -> ModelVersion:
+    if _MODEL_ID in version.tags:
+        version._model_id = version.tags[_MODEL_ID]
+    return version

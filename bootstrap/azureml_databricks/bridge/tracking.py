@@ -1,0 +1,138 @@
+"""MLflow's tracking store for a workspace."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from azureml.mlflow._store.tracking.store import AzureMLRestStore
+from mlflow.entities import Experiment, Run, ViewType
+from mlflow.exceptions import MlflowException
+from mlflow.store.entities.paged_list import PagedList
+from mlflow.store.tracking.abstract_store import AbstractStore
+
+from azureml_databricks.bridge import links
+from azureml_databricks.bridge.experiment import legal_name
+
+# Reported by users of the service: the most that one request may hold.
+_METRICS, _PARAMS, _TAGS = 200, 100, 100
+_PAGE = 1000
+
+_Item = TypeVar("_Item")
+
+
+class WorkspaceTrackingStore(AzureMLRestStore):  # type: ignore[misc]  # the plugin has no types
+    """The plugin's tracking store, within the limits of the service."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Make the store as the plugin does."""
+        super().__init__(*args, **kwargs)
+        self._artifact_uris: dict[str, str] = {}
+        links.lead_to_studio(WorkspaceTrackingStore)
+
+    def artifact_uri(self, run_id: str) -> str:
+        """Return where a run's artifacts are; it never changes."""
+        if run_id not in self._artifact_uris:
+            WorkspaceTrackingStore.get_run(self, run_id)
+        return self._artifact_uris[run_id]
+
+    def get_run(self, run_id: str) -> Run:
+        """Return a run."""
+        run: Run = super().get_run(run_id)
+        self._artifact_uris[run_id] = run.info.artifact_uri
+        return run
+
+    def create_experiment(self, name: str, *args: Any, **kwargs: Any) -> str:
+        """Create the experiment that `legal_name` says, and return its id."""
+        created: str = super().create_experiment(_allowed(name), *args, **kwargs)
+        return created
+
+    def get_experiment_by_name(self, name: str) -> Experiment | None:
+        """Return the experiment that `legal_name` says, None if there is none."""
+        found: Experiment | None = super().get_experiment_by_name(_allowed(name))
+        return found
+
+    def rename_experiment(self, experiment_id: str, new_name: str) -> None:
+        """Rename it to what `legal_name` says."""
+        super().rename_experiment(experiment_id, _allowed(new_name))
+
+    def log_batch(
+        self, run_id: str, metrics: Sequence[Any], params: Sequence[Any], tags: Sequence[Any]
+    ) -> None:
+        """Log metrics, params and tags of a run, in as many requests as the service wants."""
+        batches = max(1, -(-len(metrics) // _METRICS), -(-len(params) // _PARAMS), -(-len(tags) // _TAGS))
+        for i in range(batches):
+            super().log_batch(
+                run_id,
+                metrics[i * _METRICS : (i + 1) * _METRICS],
+                params[i * _PARAMS : (i + 1) * _PARAMS],
+                tags[i * _TAGS : (i + 1) * _TAGS],
+            )
+
+    def log_batch_async(self, *args: Any, **kwargs: Any) -> Any:
+        """Log in the background, by MLflow's own queue, which logs at exit what is left."""
+        return AbstractStore.log_batch_async(self, *args, **kwargs)
+
+    def search_experiments(
+        self,
+        view_type: int = ViewType.ACTIVE_ONLY,
+        max_results: int | None = None,
+        filter_string: str | None = None,
+        order_by: list[str] | None = None,
+        page_token: str | None = None,
+    ) -> PagedList[Experiment]:
+        """Return a page of experiments, of any size."""
+        search = super().search_experiments
+        return in_pages(
+            lambda size, token: search(view_type, size, filter_string, order_by, token),
+            max_results,
+            page_token,
+        )
+
+    def _search_runs(
+        self,
+        experiment_ids: list[str],
+        filter_string: str | None,
+        run_view_type: int,
+        max_results: int | None,
+        order_by: list[str] | None,
+        page_token: str | None,
+    ) -> tuple[list[Run], str | None]:
+        one_page = super()._search_runs
+
+        def search(size: int | None, token: str | None) -> PagedList[Run]:
+            return PagedList(*one_page(experiment_ids, filter_string, run_view_type, size, order_by, token))
+
+        found = in_pages(search, max_results, page_token)
+        return list(found), found.token
+
+
+def in_pages(
+    search: Callable[[int | None, str | None], PagedList[_Item]], max_results: int | None, token: str | None
+) -> PagedList[_Item]:
+    """Return a page of `max_results`, put together of pages as large as the service gives.
+
+    Args:
+        search: takes a page's size and token.
+        max_results: what was asked for; None for what the service thinks right.
+        token: where to begin, None for the beginning.
+    """
+    if max_results is None:
+        return search(None, token)
+    found: list[_Item] = []
+    while True:
+        page = search(min(_PAGE, max_results - len(found)), token)
+        found += page
+        token = page.token or None
+        if not token or len(found) >= max_results:
+            return PagedList(found, token)
+
+
+def _allowed(name: str) -> str:
+    allowed = legal_name(name)
+    if not allowed:
+        raise MlflowException.invalid_parameter_value(
+            f"experiment name {name!r} has nothing in it that Azure Machine Learning allows in a name: "
+            "use the letters a to z, digits, _ and -"
+        )
+    return allowed
