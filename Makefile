@@ -8,7 +8,7 @@ UV_VERSION := 0.13.9
 SHELL_SCRIPTS := init_scripts/azureml-databricks.sh .ci/run
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all test-matrix lint bundle bench lock clean
+.PHONY: help setup demo test test-all test-matrix features lint bundle bench lock clean
 
 help: ## Show this
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 21
@@ -35,6 +35,9 @@ test-all: test test-matrix ## Run the tests, and the matrix
 test-matrix: setup ## Run what needs no node on every Python, and the hooks where overlays are not permitted
 	$(BIN)/python -m tests.every_python
 	TEST_NODE=prefix $(BIN)/python -m pytest tests/test_hooks.py -k 'is_ours and not user'
+
+features: setup ## Run the stories on all MLflow versions, and renew the README's table
+	@$(BIN)/python -m tests.mlflow_versions --readme
 
 lint: setup ## Check style, types and shell
 	$(BIN)/ruff check .

@@ -1,7 +1,7 @@
-"""`make lock`: resolve what the bundle adds to each runtime, against that runtime's own list.
+"""`make lock`: resolve what the bundle adds to each runtime, against that runtime's own list, and the rest.
 
 A package that the runtime ships constrains the resolution and is left out of the lock; what remains is what
-the bundle carries.
+the bundle carries. An environment of the stories has all of its packages in its lock.
 """
 
 from __future__ import annotations
@@ -13,16 +13,20 @@ from pathlib import Path
 import uv
 
 from azureml_databricks.admin.bundle import RUNTIMES, Runtime
+from tests.mlflow_versions import environments
 
 _TESTS = Path(__file__).parent
 _LOCKS = files("azureml_databricks.locks")
+_PLATFORM = "--python-platform=x86_64-manylinux_2_35"
 
 
 def main() -> None:
-    """Write the locks of all runtimes, and the development lock."""
+    """Write the locks of all runtimes, of all environments of the stories, and the development lock."""
     for runtime in RUNTIMES.values():
         _lock_bundle(runtime)
         _lock_manual_way(runtime)
+    for mlflow, python in environments.VERSIONS.items():
+        _lock_stories(mlflow, python)
     _compile(
         _TESTS.parent / "setup.cfg",
         _TESTS / "requirements.in",
@@ -44,6 +48,19 @@ def _lock_manual_way(runtime: Runtime) -> None:
     _compile(folder / "requirements.in", *_beside(runtime), out=folder / f"{runtime.version}.txt")
 
 
+def _lock_stories(mlflow: str, python: str) -> None:
+    """Lock the environment that the stories of an MLflow version run in."""
+    _compile(
+        environments.REQUIREMENTS / f"{mlflow}.in",
+        f"--python-version={python}",
+        _PLATFORM,
+        # pyspark is published as a source archive only.
+        "--only-binary=:all:",
+        "--no-binary=pyspark",
+        out=environments.REQUIREMENTS / f"{mlflow}.txt",
+    )
+
+
 def _beside(runtime: Runtime) -> list[str]:
     """Return the options by which what the runtime ships constrains a lock, and is left out of it."""
     shipped = _TESTS / "runtimes" / f"{runtime.version}.txt"
@@ -51,7 +68,7 @@ def _beside(runtime: Runtime) -> list[str]:
     return [
         f"--constraint={shipped}",
         f"--python-version={runtime.python}",
-        "--python-platform=x86_64-manylinux_2_35",
+        _PLATFORM,
         *(f"--no-emit-package={name}" for name in names),
     ]
 

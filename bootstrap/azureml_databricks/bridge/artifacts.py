@@ -17,7 +17,7 @@ from typing import IO, Any
 
 import mlflow
 from azure.core.exceptions import AzureError, HttpResponseError
-from azure.storage.blob import BlobClient
+from azure.storage.blob import BlobClient, ExponentialRetry
 from azureml.mlflow._client.artifact.local_artifact_client import LocalArtifactClient
 from azureml.mlflow._client.artifact.run_artifact_client import RunArtifactsClient
 from azureml.mlflow._internal.utils import ServiceContext
@@ -115,7 +115,9 @@ class Container:
         for start in range(0, len(paths), _BATCH):
             batch = [ArtifactPath(path=path) for path in paths[start : start + _BATCH]]
             body = ArtifactPathList(paths=batch)
-            self._keeper.delete_batch_meta_data(**self._known_as, hard_delete=True, body=body)
+            self._keeper.delete_batch_meta_data(
+                **self._known_as, hard_delete=True, body=body, retry_on_methods=frozenset(["POST"])
+            )
 
     @property
     def _keeper(self) -> Any:
@@ -137,14 +139,26 @@ def _names(context: ServiceContext) -> dict[str, str]:
 
 def write(address: str, content: IO[bytes] | bytes) -> None:
     """Write bytes to a signed address, over what is there."""
-    blob = BlobClient.from_blob_url(address, max_single_put_size=_BLOCK, max_block_size=_BLOCK)
-    blob.upload_blob(content, overwrite=True)
+    _blob(address).upload_blob(content, overwrite=True)
 
 
 def read(address: str, target: IO[bytes]) -> None:
     """Read a signed address to a stream."""
-    blob = BlobClient.from_blob_url(address, max_single_get_size=_BLOCK, max_chunk_get_size=_BLOCK)
-    blob.download_blob().readinto(target)
+    _blob(address).download_blob().readinto(target)
+
+
+def _blob(address: str) -> BlobClient:
+    return BlobClient.from_blob_url(
+        address,
+        max_single_put_size=_BLOCK,
+        max_block_size=_BLOCK,
+        max_single_get_size=_BLOCK,
+        max_chunk_get_size=_BLOCK,
+        # The storage client's own first waits 15 seconds.
+        retry_policy=ExponentialRetry(
+            initial_backoff=1, increment_base=2, retry_total=6, random_jitter_range=1
+        ),
+    )
 
 
 class WorkspaceArtifactRepository(AzureMLflowArtifactRepository):  # type: ignore[misc]  # the plugin has no types

@@ -234,7 +234,7 @@ class LoggedModelsStore(WorkspaceTrackingStore):
 
     def log_batch(self, run_id: str, metrics: Sequence[Metric], params: Any, tags: Any) -> None:
         """Log metrics, params and tags of a run; and the metrics of the models that they name."""
-        of_run = [_without_model(metric) for metric in metrics if not _is_in(run_id, metric)]
+        of_run = [_of_run(metric) for metric in metrics if not _is_in(run_id, metric)]
         if of_run or params or tags:
             super().log_batch(run_id, of_run, params, tags)
         for model_id in dict.fromkeys(
@@ -315,8 +315,9 @@ def _is_in(run_id: str, metric: Metric) -> bool:
     return isinstance(metric.run_id, _Read) and metric.run_id == run_id
 
 
-def _without_model(metric: Metric) -> Metric:
-    if not _is_kept(metric.model_id or ""):
+def _of_run(metric: Metric) -> Metric:
+    """Return what the service knows of a metric: neither a model that is kept here nor a data set."""
+    if metric.model_id and not _is_kept(metric.model_id):
         return metric
     return Metric(metric.key, metric.value, metric.timestamp, metric.step)
 

@@ -18,6 +18,7 @@ from mlflow.store.entities.paged_list import PagedList
 
 from azureml_databricks.bridge.artifacts import newest_model
 from azureml_databricks.bridge.tracking import in_pages
+from azureml_databricks.bridge.unavailable import NoPrompts
 
 # Azure ML takes neither a logged model's id nor a run of another tracking server: they are kept as tags.
 _MODEL_ID = "azureml_databricks.model_id"
@@ -26,7 +27,7 @@ _SOURCE_RUN = "azureml_databricks.source_run_id"
 _SOURCE_TRACKING_URI = "azureml_databricks.source_tracking_uri"
 
 
-class WorkspaceModelRegistryStore(AzureMLflowModelRegistry):  # type: ignore[misc]  # the plugin has no types
+class WorkspaceModelRegistryStore(NoPrompts, AzureMLflowModelRegistry):  # type: ignore[misc]  # no types
     """The plugin's registry store, which takes a model from wherever MLflow can read it."""
 
     def create_model_version(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -13,6 +14,7 @@ from mlflow.store.tracking.abstract_store import AbstractStore
 
 from azureml_databricks.bridge import links
 from azureml_databricks.bridge.experiment import legal_name
+from azureml_databricks.bridge.unavailable import NoTraces
 
 # Reported by users of the service: the most that one request may hold.
 _METRICS, _PARAMS, _TAGS = 200, 100, 100
@@ -21,13 +23,14 @@ _PAGE = 1000
 _Item = TypeVar("_Item")
 
 
-class WorkspaceTrackingStore(AzureMLRestStore):  # type: ignore[misc]  # the plugin has no types
+class WorkspaceTrackingStore(NoTraces, AzureMLRestStore):  # type: ignore[misc]  # the plugin has no types
     """The plugin's tracking store, within the limits of the service."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Make the store as the plugin does."""
         super().__init__(*args, **kwargs)
         self._artifact_uris: dict[str, str] = {}
+        self._drains_at_exit = False
         links.lead_to_studio(WorkspaceTrackingStore)
 
     def artifact_uri(self, run_id: str) -> str:
@@ -70,7 +73,11 @@ class WorkspaceTrackingStore(AzureMLRestStore):  # type: ignore[misc]  # the plu
             )
 
     def log_batch_async(self, *args: Any, **kwargs: Any) -> Any:
-        """Log in the background, by MLflow's own queue, which logs at exit what is left."""
+        """Log in the background, by MLflow's own queue, and at exit what is left in it."""
+        if not self._drains_at_exit:
+            self._drains_at_exit = True
+            # The queue does this `atexit`, when Python has closed all thread pools, and loses what it has.
+            threading._register_atexit(self._async_logging_queue._at_exit_callback)  # type: ignore[attr-defined]
         return AbstractStore.log_batch_async(self, *args, **kwargs)
 
     def search_experiments(

@@ -1,0 +1,125 @@
+"""`make features`: run the stories for MLflow's versions on both servers, and print what holds.
+
+To work on one story: `python -m tests.mlflow_versions 3.12.0 --on azure -k TEXT`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.azure import EmulatedAzure
+from tests.mlflow_versions import suite
+from tests.mlflow_versions.environments import VERSIONS
+from tests.mlflow_versions.suite import Tally
+
+FEATURES = ("Runs", "Artifacts", "Models", "Logged models", "Registry", "Autologging", "Spark")
+SERVERS = ("plain", "azure")
+
+_ROOT = Path(__file__).parents[2]
+_RESULTS = _ROOT / ".cache/mlflow/results.json"
+_TABLE = re.compile(r"(<!-- features: [^\n]*-->\n).*(<!-- end of features -->)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of the stories of one MLflow version on one server."""
+
+    version: str
+    server: str
+    features: Mapping[str, Tally]
+    seconds: float
+    failed: bool
+
+
+def main() -> int:
+    """Run what is asked for."""
+    parser = argparse.ArgumentParser(prog="python -m tests.mlflow_versions", description=__doc__)
+    parser.add_argument("versions", nargs="*", metavar="VERSION", help=f"of {', '.join(VERSIONS)}")
+    parser.add_argument("--on", choices=SERVERS, help="only this server")
+    parser.add_argument("-k", metavar="TEXT", default="", help="only these stories, as pytest's -k")
+    parser.add_argument("--readme", action="store_true", help="rewrite the README's table")
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        versions, servers = asked.versions or list(VERSIONS), [asked.on] if asked.on else SERVERS
+        results = _run(versions, servers, asked.k, Path(scratch))
+    _RESULTS.write_text(json.dumps([asdict(result) for result in results], indent=2))
+    rows = _rows(results)
+    _print(rows)
+    if asked.readme:
+        readme = _ROOT / "README.md"
+        readme.write_text(_TABLE.sub(rf"\g<1>{_markdown(rows)}\g<2>", readme.read_text()))
+    return int(any(result.failed for result in results))
+
+
+def _run(versions: Sequence[str], servers: Sequence[str], only: str, scratch: Path) -> list[Result]:
+    results = []
+    with ExitStack() as stack:
+        if "azure" in servers:
+            (scratch / "azure").mkdir()
+            azure = suite.workspace(stack.enter_context(EmulatedAzure(scratch / "azure")))
+        for version in versions:
+            for server in servers:
+                folder = scratch / f"{version}-{server}"
+                folder.mkdir()
+                print(f"==> MLflow {version} on {server}", flush=True)
+                if server == "azure":
+                    results.append(_result(version, server, azure, only, folder))
+                else:
+                    with suite.own_server(version, folder) as variables:
+                        results.append(_result(version, server, variables, only, folder))
+    return results
+
+
+def _result(version: str, server: str, variables: Mapping[str, str], only: str, folder: Path) -> Result:
+    report = folder / "report.xml"
+    begin = time.monotonic()
+    done = suite.run(version, variables, f"--basetemp={folder}/stories", f"--junitxml={report}", "-k", only)
+    seconds = round(time.monotonic() - begin, 1)
+    return Result(version, server, suite.tallies(report), seconds, failed=done.returncode != 0)
+
+
+def _rows(results: Sequence[Result]) -> list[list[str]]:
+    """Return the table's rows: a version, and of each feature how many stories hold on all servers."""
+    rows = []
+    for version in dict.fromkeys(result.version for result in results):
+        runs = [result.features for result in results if result.version == version]
+        rows.append([version, *(_cell([run[name] for run in runs if name in run]) for name in FEATURES)])
+    return rows
+
+
+def _cell(tallies: Sequence[Tally]) -> str:
+    if not tallies:
+        return ""
+    worst = min(tallies, key=lambda tally: tally.passed)
+    differ = f", {worst.differ} differ" if worst.differ else ""
+    failed = f", {worst.failed} fail" if worst.failed else ""
+    return f"{worst.passed}{differ}{failed}"
+
+
+def _print(rows: Sequence[Sequence[str]]) -> None:
+    table = Table("MLflow", *FEATURES)
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
+
+
+def _markdown(rows: Sequence[Sequence[str]]) -> str:
+    head = ["MLflow", *FEATURES]
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,38 @@
+"""The stories hold on the emulated Azure, for an MLflow 2 and an MLflow 3; `make features` runs all."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.azure import EmulatedAzure
+from tests.mlflow_versions import suite
+
+DOCS = Path(__file__).parents[1] / "docs/mlflow.md"
+SLOW = ("test_autologging.py", "test_spark.py")
+
+
+@pytest.mark.parametrize("version", ["2.21.3", "3.12.0"])
+def test_what_works_with_plain_mlflow_works_with_azure_ml(
+    azure: EmulatedAzure, version: str, tmp_path: Path
+) -> None:
+    without = [f"--ignore={suite.STORIES / file}" for file in SLOW]
+
+    done = suite.run(
+        version, suite.workspace(azure), f"--basetemp={tmp_path / 'run'}", *without, capture=True
+    )
+
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_docs_list_the_differences_that_the_stories_mark() -> None:
+    listed = re.findall(r"^- `(\w+)`: ", DOCS.read_text(), re.MULTILINE)
+    marked = {
+        difference
+        for story in suite.STORIES.glob("test_*.py")
+        for difference in re.findall(r"differs_on_azure\(\s*\"(\w+)\"", story.read_text())
+    }
+
+    assert listed == sorted(marked)
