@@ -36,7 +36,8 @@ TRAIN = """
         "run_ids": [version.run_id for version in versions],
         "tags": [version.tags for version in versions],
         "loaded": [
-            mlflow.pyfunc.load_model(f"models:/{version.name}/1").predict(probe).tolist() for version in versions
+            mlflow.pyfunc.load_model(f"models:/{version.name}/1").predict(probe).tolist()
+            for version in versions
         ],
     }))
     """

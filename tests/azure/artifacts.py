@@ -1,8 +1,8 @@
 """Artifacts: a client names paths and gets signed addresses, to which it then talks itself.
 
 Runs' artifacts are served under /history, and all, those of models registered from a local folder too,
-under /artifact; they are kept as <origin>/<container>/<path>. Shapes: azureml.mlflow._restclient.run_artifact and
-.artifact. That a path cannot be created twice is reported
+under /artifact; they are kept as <origin>/<container>/<path>. Shapes: azureml.mlflow._restclient.run_artifact
+and .artifact. That a path cannot be created twice is reported
 (https://github.com/lightly-ai/lightly-train/issues/256).
 """
 

@@ -165,6 +165,7 @@ class _Servers:
 
 
 def _listen() -> socket.socket:
-    listener = socket.socket()
+    # With the protocol named: asyncio then sends small answers at once, 40 ms sooner.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
     return listener

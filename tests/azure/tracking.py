@@ -25,7 +25,8 @@ Fields = Mapping[str, Any]
 
 # MLflow's API 2.0 without what MLflow 3 added to it (logged models, run outputs, traces, ...).
 _SERVED = {"artifacts", "experiments", "metrics", "model-versions", "registered-models", "runs"}
-_NOT_SERVED = {"runs/outputs"}
+# The last two: https://learn.microsoft.com/azure/machine-learning/how-to-manage-models-mlflow.
+_NOT_SERVED = {"runs/outputs", "registered-models/rename", "registered-models/delete"}
 
 # Fields that MLflow 3 added to requests of MLflow 2.
 _OF_MLFLOW_3 = {"model_id", "dataset_name", "dataset_digest", "models"}
@@ -33,6 +34,8 @@ _OF_MLFLOW_3 = {"model_id", "dataset_name", "dataset_digest", "models"}
 _BATCH = {"metrics": 200, "params": 100, "tags": 100}
 _PAGE = 1000
 _EXPERIMENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,255}")
+
+_BY_NAME = re.compile(r"\s*(name\s*=\s*'[^']*'\s*)?")
 
 # MLflow puts a run's artifacts at <experiment>/<run>/artifacts, Azure ML at <experiment>/runs/...
 _ARTIFACT_URI = re.compile(rb'(azureml://[^"]+/experiments/[^/"]+)/([^/"]+/artifacts)')
@@ -109,6 +112,13 @@ def _page_is_small(fields: Fields) -> Response | None:
     return None
 
 
+def _filter_is_by_name(fields: Fields) -> Response | None:
+    """https://github.com/Azure/azure-sdk-for-python/issues/42155."""
+    if _BY_NAME.fullmatch(fields.get("filter", "")):
+        return None
+    return _invalid("Currently unsupported filter string format.")
+
+
 def _name_is_valid(fields: Fields) -> Response | None:
     """A name with ``/`` passes, though it will never be found by that name: see the next rule."""
     name = str(fields.get("name", ""))
@@ -137,8 +147,8 @@ RULES: Mapping[str, tuple[Callable[[Fields], Response | None], ...]] = {
     "experiments/get-by-name": (_name_has_no_slash,),
     "experiments/search": (_page_is_small,),
     "model-versions/create": (_knows_all_fields,),
-    "model-versions/search": (_page_is_small,),
-    "registered-models/search": (_page_is_small,),
+    "model-versions/search": (_page_is_small, _filter_is_by_name),
+    "registered-models/search": (_page_is_small, _filter_is_by_name),
     "runs/log-batch": (_batch_is_small, _knows_all_fields),
     "runs/log-inputs": (_knows_all_fields,),
     "runs/log-metric": (_knows_all_fields,),

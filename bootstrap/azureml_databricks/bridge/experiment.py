@@ -38,6 +38,10 @@ def _is_legal(name: str) -> bool:
 class WorkspaceExperimentProvider(DefaultExperimentProvider):
     """Gives code that sets no experiment one by name, made on first use."""
 
+    def __init__(self) -> None:
+        """Know no experiment yet."""
+        self._known: dict[tuple[str, str], str] = {}
+
     def in_context(self) -> bool:
         """Whether runs go to Azure ML."""
         return mlflow.get_tracking_uri().startswith("azureml:")
@@ -45,6 +49,9 @@ class WorkspaceExperimentProvider(DefaultExperimentProvider):
     def get_experiment_id(self) -> str:
         """Return the experiment's id."""
         name = legal_name(variables.settings_now()["experiment"] or _place()) or _ELSEWHERE
+        place = mlflow.get_tracking_uri(), name
+        if place in self._known:  # MLflow asks at every run and every trace
+            return self._known[place]
         client = mlflow.MlflowClient()
         try:
             found = client.get_experiment_by_name(name) or _created(client, name)
@@ -54,7 +61,8 @@ class WorkspaceExperimentProvider(DefaultExperimentProvider):
             if error.error_code != "UNAUTHENTICATED":
                 _logger.warning("experiment %r can be neither found nor made: %s", name, error)
             return name
-        return str(found.experiment_id)
+        self._known[place] = str(found.experiment_id)
+        return self._known[place]
 
 
 def _created(client: mlflow.MlflowClient, name: str) -> Experiment:

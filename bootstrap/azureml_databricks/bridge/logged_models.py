@@ -111,20 +111,18 @@ class LoggedModelsStore(WorkspaceTrackingStore):
         Raises:
             MlflowException: there is none of that id.
         """
-        if not _is_kept(model_id):
-            return super().get_logged_model(model_id, *args, **kwargs)
-        run_id, key = _parts(model_id)
         try:
-            records = self._records(run_id).all(f"{_MODELS}/{key}").get(f"{_MODELS}/{key}")
+            if not _is_kept(model_id):
+                return super().get_logged_model(model_id, *args, **kwargs)
+            run_id, key = _parts(model_id)
+            if records := self._records(run_id).all(f"{_MODELS}/{key}"):
+                return _model(model_id, records[f"{_MODELS}/{key}"])
         except MlflowException as error:
-            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "ENDPOINT_NOT_FOUND"):
                 raise
-            records = None
-        if not records:
-            raise MlflowException(
-                f"Logged model with ID {model_id!r} not found.", error_code=RESOURCE_DOES_NOT_EXIST
-            )
-        return _model(model_id, records)
+        raise MlflowException(
+            f"Logged model with ID {model_id!r} not found.", error_code=RESOURCE_DOES_NOT_EXIST
+        )
 
     def finalize_logged_model(self, model_id: str, status: LoggedModelStatus) -> LoggedModel:
         """Say how the making of a model has ended."""
@@ -166,7 +164,7 @@ class LoggedModelsStore(WorkspaceTrackingStore):
     def delete_logged_model(self, model_id: str) -> None:
         """Say that there is no such thing, unless the service can."""
         if _is_kept(model_id):
-            raise unavailable.error("the deletion of logged models")
+            raise unavailable.error("deletion of logged models")
         super().delete_logged_model(model_id)
 
     def search_logged_models(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import urlparse
 from urllib.request import url2pathname
 
@@ -15,16 +18,22 @@ from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.runs_artifact_repo import RunsArtifactRepository
 from mlflow.store.artifact.utils.models import get_model_name_and_version
 from mlflow.store.entities.paged_list import PagedList
+from mlflow.utils.search_utils import SearchModelUtils, SearchModelVersionUtils, SearchUtils
 
 from azureml_databricks.bridge.artifacts import newest_model
 from azureml_databricks.bridge.tracking import in_pages
-from azureml_databricks.bridge.unavailable import NoPrompts
+from azureml_databricks.bridge.unavailable import NoPrompts, without_prompts
 
 # Azure ML takes neither a logged model's id nor a run of another tracking server: they are kept as tags.
 _MODEL_ID = "azureml_databricks.model_id"
 _SOURCE = "azureml_databricks.source"
 _SOURCE_RUN = "azureml_databricks.source_run_id"
 _SOURCE_TRACKING_URI = "azureml_databricks.source_tracking_uri"
+
+# The one filter that the service has, reported: any other is applied here.
+_BY_NAME = re.compile(r"\s*name\s*=\s*'[^']*'\s*")
+
+_Entity = TypeVar("_Entity")
 
 
 class WorkspaceModelRegistryStore(NoPrompts, AzureMLflowModelRegistry):  # type: ignore[misc]  # no types
@@ -78,10 +87,19 @@ class WorkspaceModelRegistryStore(NoPrompts, AzureMLflowModelRegistry):  # type:
         order_by: list[str] | None = None,
         page_token: str | None = None,
     ) -> PagedList[ModelVersion]:
-        """Return a page of versions, of any size."""
+        """Return a page of versions, of any size and by any filter."""
+        if filter_string and not _BY_NAME.fullmatch(filter_string):
+            wanted = SearchModelVersionUtils.parse_search_filter(filter_string)
+            names = [term["value"] for term in wanted if (term["key"], term["comparator"]) == ("name", "=")]
+            names = names or [model.name for model in self.search_registered_models()]
+            found = [version for name in names for version in self.search_model_versions(f"name = '{name}'")]
+            found = SearchModelVersionUtils.filter(found, filter_string)
+            return _page(SearchModelVersionUtils.sort(found, order_by), max_results, page_token)
         search = super().search_model_versions
         page = in_pages(
-            lambda size, token: search(filter_string, size, order_by, token), max_results, page_token
+            lambda size, token: search(filter_string, size, order_by, token),
+            max_results or sys.maxsize,
+            page_token,
         )
         return PagedList([_with_model_id(version) for version in page], page.token)
 
@@ -92,10 +110,14 @@ class WorkspaceModelRegistryStore(NoPrompts, AzureMLflowModelRegistry):  # type:
         order_by: list[str] | None = None,
         page_token: str | None = None,
     ) -> PagedList[RegisteredModel]:
-        """Return a page of registered models, of any size."""
+        """Return a page of registered models, of any size and by any filter."""
+        wanted = without_prompts(filter_string)
+        if wanted and not _BY_NAME.fullmatch(wanted):
+            found = SearchModelUtils.filter(self.search_registered_models(), wanted)
+            return _page(SearchModelUtils.sort(found, order_by), max_results, page_token)
         search = super().search_registered_models
         return in_pages(
-            lambda size, token: search(filter_string, size, order_by, token), max_results, page_token
+            lambda size, token: search(wanted, size, order_by, token), max_results or sys.maxsize, page_token
         )
 
     def _place(self, source: str) -> str:
@@ -123,6 +145,10 @@ class WorkspaceModelRegistryStore(NoPrompts, AzureMLflowModelRegistry):  # type:
                     f"{place!r} is no MLflow model: no MLmodel in it"
                 )
             return f"azureml://artifacts/{self._create_artifacts(folder, name)}"
+
+
+def _page(found: list[_Entity], max_results: int | None, page_token: str | None) -> PagedList[_Entity]:
+    return PagedList(*SearchUtils.paginate(found, page_token, max_results or len(found)))
 
 
 def _folder(place: str) -> str:

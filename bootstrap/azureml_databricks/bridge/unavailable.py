@@ -29,7 +29,9 @@ _PROMPTS = "prompts"
 _FEATURES = {
     "Alias": "aliases of registered models",
     "Dataset": "evaluation datasets",
+    "DeleteRegisteredModel": "deletion of registered models (each version can be deleted)",
     "LoggedModel": "such logged model",
+    "RenameRegisteredModel": "renaming of registered models",
     "Webhook": "webhooks",
 }
 
@@ -52,6 +54,11 @@ def error(feature: str) -> MlflowException:
 def is_missing(error: MlflowException) -> bool:
     """Whether the service has no such endpoint: it answers 404 with nothing else, or with this code."""
     return error.error_code == "ENDPOINT_NOT_FOUND" or "failed with error code 404" in str(error)
+
+
+def without_prompts(filter_string: str | None) -> str | None:
+    """Return a filter of registered models without MLflow's clause against prompts: there are none."""
+    return _WITHOUT_PROMPTS.sub("", filter_string or "") or None
 
 
 class _Lacking:
@@ -115,18 +122,13 @@ class NoPrompts(_Lacking):
         super().__init_subclass__(**options)
         _refuse(cls, "prompt", _PROMPTS, but=NoPrompts)
 
-    def search_registered_models(self, filter_string: str | None = None, *args: Any, **kwargs: Any) -> Any:
-        """Return a page of models; no prompts have to be left out."""
-        wanted = _WITHOUT_PROMPTS.sub("", filter_string or "") or None
-        return super().search_registered_models(wanted, *args, **kwargs)  # type: ignore[misc]
-
     def _call_endpoint(self, api: Any, json_body: str, *args: Any, **kwargs: Any) -> Any:
         if _PROMPT_TAG in json_body:
             raise error(_PROMPTS)
         return super()._call_endpoint(api, json_body, *args, **kwargs)
 
 
-class Nowhere(ArtifactRepository):  # type: ignore[misc]  # MLflow's classes are Any to mypy
+class Nowhere(ArtifactRepository):
     """Where the contents of traces are dropped."""
 
     def log_artifact(self, *args: Any, **kwargs: Any) -> None:
