@@ -260,6 +260,65 @@ def test_a_name_with_nothing_legal_in_it_is_told(node: Node) -> None:
     )
 
 
+# Provenance ----------------------------------------------------------------------------------------
+
+TAGS = """
+import json, mlflow
+with mlflow.start_run() as run:
+    pass
+print(json.dumps(mlflow.get_run(run.info.run_id).data.tags))
+"""
+
+
+def provenance(done: subprocess.CompletedProcess[str]) -> dict[str, str]:
+    tags = answer(done)
+    assert isinstance(tags, dict)
+    return {tag.partition(".")[2]: value for tag, value in tags.items() if tag.startswith("databricks.")}
+
+
+def test_a_notebooks_run_says_where_it_came_from_and_who_ran_it(node: Node) -> None:
+    context = databricks_context.put(
+        node,
+        **{"isInNotebook": True, "notebookPath": "/Users/ada@example.com/churn", "notebookId": "42"},
+        user="ada@example.com",
+        workspaceUrl="https://adb-1.azuredatabricks.net",
+    )
+
+    done = run(node, TAGS, env=context)
+
+    assert provenance(done) == {
+        "workspace_url": "https://adb-1.azuredatabricks.net",
+        "cluster_id": "0101-120000-emulated",
+        "cluster_name": "emulated",
+        "notebook_path": "/Users/ada@example.com/churn",
+        "runtime_version": "15.4",
+        "user": "ada@example.com",
+    }
+    # MLflow's own tags stay, and its user is no longer the node's account
+    tags = answer(done)
+    assert isinstance(tags, dict)
+    assert tags["mlflow.databricks.notebookID"] == "42"
+    assert tags["mlflow.user"] == "ada@example.com"
+
+
+def test_a_jobs_run_says_which_job_and_run(node: Node) -> None:
+    context = databricks_context.put(node, isInNotebook=False, isInJob=True, jobId="77", idInJob="5")
+
+    found = provenance(run(node, TAGS, env=context))
+
+    assert (found["job_id"], found["job_run_id"]) == ("77", "5")
+
+
+def test_a_process_without_a_context_says_what_it_knows(node: Node) -> None:
+    found = provenance(run(node, TAGS, env={"DB_CLUSTER_ID": "0101-abc"}))
+
+    assert found == {
+        "cluster_id": "0101-abc",
+        "cluster_name": found["cluster_name"],
+        "runtime_version": "15.4",
+    }
+
+
 # Logging in ----------------------------------------------------------------------------------------
 
 LOG = "import mlflow\nwith mlflow.start_run():\n    mlflow.log_metric('m', 1)"

@@ -10,7 +10,7 @@ from tests.azure.azurite import Azurite
 from tests.azure.errors import azureml_denied, azureml_error
 from tests.azure.identities import Principal, Workspace
 from tests.azure.tokens import Guard, Tokens
-from tests.azure.tracking import tracking_app
+from tests.azure.tracking import Generation, tracking_app
 
 
 def api_app(
@@ -19,8 +19,9 @@ def api_app(
     principals: tuple[Principal, ...],
     mlflow_url: str,
     azurite: Azurite,
+    generation: Generation,
 ) -> ASGIApp:
-    tracking = tracking_app(mlflow_url)
+    tracking = tracking_app(mlflow_url, generation)
     artifacts = Artifacts(azurite)
     services = Router(
         routes=[

@@ -26,6 +26,7 @@ from tests.azure.login import login_app
 from tests.azure.management import management_app
 from tests.azure.mlflow_server import start_mlflow_server
 from tests.azure.tokens import Tokens
+from tests.azure.tracking import Generation
 from tests.azure.tunnel import Tunnel
 
 DEFAULT_CACHE = Path(__file__).parents[2] / ".cache" / "azurite"
@@ -53,6 +54,7 @@ class EmulatedAzure:
         self.tokens = Tokens()
         self.journal = Journal()
         self.faults = Faults()
+        self.generation = Generation()
         self._directory = directory.resolve()
         self._cache = cache
         self._exit = ExitStack()
@@ -104,7 +106,9 @@ class EmulatedAzure:
         services: dict[str, ASGIApp] = {
             **dict.fromkeys(cloud.login_hosts, login),
             cloud.management_host: management_app(workspace, tokens, principals),
-            f"*.{cloud.api_suffix}": api_app(workspace, tokens, principals, self._mlflow.url, azurite),
+            f"*.{cloud.api_suffix}": api_app(
+                workspace, tokens, principals, self._mlflow.url, azurite, self.generation
+            ),
             f"*.{cloud.blob_suffix}": blobs_app(azurite.process.url),
         }
         return Gateway(services, self.journal, self.faults)

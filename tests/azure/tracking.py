@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
@@ -38,11 +39,19 @@ _EXPERIMENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,255}")
 _BY_NAME = re.compile(r"\s*(name\s*=\s*'[^']*'\s*)?")
 
 # MLflow puts a run's artifacts at <experiment>/<run>/artifacts, Azure ML at <experiment>/runs/...
+_MODEL_URI = re.compile(rb'azureml://[^"]+/experiments/[^/"]+/models/([^/"]+/artifacts)')
 _ARTIFACT_URI = re.compile(rb'(azureml://[^"]+/experiments/[^/"]+)/([^/"]+/artifacts)')
 
 
-def tracking_app(mlflow_url: str) -> Router:
-    tracking = _Tracking(mlflow_url)
+@dataclass
+class Generation:
+    """What the service can: of MLflow 2, as it is, or all of MLflow 3, as it may be one day."""
+
+    mlflow_3: bool = False
+
+
+def tracking_app(mlflow_url: str, generation: Generation) -> Router:
+    tracking = _Tracking(mlflow_url, generation)
     api = "/api/2.0/mlflow"
     preview = "/api/2.0/preview/mlflow"
     return Router(
@@ -56,7 +65,8 @@ def tracking_app(mlflow_url: str) -> Router:
 
 
 class _Tracking:
-    def __init__(self, mlflow_url: str) -> None:
+    def __init__(self, mlflow_url: str, generation: Generation) -> None:
+        self._generation = generation
         self._url = f"{mlflow_url}/api/2.0/mlflow"
         self._client = new_client()
 
@@ -74,13 +84,14 @@ class _Tracking:
         return JSONResponse({"is_complete": True})
 
     async def _call(self, request: Request, endpoint: str) -> Response:
-        if endpoint.partition("/")[0] not in _SERVED or endpoint in _NOT_SERVED:
-            return Response(status_code=404)
         body = await request.body()
-        fields = {**request.query_params, **(json.loads(body) if body else {})}
-        for rule in RULES.get(endpoint, ()):
-            if error := rule(fields):
-                return error
+        if not self._generation.mlflow_3:
+            if endpoint.partition("/")[0] not in _SERVED or endpoint in _NOT_SERVED:
+                return Response(status_code=404)
+            fields = {**request.query_params, **(json.loads(body) if body else {})}
+            for rule in RULES.get(endpoint, ()):
+                if error := rule(fields):
+                    return error
         answer = await self._client.request(
             request.method,
             httpx.URL(f"{self._url}/{endpoint}", query=request.scope["query_string"]),
@@ -88,6 +99,7 @@ class _Tracking:
             headers={"content-type": request.headers.get("content-type", "application/json")},
         )
         content = _ARTIFACT_URI.sub(rb"\1/runs/\2", answer.content)
+        content = _MODEL_URI.sub(rb"azureml://artifacts/LoggedModel/\1", content)
         return Response(content, answer.status_code, media_type="application/json")
 
 

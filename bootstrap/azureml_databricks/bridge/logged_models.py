@@ -310,12 +310,18 @@ def _split(models: Iterable[Any]) -> tuple[list[Any], list[Any]]:
 
 
 def _is_in(run_id: str, metric: Metric) -> bool:
-    return isinstance(metric.run_id, _Read) and metric.run_id == run_id
+    """Whether the run has this very point, which its service would count twice."""
+    read = isinstance(metric.run_id, _Read) and metric.run_id == run_id
+    return read and not _is_served_model(metric)
+
+
+def _is_served_model(metric: Metric) -> bool:
+    return bool(metric.model_id) and not _is_kept(metric.model_id)
 
 
 def _of_run(metric: Metric) -> Metric:
     """Return what the service knows of a metric: neither a model that is kept here nor a data set."""
-    if metric.model_id and not _is_kept(metric.model_id):
+    if _is_served_model(metric):
         return metric
     return Metric(metric.key, metric.value, metric.timestamp, metric.step)
 
