@@ -11,6 +11,7 @@ from tests.azure import EmulatedAzure
 from tests.on_azure import printed
 
 API = "*.api.azureml.ms"
+BLOBS = "*.blob.core.windows.net"
 VERSION = "3.12.0"
 
 LOG = """
@@ -150,6 +151,26 @@ def test_the_day_that_azure_ml_has_logged_models_it_is_they_that_are_used(azure:
     assert new.startswith("m-")
     assert "-" not in new[2:]
     assert found == [["late", "loss"], True, "model"]
+
+
+def test_what_is_known_of_a_model_is_read_once(azure: EmulatedAzure) -> None:
+    printed(
+        VERSION,
+        azure,
+        LOG
+        + """
+    experiment = mlflow.set_experiment("read-once")
+    for _ in range(4):
+        with mlflow.start_run():
+            mlflow.sklearn.log_model(model, name="model", **needs)
+    client = mlflow.MlflowClient()
+    pages = [client.search_logged_models([experiment.experiment_id], max_results=2) for _ in range(3)]
+    print(json.dumps([len(page) for page in pages]))
+    """,
+    )
+
+    read = Counter(request.path for request in azure.journal.of(BLOBS) if request.method == "GET")
+    assert set(read.values()) == {1}
 
 
 @pytest.mark.parametrize("metrics", [0, 20])

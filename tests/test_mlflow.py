@@ -281,6 +281,8 @@ def test_a_notebooks_run_says_where_it_came_from_and_who_ran_it(node: Node) -> N
         node,
         **{"isInNotebook": True, "notebookPath": "/Users/ada@example.com/churn", "notebookId": "42"},
         user="ada@example.com",
+        apiUrl="https://adb-1.azuredatabricks.net",
+        workspaceId="1",
         workspaceUrl="https://adb-1.azuredatabricks.net",
     )
 
@@ -310,11 +312,9 @@ def test_a_jobs_run_says_which_job_and_run(node: Node) -> None:
 
 
 def test_a_process_without_a_context_says_what_it_knows(node: Node) -> None:
-    found = provenance(run(node, TAGS, env={"DB_CLUSTER_ID": "0101-abc"}))
-
-    assert found == {
-        "cluster_id": "0101-abc",
-        "cluster_name": found["cluster_name"],
+    assert provenance(run(node, TAGS)) == {
+        "cluster_id": "0101-120000-emulated",
+        "cluster_name": "emulated",
         "runtime_version": "15.4",
     }
 

@@ -51,7 +51,9 @@ def run(
     return subprocess.run(
         [
             *(str(environment(version)), "-m", "pytest", str(STORIES), f"--confcutdir={STORIES}"),
-            *("-p", "no:cacheprovider", "--quiet", "--tb=short", "--show-capture=no", *arguments),
+            *("-p", "no:cacheprovider", "--quiet", "--tb=short", "--show-capture=no"),
+            # Each file in one process: that of Spark starts a session.
+            *("--numprocesses=3", "--dist=loadfile", *arguments),
         ],
         env={**os.environ, **variables},
         stdout=subprocess.PIPE if capture else None,

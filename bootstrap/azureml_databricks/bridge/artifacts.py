@@ -40,7 +40,7 @@ _BATCH = 100
 # What one transfer holds in memory; the storage client's own is 64 MiB.
 _BLOCK = 8 * 1024 * 1024
 
-_OF_RUN = re.compile(
+RUN_ADDRESS = re.compile(
     r"azureml://[^/]+/.+/experiments/(?P<experiment>[^/]+)/runs/(?P<run>[^/]+)/artifacts(?:/(?P<path>.*))?"
 )
 # A model registered from a local folder: azureml://artifacts/<origin>/<container>/<path>.
@@ -108,7 +108,13 @@ class Container:
     def _address_to_overwrite(self, path: str, refusal: str) -> str:
         if "already exists" not in refusal:
             raise MlflowException(f"artifact {path!r} cannot be logged: {refusal}")
-        return str(self._keeper.get_sas(**self._known_as, path=path).content_uri)
+        try:
+            return str(self._keeper.get_sas(**self._known_as, path=path).content_uri)
+        except HttpResponseError as error:
+            raise MlflowException(
+                f"artifact {path!r} exists, and Azure ML does not let it be written again "
+                f"({error.status_code}); log it under another name"
+            ) from error
 
     def delete(self, paths: list[str]) -> None:
         """Remove artifacts for good."""
@@ -257,12 +263,6 @@ class WorkspaceArtifactRepository(AzureMLflowArtifactRepository):  # type: ignor
         return path[len(self._root) :].lstrip("/")
 
 
-def newest_model(artifact_uri: str) -> str:
-    """Return the address of the newest model that was logged under the name that `artifact_uri` ends in."""
-    container, path = _opened(artifact_uri, [])
-    return artifact_uri.removesuffix(path) + _newest(container, path)
-
-
 def _newest(container: Container, path: str) -> str:
     name, slash, rest = path.partition("/")
     others = re.compile(re.escape(name) + r"(~[0-9a-f]{15})?/")
@@ -271,7 +271,7 @@ def _newest(container: Container, path: str) -> str:
 
 
 def _opened(artifact_uri: str, others: Iterable[object]) -> tuple[Container, str]:
-    if of_run := _OF_RUN.fullmatch(artifact_uri):
+    if of_run := RUN_ADDRESS.fullmatch(artifact_uri):
         context = service_context(artifact_uri)
         container = Container.of_run(context, of_run["experiment"], of_run["run"])
         return container, (of_run["path"] or "").strip("/")

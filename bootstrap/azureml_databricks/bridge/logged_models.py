@@ -40,7 +40,7 @@ from mlflow.utils.time import get_current_time_millis
 from mlflow.utils.validation import _validate_logged_model_name
 
 from azureml_databricks.bridge import unavailable
-from azureml_databricks.bridge.artifacts import Container
+from azureml_databricks.bridge.artifacts import RUN_ADDRESS, Container
 from azureml_databricks.bridge.records import Record, Records
 from azureml_databricks.bridge.tracking import WorkspaceTrackingStore
 
@@ -232,7 +232,7 @@ class LoggedModelsStore(WorkspaceTrackingStore):
 
     def log_batch(self, run_id: str, metrics: Sequence[Metric], params: Any, tags: Any) -> None:
         """Log metrics, params and tags of a run; and the metrics of the models that they name."""
-        of_run = [_of_run(metric) for metric in metrics if not _is_in(run_id, metric)]
+        of_run = [_plain(metric) for metric in metrics if not _is_in(run_id, metric)]
         if of_run or params or tags:
             super().log_batch(run_id, of_run, params, tags)
         for model_id in dict.fromkeys(
@@ -263,15 +263,9 @@ class LoggedModelsStore(WorkspaceTrackingStore):
         marked = f"tags.`{_MARK}` = 'true'"
         runs, _ = super()._search_runs(experiment_ids, marked, ViewType.ACTIVE_ONLY, sys.maxsize, None, None)
 
-        def models_of(run: Run) -> list[LoggedModel]:
-            kept = Records(Container.at(run.info.artifact_uri)).all(_MODELS)
-            return [
-                _model(f"m-{run.info.run_id}-{folder.rpartition('/')[2]}", records)
-                for folder, records in kept.items()
-            ]
-
         with ThreadPoolExecutor(max_workers=8) as pool:
-            return [model for models in pool.map(models_of, runs) for model in models]
+            models = pool.map(lambda run: _of_run(run.info.run_id, run.info.artifact_uri), runs)
+            return [model for of_run in models for model in of_run]
 
     def _search_runs(self, *args: Any, **kwargs: Any) -> tuple[list[Run], str | None]:
         runs, token = super()._search_runs(*args, **kwargs)
@@ -291,6 +285,21 @@ class LoggedModelsStore(WorkspaceTrackingStore):
     def _mark(self, run: Run) -> None:
         if _MARK not in run.data.tags:
             self.set_tag(run.info.run_id, RunTag(_MARK, "true"))
+
+
+def newest_at(artifact_uri: str) -> LoggedModel | None:
+    """Return the newest model that a run logged under the name that `artifact_uri` ends in, None for none."""
+    of_run = RUN_ADDRESS.fullmatch(artifact_uri)
+    if of_run is None:
+        return None
+    models = _of_run(of_run["run"], artifact_uri)
+    named = [model for model in models if model.name == of_run["path"]]
+    return max(named, key=lambda model: model.model_id, default=None)
+
+
+def _of_run(run_id: str, artifact_uri: str) -> list[LoggedModel]:
+    kept = Records(Container.at(artifact_uri)).all(_MODELS)
+    return [_model(f"m-{run_id}-{folder.rpartition('/')[2]}", records) for folder, records in kept.items()]
 
 
 def _is_kept(model_id: str) -> bool:
@@ -319,7 +328,7 @@ def _is_served_model(metric: Metric) -> bool:
     return bool(metric.model_id) and not _is_kept(metric.model_id)
 
 
-def _of_run(metric: Metric) -> Metric:
+def _plain(metric: Metric) -> Metric:
     """Return what the service knows of a metric: neither a model that is kept here nor a data set."""
     if _is_served_model(metric):
         return metric

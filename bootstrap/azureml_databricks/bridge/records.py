@@ -13,11 +13,18 @@ import json
 import secrets
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
+
+from azure.core.exceptions import ResourceNotFoundError
 
 from azureml_databricks.bridge import artifacts
 
 Record = dict[str, Any]
+
+# They never change: a process reads each once, as long as they are not too many.
+_read: dict[tuple[str, str], Record] = {}
+_MOST_READ = 10_000
 
 
 class Records:
@@ -41,15 +48,25 @@ class Records:
         """Return the records in `folder` and below, by folder, the oldest first."""
         found = sorted(self._container.addresses(f"{artifacts.HIDDEN}/{folder}/"))
         with ThreadPoolExecutor(max_workers=8) as pool:
-            records = list(pool.map(_record, [address for _, address in found]))
+            records = list(pool.map(self._record, found))
         by_folder: dict[str, list[Record]] = {}
         for (path, _), record in zip(found, records, strict=True):
-            by_folder.setdefault(path.split("/", 1)[1].rpartition("/")[0], []).append(record)
+            if record:
+                by_folder.setdefault(path.split("/", 1)[1].rpartition("/")[0], []).append(record)
         return by_folder
 
-
-def _record(address: str) -> Record:
-    stream = io.BytesIO()
-    artifacts.read(address, stream)
-    record: Record = json.loads(stream.getvalue() or b"{}")
-    return record
+    def _record(self, found: tuple[str, str]) -> Record:
+        path, address = found
+        place = self._container.container, path
+        if place in _read:
+            return _read[place]
+        stream = io.BytesIO()
+        # A path comes first, then what is in it: another process may be in between.
+        with suppress(ResourceNotFoundError):
+            artifacts.read(address, stream)
+        if not stream.getvalue():
+            return {}
+        if len(_read) >= _MOST_READ:
+            _read.clear()
+        _read[place] = json.loads(stream.getvalue())
+        return _read[place]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlparse
 from urllib.request import url2pathname
 
@@ -20,12 +21,16 @@ from mlflow.store.artifact.utils.models import get_model_name_and_version
 from mlflow.store.entities.paged_list import PagedList
 from mlflow.utils.search_utils import SearchModelUtils, SearchModelVersionUtils, SearchUtils
 
-from azureml_databricks.bridge.artifacts import newest_model
+from azureml_databricks import tracking_uri
 from azureml_databricks.bridge.tracking import in_pages
 from azureml_databricks.bridge.unavailable import NoPrompts, without_prompts
 
+if TYPE_CHECKING:
+    from mlflow.entities import LoggedModel
+
 # Azure ML takes neither a logged model's id nor a run of another tracking server: they are kept as tags.
 _MODEL_ID = "azureml_databricks.model_id"
+_MODEL_VERSIONS = "mlflow.modelVersions"  # MLflow's name for it, since 3.0
 _SOURCE = "azureml_databricks.source"
 _SOURCE_RUN = "azureml_databricks.source_run_id"
 _SOURCE_TRACKING_URI = "azureml_databricks.source_tracking_uri"
@@ -60,8 +65,10 @@ class WorkspaceModelRegistryStore(NoPrompts, AzureMLflowModelRegistry):  # type:
             kept[_MODEL_ID] = model_id
             run_id = run_id or mlflow.MlflowClient().get_logged_model(model_id).source_run_id
         place = self._place(source)
+        logged = None
         if place.startswith("azureml:"):
-            place = newest_model(place) if not model_id else place
+            if not model_id and (logged := _logged_model(place)):
+                place, kept[_MODEL_ID] = logged.artifact_location, logged.model_id
         else:
             kept[_SOURCE] = source
             if run_id:
@@ -70,6 +77,8 @@ class WorkspaceModelRegistryStore(NoPrompts, AzureMLflowModelRegistry):  # type:
             place = self._copied(place, name, local_model_path)
         version_tags = [ModelVersionTag(key, value) for key, value in kept.items()]
         made = super().create_model_version(name, place, run_id, version_tags, run_link, description)
+        if logged:
+            _note_version(logged, made)
         return _with_model_id(made)
 
     def get_model_version(self, name: str, version: str) -> ModelVersion:
@@ -145,6 +154,23 @@ class WorkspaceModelRegistryStore(NoPrompts, AzureMLflowModelRegistry):  # type:
                     f"{place!r} is no MLflow model: no MLmodel in it"
                 )
             return f"azureml://artifacts/{self._create_artifacts(folder, name)}"
+
+
+def _logged_model(artifact_uri: str) -> LoggedModel | None:
+    """Return the logged model that `runs:/` means by an address of files, None where there is none."""
+    if not hasattr(mlflow.entities, "LoggedModel"):
+        return None
+    from azureml_databricks.bridge import logged_models
+
+    return logged_models.newest_at(artifact_uri)
+
+
+def _note_version(model: LoggedModel, version: ModelVersion) -> None:
+    """Tell a logged model of its version, as MLflow does where it knows from which model it is."""
+    versions = json.loads(model.tags.get(_MODEL_VERSIONS, "[]"))
+    versions.append({"name": version.name, "version": version.version})
+    client = mlflow.MlflowClient(tracking_uri.parse(model.artifact_location).tracking_uri)
+    client.set_logged_model_tags(model.model_id, {_MODEL_VERSIONS: json.dumps(versions)})
 
 
 def _page(found: list[_Entity], max_results: int | None, page_token: str | None) -> PagedList[_Entity]:
