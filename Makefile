@@ -30,7 +30,7 @@ demo: setup ## Boot an emulated cluster node and run a notebook on it (KEEP=1: l
 test: setup ## Run the tests
 	$(BIN)/python -m pytest
 
-test-all: test test-matrix ## Run the tests, and the matrix
+test-all: test test-matrix features ## Run the tests, on every Python and every MLflow
 
 test-matrix: setup ## Run what needs no node on every Python, and the hooks where overlays are not permitted
 	$(BIN)/python -m tests.every_python

@@ -15,9 +15,7 @@ SLOW = ("test_autologging.py", "test_spark.py")
 def test_what_works_with_plain_mlflow_works_with_azure_ml(azure: EmulatedAzure, tmp_path: Path) -> None:
     without = [f"--ignore={suite.STORIES / file}" for file in SLOW]
 
-    done = suite.run(
-        "3.12.0", suite.workspace(azure), f"--basetemp={tmp_path / 'run'}", *without, capture=True
-    )
+    done = suite.run("3.12.0", suite.workspace(azure), f"--basetemp={tmp_path / 'run'}", *without)
 
     assert done.returncode == 0, done.stdout
 

@@ -219,3 +219,27 @@ def test_a_tracking_server_that_has_traces_gets_them(azure: EmulatedAzure, tmp_p
     )
 
     assert answer(done) == [4]
+
+
+@versions
+def test_a_runs_data_sets_are_kept_where_the_service_has_no_place_for_them(
+    azure: EmulatedAzure, tmp_path: Path, version: str
+) -> None:
+    azure.generation.lacks.add("runs/log-inputs")
+
+    done = run(
+        version,
+        azure,
+        tmp_path,
+        """
+        import json, mlflow, pandas
+        table = pandas.DataFrame({"x": [1, 2]})
+        with mlflow.start_run() as run:
+            mlflow.log_input(mlflow.data.from_pandas(table, name="points"), context="training")
+        (used,) = mlflow.get_run(run.info.run_id).inputs.dataset_inputs
+        print(json.dumps([used.dataset.name, json.loads(used.dataset.profile), used.tags[0].value]))
+        """,
+    )
+    azure.generation.lacks.remove("runs/log-inputs")
+
+    assert answer(done) == ["points", {"num_rows": 2, "num_elements": 2}, "training"]

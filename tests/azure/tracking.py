@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
@@ -45,9 +45,10 @@ _ARTIFACT_URI = re.compile(rb'(azureml://[^"]+/experiments/[^/"]+)/([^/"]+/artif
 
 @dataclass
 class Generation:
-    """What the service can: of MLflow 2, as it is, or all of MLflow 3, as it may be one day."""
+    """What the service can: MLflow 2, less what it lacks, or all of MLflow 3, as it may be one day."""
 
     mlflow_3: bool = False
+    lacks: set[str] = field(default_factory=lambda: set(_NOT_SERVED))
 
 
 def tracking_app(mlflow_url: str, generation: Generation) -> Router:
@@ -86,7 +87,7 @@ class _Tracking:
     async def _call(self, request: Request, endpoint: str) -> Response:
         body = await request.body()
         if not self._generation.mlflow_3:
-            if endpoint.partition("/")[0] not in _SERVED or endpoint in _NOT_SERVED:
+            if endpoint.partition("/")[0] not in _SERVED or endpoint in self._generation.lacks:
                 return Response(status_code=404)
             fields = {**request.query_params, **(json.loads(body) if body else {})}
             for rule in RULES.get(endpoint, ()):

@@ -44,20 +44,18 @@ def workspace(azure: EmulatedAzure) -> dict[str, str]:
     return {**azure.environment, **service_principal(azure), **uris}
 
 
-def run(
-    version: str, variables: Mapping[str, str], *arguments: str, capture: bool = False
-) -> subprocess.CompletedProcess[str]:
+def run(version: str, variables: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the stories; `arguments` are pytest's."""
     return subprocess.run(
         [
             *(str(environment(version)), "-m", "pytest", str(STORIES), f"--confcutdir={STORIES}"),
             *("-p", "no:cacheprovider", "--quiet", "--tb=short", "--show-capture=no"),
             # Each file in one process: that of Spark starts a session.
-            *("--numprocesses=3", "--dist=loadfile", *arguments),
+            *("--numprocesses=2", "--dist=loadfile", "--no-loadscope-reorder", *arguments),
         ],
         env={**os.environ, **variables},
-        stdout=subprocess.PIPE if capture else None,
-        stderr=subprocess.STDOUT if capture else None,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
         check=False,
     )

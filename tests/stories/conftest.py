@@ -25,6 +25,8 @@ _MARKERS = {
     "until(version)": "the first MLflow version that has it no longer",
     "differs_on_azure(id)": "Azure ML cannot keep this promise: docs/mlflow.md says why",
 }
+# The files that take longest begin first.
+_LONG = ("test_spark", "test_autologging")
 _ON_AZURE = os.environ["MLFLOW_TRACKING_URI"].startswith("azureml:")
 
 Elsewhere = Callable[..., Any]
@@ -39,6 +41,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     absent = [item for item in items if not _has_it(item)]
     config.hook.pytest_deselected(items=absent)
     items[:] = [item for item in items if item not in absent]
+    items.sort(key=lambda item: item.path.stem not in _LONG)
     for item in items:
         for feature in item.iter_markers("feature"):
             item.user_properties.append(("feature", feature.args[0]))

@@ -315,4 +315,6 @@ def _telling(what: str) -> Iterator[None]:
         detail = getattr(getattr(error, "error", None), "message", None) or error.reason
         raise MlflowException(f"Azure ML refuses to {what}: {error.status_code}, {detail}") from error
     except AzureError as error:
-        raise MlflowException(f"cannot {what} in Azure ML: {error}") from error
+        # An address that cannot be reached is told with its signature, which opens it to whoever reads that.
+        reason = re.sub(r"\?\S+", "?...", str(error))
+        raise MlflowException(f"cannot {what} in Azure ML: {reason}") from None

@@ -42,18 +42,16 @@ from mlflow.utils.validation import _validate_logged_model_name
 from azureml_databricks.bridge import unavailable
 from azureml_databricks.bridge.artifacts import RUN_ADDRESS, Container
 from azureml_databricks.bridge.records import Record, Records
-from azureml_databricks.bridge.tracking import WorkspaceTrackingStore
+from azureml_databricks.bridge.tracking import MARK, WorkspaceTrackingStore
 
 # The model's run, then the model's time of birth and a random part: of two models the later one sorts last.
 _ID = re.compile(r"m-(?P<run>.+)-(?P<key>[0-9a-f]{15})")
 
-# Marks runs that have records, so that others are read in one request as ever.
-_MARK = "azureml_databricks.records"
 # The run that a model has which was logged without one.
 _CARRIER = "azureml_databricks.carries_logged_model"
 
 _PAGE = 100
-_MODELS, _RUN = "models", "run"
+_MODELS = "models"
 
 
 class _Read(str):
@@ -84,7 +82,7 @@ class LoggedModelsStore(WorkspaceTrackingStore):
             return super().create_logged_model(experiment_id, name, source_run_id, tags, params, model_type)
         _validate_logged_model_name(name)
         name = name or _generate_random_name()
-        run = super().get_run(source_run_id) if source_run_id else self._carrier(experiment_id, name)
+        run = self.bare_run(source_run_id) if source_run_id else self._carrier(experiment_id, name)
         now = get_current_time_millis()
         key = f"{now:011x}{secrets.token_hex(2)}"
         container = Container.at(run.info.artifact_uri)
@@ -101,8 +99,8 @@ class LoggedModelsStore(WorkspaceTrackingStore):
             "params": {param.key: param.value for param in params or ()},
             "status": LoggedModelStatus.PENDING.value,
         }
-        self._records(run.info.run_id).add(f"{_MODELS}/{key}", record)
-        self._mark(run)
+        self.records(run.info.run_id).add(f"{_MODELS}/{key}", record)
+        self.mark(run)
         return _model(f"m-{run.info.run_id}-{key}", [record])
 
     def get_logged_model(self, model_id: str, *args: Any, **kwargs: Any) -> LoggedModel:
@@ -115,7 +113,7 @@ class LoggedModelsStore(WorkspaceTrackingStore):
             if not _is_kept(model_id):
                 return super().get_logged_model(model_id, *args, **kwargs)
             run_id, key = _parts(model_id)
-            if records := self._records(run_id).all(f"{_MODELS}/{key}"):
+            if records := self.records(run_id).all(f"{_MODELS}/{key}"):
                 return _model(model_id, records[f"{_MODELS}/{key}"])
         except MlflowException as error:
             if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "ENDPOINT_NOT_FOUND"):
@@ -196,7 +194,7 @@ class LoggedModelsStore(WorkspaceTrackingStore):
         """Note which models a run made."""
         kept, served = _split(models)
         if kept:
-            self._note(run_id, {"outputs": [[model.model_id, model.step] for model in kept]})
+            self.note(run_id, {"outputs": [[model.model_id, model.step] for model in kept]})
         if served:
             super().log_outputs(run_id, served)
 
@@ -204,20 +202,16 @@ class LoggedModelsStore(WorkspaceTrackingStore):
         """Note which data sets and models a run used."""
         kept, served = _split(models or ())
         if kept:
-            self._note(run_id, {"inputs": [model.model_id for model in kept]})
+            self.note(run_id, {"inputs": [model.model_id for model in kept]})
         if datasets or served:
             super().log_inputs(run_id, datasets, *([served] if served else []))
 
-    def get_run(self, run_id: str) -> Run:
-        """Return a run with the models that it used and made."""
-        run: Run = super().get_run(run_id)
-        if _MARK not in run.data.tags:
-            return run
-        notes = self._records(run_id).all(_RUN).get(_RUN, [])
+    def with_notes(self, run: Run, notes: list[Record]) -> Run:
+        """Return the run with the data sets and models that it used, and the models that it made."""
+        run = super().with_notes(run, notes)
         inputs = [LoggedModelInput(model_id) for note in notes for model_id in note.get("inputs", ())]
         outputs = [LoggedModelOutput(*output) for note in notes for output in note.get("outputs", ())]
-        datasets = run.inputs.dataset_inputs if run.inputs else []
-        return Run(run.info, run.data, RunInputs(datasets, inputs), RunOutputs(outputs))
+        return Run(run.info, run.data, RunInputs(run.inputs.dataset_inputs, inputs), RunOutputs(outputs))
 
     def get_metric_history(self, run_id: str, *args: Any, **kwargs: Any) -> PagedList[Metric]:
         """Return a metric's history in a run."""
@@ -260,7 +254,7 @@ class LoggedModelsStore(WorkspaceTrackingStore):
         return self.create_run(experiment_id, "", now, tags, name)
 
     def _models(self, experiment_ids: list[str]) -> list[LoggedModel]:
-        marked = f"tags.`{_MARK}` = 'true'"
+        marked = f"tags.`{MARK}` = 'true'"
         runs, _ = super()._search_runs(experiment_ids, marked, ViewType.ACTIVE_ONLY, sys.maxsize, None, None)
 
         with ThreadPoolExecutor(max_workers=8) as pool:
@@ -271,20 +265,9 @@ class LoggedModelsStore(WorkspaceTrackingStore):
         runs, token = super()._search_runs(*args, **kwargs)
         return [run for run in runs if _CARRIER not in run.data.tags], token
 
-    def _records(self, run_id: str) -> Records:
-        return Records(Container.at(self.artifact_uri(run_id)))
-
     def _add(self, model_id: str, record: Record) -> None:
         run_id, key = _parts(model_id)
-        self._records(run_id).add(f"{_MODELS}/{key}", {"at": get_current_time_millis(), **record})
-
-    def _note(self, run_id: str, record: Record) -> None:
-        self._records(run_id).add(_RUN, record)
-        self._mark(super().get_run(run_id))
-
-    def _mark(self, run: Run) -> None:
-        if _MARK not in run.data.tags:
-            self.set_tag(run.info.run_id, RunTag(_MARK, "true"))
+        self.records(run_id).add(f"{_MODELS}/{key}", {"at": get_current_time_millis(), **record})
 
 
 def newest_at(artifact_uri: str) -> LoggedModel | None:

@@ -185,5 +185,5 @@ def _folder(place: str) -> str:
 
 def _with_model_id(version: ModelVersion) -> ModelVersion:
     if _MODEL_ID in version.tags:
-        version._model_id = version.tags[_MODEL_ID]
+        version._model_id = version.tags.pop(_MODEL_ID)
     return version

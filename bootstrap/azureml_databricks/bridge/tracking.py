@@ -7,18 +7,34 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from azureml.mlflow._store.tracking.store import AzureMLRestStore
-from mlflow.entities import Experiment, Run, ViewType
+from mlflow.entities import (
+    Dataset,
+    DatasetInput,
+    Experiment,
+    InputTag,
+    Run,
+    RunInputs,
+    RunTag,
+    ViewType,
+)
 from mlflow.exceptions import MlflowException
 from mlflow.store.entities.paged_list import PagedList
 from mlflow.store.tracking.abstract_store import AbstractStore
 
-from azureml_databricks.bridge import links
+from azureml_databricks.bridge import links, unavailable
+from azureml_databricks.bridge.artifacts import Container
 from azureml_databricks.bridge.experiment import legal_name
+from azureml_databricks.bridge.records import Record, Records
 from azureml_databricks.bridge.unavailable import NoTraces
 
 # Reported by users of the service: the most that one request may hold.
 _METRICS, _PARAMS, _TAGS = 200, 100, 100
 _PAGE = 1000
+
+# Marks runs that have records, so that others are read in one request as ever.
+MARK = "azureml_databricks.records"
+# The records of the run itself.
+NOTES = "run"
 
 _Item = TypeVar("_Item")
 
@@ -36,14 +52,52 @@ class WorkspaceTrackingStore(NoTraces, AzureMLRestStore):  # type: ignore[misc] 
     def artifact_uri(self, run_id: str) -> str:
         """Return where a run's artifacts are; it never changes."""
         if run_id not in self._artifact_uris:
-            WorkspaceTrackingStore.get_run(self, run_id)
+            self.bare_run(run_id)
         return self._artifact_uris[run_id]
 
-    def get_run(self, run_id: str) -> Run:
-        """Return a run."""
+    def bare_run(self, run_id: str) -> Run:
+        """Return what the service has of a run."""
         run: Run = super().get_run(run_id)
         self._artifact_uris[run_id] = run.info.artifact_uri
         return run
+
+    def get_run(self, run_id: str) -> Run:
+        """Return a run, with what was noted of it where the service has no place."""
+        run = self.bare_run(run_id)
+        return (
+            self.with_notes(run, self.records(run_id).all(NOTES).get(NOTES, []))
+            if MARK in run.data.tags
+            else run
+        )
+
+    def records(self, run_id: str) -> Records:
+        """Return the records of a run."""
+        return Records(Container.at(self.artifact_uri(run_id)))
+
+    def note(self, run_id: str, note: Record) -> None:
+        """Note something of a run."""
+        self.records(run_id).add(NOTES, note)
+        self.mark(self.bare_run(run_id))
+
+    def mark(self, run: Run) -> None:
+        """Make known that a run has records."""
+        if MARK not in run.data.tags:
+            self.set_tag(run.info.run_id, RunTag(MARK, "true"))
+
+    def with_notes(self, run: Run, notes: list[Record]) -> Run:
+        """Return the run with the data sets of its notes."""
+        noted = [_data_set(fields) for note in notes for fields in note.get("datasets", ())]
+        known = run.inputs.dataset_inputs if run.inputs else []
+        return Run(run.info, run.data, RunInputs([*known, *noted]))
+
+    def log_inputs(self, run_id: str, datasets: Any = None, *models: Any) -> None:
+        """Log the data sets that a run used; they are noted where the service does not take them."""
+        try:
+            super().log_inputs(run_id, datasets, *models)
+        except MlflowException as error:
+            if models or not unavailable.is_missing(error):
+                raise
+            self.note(run_id, {"datasets": [_fields(data_set) for data_set in datasets or ()]})
 
     def create_experiment(self, name: str, *args: Any, **kwargs: Any) -> str:
         """Create the experiment that `legal_name` says, and return its id."""
@@ -133,6 +187,15 @@ def in_pages(
         token = page.token or None
         if not token or len(found) >= max_results:
             return PagedList(found, token)
+
+
+def _fields(used: DatasetInput) -> Record:
+    return {"dataset": dict(used.dataset), "tags": {tag.key: tag.value for tag in used.tags}}
+
+
+def _data_set(fields: Record) -> DatasetInput:
+    tags = [InputTag(key, value) for key, value in fields["tags"].items()]
+    return DatasetInput(Dataset(**fields["dataset"]), tags)
 
 
 def _allowed(name: str) -> str:
