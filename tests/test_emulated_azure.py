@@ -233,6 +233,16 @@ class TestTracking:
         with pytest.raises(RestException, match="at most 1000"):
             client.search_runs(["0"], max_results=1001)
 
+    def test_finds_registered_models_by_exact_name_only(self, azure: EmulatedAzure) -> None:
+        search = f"/mlflow/v2.0{azure.workspace.resource_id}/api/2.0/mlflow/registered-models/search?filter="
+
+        assert get(azure, search + "name = 'churn'").status_code == 200
+        assert get(azure, search + "name LIKE 'ch%'").json()["message"].startswith("Currently unsupported")
+
+    def test_knows_no_field_of_mlflow_3(self, client: mlflow.MlflowClient, run_id: str) -> None:
+        with pytest.raises(RestException, match="Unknown field: model_id"):
+            client.log_metric(run_id, "loss", 1, model_id="m-1")
+
     def test_takes_a_name_with_a_slash_and_then_never_finds_it(self, client: mlflow.MlflowClient) -> None:
         client.create_experiment("/Users/ann@contoso.com/churn")
 
@@ -327,6 +337,25 @@ class TestArtifacts:
 
         with pytest.raises(Exception, match=f"dcid.{run_id}/notes.txt already exists"):
             client.log_text(run_id, "second", "notes.txt")
+
+    def test_where_all_artifacts_are_kept_one_is_written_again_and_deleted(
+        self, azure: EmulatedAzure, client: mlflow.MlflowClient, run_id: str
+    ) -> None:
+        client.log_text(run_id, "first", "notes.txt")
+        folder = f"/artifact/v2.0{azure.workspace.resource_id}/artifacts/ExperimentRun/dcid.{run_id}"
+
+        address = get(azure, f"{folder}/write?path=notes.txt").json()["contentUri"]
+        requests.put(address, b"second", headers={"x-ms-blob-type": "BlockBlob"}, timeout=10)
+        assert client.list_artifacts(run_id)
+        assert Path(client.download_artifacts(run_id, "notes.txt")).read_text() == "second"
+
+        requests.post(
+            f"https://{azure.workspace.cloud.api_host}{folder}/batch/metadata:delete",
+            json={"paths": [{"path": "notes.txt"}]},
+            headers={"Authorization": f"Bearer {token(azure)}"},
+            timeout=10,
+        )
+        assert client.list_artifacts(run_id) == []
 
     def test_a_large_file_is_streamed(self, client: mlflow.MlflowClient, run_id: str, tmp_path: Path) -> None:
         large = tmp_path / "large.bin"

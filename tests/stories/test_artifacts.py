@@ -271,7 +271,7 @@ def test_figures_and_images_are_artifacts() -> None:
     assert (image.size, image.getpixel((0, 0))) == ((2, 3), (255, 0, 0))
 
 
-@pytest.mark.since("2.13")
+@pytest.mark.since("2.19")  # the server of 2.13 takes the % in their names for escapes, and may lose one
 def test_images_of_steps_are_artifacts(client: MlflowClient) -> None:
     with mlflow.start_run() as run:
         for step in range(2):
