@@ -53,7 +53,7 @@ def test_a_path_that_may_not_be_written_again_is_told(azure: EmulatedAzure) -> N
 def test_an_artifact_that_is_not_there_is_told(azure: EmulatedAzure) -> None:
     missing = LOG + '    mlflow.artifacts.load_text(f"runs:/{run.info.run_id}/no.txt")\n'
 
-    assert said(azure, missing).startswith("no artifact 'no.txt' in azureml://")
+    assert said(azure, missing).startswith("no artifact 'no.txt' in ")
 
 
 def test_what_the_bridge_itself_keeps_in_a_run_is_in_no_listing(azure: EmulatedAzure) -> None:
@@ -69,3 +69,19 @@ def test_what_the_bridge_itself_keeps_in_a_run_is_in_no_listing(azure: EmulatedA
         """
 
     assert printed(VERSION, azure, code) == [["x.txt"], ["x.txt"]]
+
+
+def test_all_of_a_run_is_downloaded_and_listed_by_the_address_that_the_run_gives(
+    azure: EmulatedAzure,
+) -> None:
+    code = (
+        LOG
+        + """
+    import json, os
+    whole = mlflow.artifacts.download_artifacts(run.info.artifact_uri)
+    listed = mlflow.artifacts.list_artifacts(run.info.artifact_uri)
+    print(json.dumps([os.listdir(os.path.join(whole, "notes")), [item.path for item in listed]]))
+    """
+    )
+
+    assert printed(VERSION, azure, code) == [["x.txt"], ["artifacts/notes"]]

@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 from tests.azure import EmulatedAzure
-from tests.on_azure import printed
+from tests.on_azure import printed, run
 
 API = "*.api.azureml.ms"
 BLOBS = "*.blob.core.windows.net"
@@ -191,3 +191,28 @@ def test_a_model_costs_no_more_requests_for_the_metrics_before_it(azure: Emulate
     asked = Counter(request.path.partition("forecasting/")[2].rpartition("/")[2] for request in azure.journal)
     assert asked["get-history"] == metrics
     assert len(azure.journal) - metrics <= 45, json.dumps(asked)
+
+
+def test_versions_are_found_by_their_numbers(azure: EmulatedAzure) -> None:
+    found = printed(
+        VERSION,
+        azure,
+        LOG
+        + """
+    with mlflow.start_run():
+        for _ in range(3):
+            mlflow.sklearn.log_model(model, name="model", registered_model_name="numbered", **needs)
+    client = mlflow.MlflowClient()
+    conditions = ("version_number > 1", "version_number = 2", "version_number = '2'")
+    found = [client.search_model_versions(f"name = 'numbered' AND {each}") for each in conditions]
+    print(json.dumps([sorted(version.version for version in versions) for versions in found]))
+    """,
+    )
+
+    assert found == [["2", "3"], ["2"], ["2"]]
+
+
+def test_a_model_of_which_nobody_knows_is_told(azure: EmulatedAzure) -> None:
+    done = run(VERSION, azure, "import mlflow; mlflow.log_metric('x', 1, model_id='m-nope')")
+
+    assert done.stderr.splitlines()[-1].endswith("Logged model with ID 'm-nope' not found.")

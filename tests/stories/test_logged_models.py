@@ -450,6 +450,7 @@ def test_no_models_are_found_in_an_experiment_without(client: MlflowClient, name
     assert client.search_logged_models([empty]) == []
 
 
+@pytest.mark.since("3.8")
 @pytest.mark.differs_on_azure("found_runs_without_models")
 def test_runs_are_found_with_their_models(client: MlflowClient, experiment_id: str, model_id: str) -> None:
     (run,) = client.search_runs([experiment_id])

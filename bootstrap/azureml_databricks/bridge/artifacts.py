@@ -41,7 +41,7 @@ _BATCH = 100
 _BLOCK = 8 * 1024 * 1024
 
 RUN_ADDRESS = re.compile(
-    r"azureml://[^/]+/.+/experiments/(?P<experiment>[^/]+)/runs/(?P<run>[^/]+)/artifacts(?:/(?P<path>.*))?"
+    r"azureml://[^/]+/.+/experiments/(?P<experiment>[^/]+)/runs/(?P<run>[^/]+)(?P<artifacts>/artifacts(?:/(?P<path>.*))?)?"
 )
 # A model registered from a local folder: azureml://artifacts/<origin>/<container>/<path>.
 _OF_UPLOAD = re.compile(r"azureml://[^/]*/(?P<origin>[^/]+)/(?P<container>[^/]+)/(?P<path>.+)")
@@ -180,6 +180,8 @@ class WorkspaceArtifactRepository(AzureMLflowArtifactRepository):  # type: ignor
         super(AzureMLflowArtifactRepository, self).__init__(artifact_uri, *args, **kwargs)
         self._container, self._root = _opened(artifact_uri, [*args, *kwargs.values()])
         self._newest_model = False
+        # MLflow downloads a run's `artifact_uri` as `artifacts` from the address above it.
+        self._above = "artifacts" if re.fullmatch(r".*/runs/[^/]+", artifact_uri) else ""
 
     def with_newest_models(self) -> WorkspaceArtifactRepository:
         """Let a name stand for the newest of the models that the run logged under it."""
@@ -243,7 +245,7 @@ class WorkspaceArtifactRepository(AzureMLflowArtifactRepository):  # type: ignor
 
     def _files(self, path: str | None) -> dict[str, str]:
         """Return the files at or under `path`, relative to the repository, with their signed addresses."""
-        wanted = self._full(path)
+        wanted = self._full(path).strip("/")
         real = _newest(self._container, wanted) if self._newest_model else wanted
         return {
             self._relative(wanted + file[len(real) :]): address
@@ -253,14 +255,17 @@ class WorkspaceArtifactRepository(AzureMLflowArtifactRepository):  # type: ignor
 
     def _missing(self, path: str) -> MlflowException:
         return MlflowException(
-            f"no artifact {path!r} in {self.artifact_uri}", error_code=RESOURCE_DOES_NOT_EXIST
+            f"no artifact {self._full(path)!r} in {self._container.container.removeprefix('dcid.')}",
+            error_code=RESOURCE_DOES_NOT_EXIST,
         )
 
     def _full(self, *parts: str | None) -> str:
-        return "/".join(part for part in (self._root, *parts) if part)
+        full = "/".join(part for part in (self._root, *parts) if part)
+        return full.removeprefix(self._above).lstrip("/") if self._above else full
 
     def _relative(self, path: str) -> str:
-        return path[len(self._root) :].lstrip("/")
+        relative = path[len(self._root) :].lstrip("/")
+        return f"{self._above}/{relative}" if self._above else relative
 
 
 def _newest(container: Container, path: str) -> str:

@@ -118,9 +118,7 @@ class LoggedModelsStore(WorkspaceTrackingStore):
         except MlflowException as error:
             if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "ENDPOINT_NOT_FOUND"):
                 raise
-        raise MlflowException(
-            f"Logged model with ID {model_id!r} not found.", error_code=RESOURCE_DOES_NOT_EXIST
-        )
+        raise _not_found(model_id)
 
     def finalize_logged_model(self, model_id: str, status: LoggedModelStatus) -> LoggedModel:
         """Say how the making of a model has ended."""
@@ -192,6 +190,7 @@ class LoggedModelsStore(WorkspaceTrackingStore):
 
     def log_outputs(self, run_id: str, models: list[LoggedModelOutput]) -> None:
         """Note which models a run made."""
+        self._require(model.model_id for model in models)
         kept, served = _split(models)
         if kept:
             self.note(run_id, {"outputs": [[model.model_id, model.step] for model in kept]})
@@ -200,6 +199,7 @@ class LoggedModelsStore(WorkspaceTrackingStore):
 
     def log_inputs(self, run_id: str, datasets: Any = None, models: Any = None) -> None:
         """Note which data sets and models a run used."""
+        self._require(model.model_id for model in models or ())
         kept, served = _split(models or ())
         if kept:
             self.note(run_id, {"inputs": [model.model_id for model in kept]})
@@ -226,6 +226,7 @@ class LoggedModelsStore(WorkspaceTrackingStore):
 
     def log_batch(self, run_id: str, metrics: Sequence[Metric], params: Any, tags: Any) -> None:
         """Log metrics, params and tags of a run; and the metrics of the models that they name."""
+        self._require(metric.model_id for metric in metrics if metric.model_id)
         of_run = [_plain(metric) for metric in metrics if not _is_in(run_id, metric)]
         if of_run or params or tags:
             super().log_batch(run_id, of_run, params, tags)
@@ -234,6 +235,12 @@ class LoggedModelsStore(WorkspaceTrackingStore):
         ):
             points = [_point(metric, run_id) for metric in metrics if metric.model_id == model_id]
             self._add(model_id, {"metrics": points})
+
+    def _require(self, model_ids: Iterable[str]) -> None:
+        """Refuse models of which neither the service nor a run here can know."""
+        for model_id in model_ids:
+            if not _is_kept(model_id) and not self._is_served("0"):
+                raise _not_found(model_id)
 
     def _is_served(self, experiment_id: str) -> bool:
         """Whether the service has an API for logged models: asked once in a process."""
@@ -283,6 +290,12 @@ def newest_at(artifact_uri: str) -> LoggedModel | None:
 def _of_run(run_id: str, artifact_uri: str) -> list[LoggedModel]:
     kept = Records(Container.at(artifact_uri)).all(_MODELS)
     return [_model(f"m-{run_id}-{folder.rpartition('/')[2]}", records) for folder, records in kept.items()]
+
+
+def _not_found(model_id: str) -> MlflowException:
+    return MlflowException(
+        f"Logged model with ID {model_id!r} not found.", error_code=RESOURCE_DOES_NOT_EXIST
+    )
 
 
 def _is_kept(model_id: str) -> bool:

@@ -102,8 +102,13 @@ class WorkspaceModelRegistryStore(NoPrompts, AzureMLflowModelRegistry):  # type:
             names = [term["value"] for term in wanted if (term["key"], term["comparator"]) == ("name", "=")]
             names = names or [model.name for model in self.search_registered_models()]
             found = [version for name in names for version in self.search_model_versions(f"name = '{name}'")]
+            for version in found:
+                version._version = int(version.version)  # type: ignore[assignment]  # so MLflow compares it
             found = SearchModelVersionUtils.filter(found, filter_string)
-            return _page(SearchModelVersionUtils.sort(found, order_by), max_results, page_token)
+            found = SearchModelVersionUtils.sort(found, order_by)
+            for version in found:
+                version._version = str(version.version)
+            return _page(found, max_results, page_token)
         search = super().search_model_versions
         page = in_pages(
             lambda size, token: search(filter_string, size, order_by, token),

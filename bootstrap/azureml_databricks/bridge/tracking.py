@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -37,6 +38,7 @@ MARK = "azureml_databricks.records"
 NOTES = "run"
 
 _Item = TypeVar("_Item")
+_logger = logging.getLogger("mlflow.azureml_databricks")
 
 
 class WorkspaceTrackingStore(NoTraces, AzureMLRestStore):  # type: ignore[misc]  # the plugin has no types
@@ -101,7 +103,10 @@ class WorkspaceTrackingStore(NoTraces, AzureMLRestStore):  # type: ignore[misc] 
 
     def create_experiment(self, name: str, *args: Any, **kwargs: Any) -> str:
         """Create the experiment that `legal_name` says, and return its id."""
-        created: str = super().create_experiment(_allowed(name), *args, **kwargs)
+        allowed = _allowed(name)
+        created: str = super().create_experiment(allowed, *args, **kwargs)
+        if allowed != name:
+            _logger.info("In Azure Machine Learning the experiment %r is named %r.", name, allowed)
         return created
 
     def get_experiment_by_name(self, name: str) -> Experiment | None:
