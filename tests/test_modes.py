@@ -21,14 +21,16 @@ TRAIN = """
     import json, mlflow, numpy, sys
     from sklearn.linear_model import LogisticRegression
     mlflow.set_experiment("modes")
+    of_version = "-of-mlflow-" + mlflow.__version__.replace(".", "-")
+    names = [way + of_version for way in ("at-once", "by-run", "by-model")]
     model = LogisticRegression().fit([[0.0], [1.0]], [0, 1])
     named = "name" if mlflow.__version__ >= "3" else "artifact_path"
     with mlflow.start_run() as run:
-        logged = mlflow.sklearn.log_model(model, registered_model_name="at-once", **{named: "model"})
-    mlflow.register_model(f"runs:/{run.info.run_id}/model", "by-run")
-    mlflow.register_model(logged.model_uri, "by-model")
+        logged = mlflow.sklearn.log_model(model, registered_model_name=names[0], **{named: "model"})
+    mlflow.register_model(f"runs:/{run.info.run_id}/model", names[1])
+    mlflow.register_model(logged.model_uri, names[2])
     client = mlflow.MlflowClient()
-    versions = [client.get_model_version(name, "1") for name in ("at-once", "by-run", "by-model")]
+    versions = [client.get_model_version(name, "1") for name in names]
     probe = numpy.array([[0.0], [1.0]])
     print(json.dumps({
         "run_id": run.info.run_id,

@@ -106,7 +106,7 @@ MESSAGES_OF_MLFLOW_3 = {
     "log_feedback": "Azure Machine Learning has no assessments of traces",
     "create_webhook": "Azure Machine Learning has no webhooks",
     "create_dataset": "Azure Machine Learning has no evaluation datasets",
-    "get_logged_model": "Azure Machine Learning has no such logged model",
+    "get_logged_model": "Logged model with ID 'm-none' not found.",
     "evaluate": TRACES,
 }
 

@@ -97,6 +97,7 @@ class WorkspaceModelRegistryStore(NoPrompts, AzureMLflowModelRegistry):  # type:
         page_token: str | None = None,
     ) -> PagedList[ModelVersion]:
         """Return a page of versions, of any size and by any filter."""
+        filter_string = without_prompts(filter_string)
         if filter_string and not _BY_NAME.fullmatch(filter_string):
             wanted = SearchModelVersionUtils.parse_search_filter(filter_string)
             names = [term["value"] for term in wanted if (term["key"], term["comparator"]) == ("name", "=")]

@@ -57,8 +57,15 @@ def is_missing(error: MlflowException) -> bool:
 
 
 def without_prompts(filter_string: str | None) -> str | None:
-    """Return a filter of registered models without MLflow's clause against prompts: there are none."""
-    return _WITHOUT_PROMPTS.sub("", filter_string or "") or None
+    """Return a filter of registered models without MLflow's clause against prompts: there are none.
+
+    Raises:
+        MlflowException: it is for prompts.
+    """
+    wanted = _WITHOUT_PROMPTS.sub("", filter_string or "")
+    if _PROMPT_TAG in wanted:
+        raise error(_PROMPTS)
+    return wanted or None
 
 
 class _Lacking:
