@@ -8,7 +8,7 @@ UV_VERSION := 0.13.9
 SHELL_SCRIPTS := init_scripts/azureml-databricks.sh .ci/run
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all test-matrix features lint bundle bench lock clean
+.PHONY: help setup demo test test-all test-matrix stories features lint bundle bench lock clean
 
 help: ## Show this
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 21
@@ -30,11 +30,14 @@ demo: setup ## Boot an emulated cluster node and run a notebook on it (KEEP=1: l
 test: setup ## Run the tests
 	$(BIN)/python -m pytest
 
-test-all: test test-matrix features ## Run the tests, on every Python and every MLflow
+test-all: test test-matrix stories ## Run the tests, on every Python, and the stories on four MLflow versions
 
 test-matrix: setup ## Run what needs no node on every Python, and the hooks where overlays are not permitted
 	$(BIN)/python -m tests.every_python
 	TEST_NODE=prefix $(BIN)/python -m pytest tests/test_hooks.py -k 'is_ours and not user'
+
+stories: setup ## Run the stories on the oldest and newest MLflow 2 and 3, against the README's table
+	$(BIN)/python -m tests.mlflow_versions 2.9.2 2.21.3 3.0.1 3.12.0 --check
 
 features: setup ## Run the stories on all MLflow versions, and renew the README's table
 	@$(BIN)/python -m tests.mlflow_versions --readme

@@ -55,6 +55,7 @@ def main() -> int:
     parser.add_argument("--on", choices=SERVERS, help="only this server")
     parser.add_argument("-k", metavar="TEXT", default="", help="only these stories, as pytest's -k")
     parser.add_argument("--readme", action="store_true", help="rewrite the README's table")
+    parser.add_argument("--check", action="store_true", help="fail where the README's table says otherwise")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         versions, servers = asked.versions or list(VERSIONS), [asked.on] if asked.on else SERVERS
@@ -62,10 +63,12 @@ def main() -> int:
     _RESULTS.write_text(json.dumps([asdict(result) for result in results], indent=2))
     rows = _rows(results)
     _print(rows)
+    readme = _ROOT / "README.md"
     if asked.readme:
-        readme = _ROOT / "README.md"
         readme.write_text(_TABLE.sub(rf"\g<1>{_markdown(rows)}\g<2>", readme.read_text()))
-    return int(any(result.failed for result in results))
+    untrue = [_line(row) for row in rows if asked.check and _line(row) not in readme.read_text()]
+    print(*(f"README.md does not have this row: {line}" for line in untrue), sep="\n", end="")
+    return int(bool(untrue) or any(result.failed for result in results))
 
 
 def _run(versions: Sequence[str], servers: Sequence[str], only: str, scratch: Path) -> list[Result]:
@@ -136,7 +139,11 @@ def _print(rows: Sequence[Sequence[str]]) -> None:
 def _markdown(rows: Sequence[Sequence[str]]) -> str:
     head = ["MLflow", *FEATURES]
     lines = [head, ["---"] * len(head), *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return "".join(_line(line) for line in lines)
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |\n"
 
 
 if __name__ == "__main__":
