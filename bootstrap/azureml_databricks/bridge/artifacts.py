@@ -41,7 +41,8 @@ _BATCH = 100
 _BLOCK = 8 * 1024 * 1024
 
 RUN_ADDRESS = re.compile(
-    r"azureml://[^/]+/.+/experiments/(?P<experiment>[^/]+)/runs/(?P<run>[^/]+)(?P<artifacts>/artifacts(?:/(?P<path>.*))?)?"
+    r"azureml://[^/]+/.+/experiments/(?P<experiment>[^/]+)/runs/(?P<run>[^/]+)"
+    r"(?:/artifacts(?:/(?P<path>.*))?)?"
 )
 # A model registered from a local folder: azureml://artifacts/<origin>/<container>/<path>.
 _OF_UPLOAD = re.compile(r"azureml://[^/]*/(?P<origin>[^/]+)/(?P<container>[^/]+)/(?P<path>.+)")
