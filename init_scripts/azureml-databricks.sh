@@ -2,23 +2,24 @@
 #
 # Databricks init script: points MLflow on this node at an Azure Machine Learning workspace.
 #
-# It finds the bundle, checks it, unpacks it and hands over to the Python in it. It needs bash, coreutils,
+# It chooses the bundle for the node's runtime, checks it, unpacks it and hands over to the Python in it. It needs bash, coreutils,
 # tar and the node's Python; no network, no pip. It may run again, twice at once, or be killed at any point.
 #
 # `azureml-databricks bundle` fills in the constants below.
 #
-# Variables it reads (a cluster policy sets them under spark_env_vars):
+# Variables it reads (a cluster policy sets the first two under spark_env_vars):
 #   AZUREML_ENABLED          false: do nothing
 #   AZUREML_ON_ERROR         warn: a failure here starts the cluster without us; fail: it stops the launch
+#   DATABRICKS_RUNTIME_VERSION  the runtime, where the node has no /databricks/DBR_VERSION
 #   AZUREML_DATABRICKS_ROOT  what stands for / (only where there is no /databricks: tests)
 # The Python it hands over to reads the settings' variables: see the README.
 
 set -euo pipefail
 
-# Where the archive and the settings lie for the node.
+# Where the archives and the settings lie for the node.
 readonly LOCATION=@LOCATION@
-readonly ARCHIVE=@ARCHIVE@
-readonly SHA256=@SHA256@
+# A line a bundle, the oldest runtime's first: runtime, its Python, archive, SHA-256.
+readonly BUNDLES=@BUNDLES@
 readonly SETTINGS=@SETTINGS@
 readonly ON_ERROR="${AZUREML_ON_ERROR:-@ON_ERROR@}"
 
@@ -88,8 +89,30 @@ except Exception:
 PYTHON
 }
 
-check() {
+# Sets ARCHIVE and SHA256: of the node's runtime, or else of the newest with the same Python, which then has
+# to prove that it works here (KNOWN is false).
+choose() {
   [[ -x $PYTHON ]] || give_up "$PYTHON is not there: this is no Databricks runtime that we know"
+  local runtime python for_runtime for_python archive sha256 all=""
+  python=$("$PYTHON" -I -S -c 'import sys; print("%d.%d" % sys.version_info[:2])') ||
+    give_up "$PYTHON does not run"
+  runtime=$(cat "$ROOT/databricks/DBR_VERSION" 2>/dev/null) || runtime=${DATABRICKS_RUNTIME_VERSION:-}
+  [[ ! $runtime =~ ^[0-9]+\.[0-9]+ ]] || runtime=${BASH_REMATCH[0]}
+  ARCHIVE=""
+  KNOWN=false
+  while read -r for_runtime for_python archive sha256; do
+    all+="${all:+, }$for_runtime (Python $for_python)"
+    [[ $for_python == "$python" && $KNOWN == false ]] || continue
+    ARCHIVE=$archive SHA256=$sha256
+    [[ $for_runtime != "$runtime" ]] || KNOWN=true
+  done <<<"$BUNDLES"
+  [[ $KNOWN == false ]] || return 0
+  local here="runtime ${runtime:-unknown} (Python $python) has no bundle; there are those for $all"
+  [[ -n $ARCHIVE ]] || give_up "$here: build one with the runtime's Python"
+  say "$here; $ARCHIVE is tried"
+}
+
+check() {
   [[ -r $FROM/$ARCHIVE ]] ||
     give_up "$FROM/$ARCHIVE cannot be read: upload it again, or let the cluster's user read it"
   local found
@@ -111,6 +134,7 @@ unpack() {
 hand_over() {
   local options=(--sha256 "$SHA256")
   [[ -z $SETTINGS ]] || options+=(--settings "$FROM/$SETTINGS")
+  [[ $KNOWN == true ]] || options+=(--prove)
   cd "$UNPACKED"
   local code=0
   "$PYTHON" -E -s -m azureml_databricks node install "$UNPACKED" "${options[@]}" || code=$?
@@ -132,6 +156,7 @@ main() {
     say "AZUREML_ENABLED is false: nothing to do"
     return
   fi
+  choose
   check
   unpack
   hand_over

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import uv
 
-from tests import interpreters
+from azureml_databricks.admin import interpreter
 
 _ROOT = Path(__file__).parents[1]
+_VERSIONS = ("3.10", "3.11", "3.12", "3.13")
 _TESTS = ["tests/test_settings.py", "tests/test_bundle.py"]
 
 
@@ -20,11 +21,11 @@ def main() -> None:
         dist = Path(scratch, "dist")
         _uv("build", "--quiet", "--wheel", "--out-dir", dist)
         wheel = next(dist.glob("*.whl"))
-        for version in interpreters.VERSIONS:
+        for version in _VERSIONS:
             print(f"==> Python {version}", flush=True)
             environment = Path(scratch, version)
             python = environment / "bin/python"
-            _uv("venv", "--quiet", "--python", interpreters.find(version), environment)
+            _uv("venv", "--quiet", "--python", interpreter.find(version), environment)
             install: list[str | Path] = ["pip", "install", "--quiet", "--python", python]
             _uv(*install, "--requirements", "tests/requirements.txt")
             _uv(*install, "--no-deps", wheel)

@@ -1,7 +1,8 @@
 """`make lock`: resolve what the bundle adds to each runtime, against that runtime's own list, and the rest.
 
 A package that the runtime ships constrains the resolution and is left out of the lock; what remains is what
-the bundle carries. An environment of the stories has all of its packages in its lock.
+the bundle carries. Whether that works is not for metadata to say: `make runtimes` imports and calls it. An
+environment of the stories has all of its packages in its lock.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import uv
 
-from azureml_databricks.admin.bundle import RUNTIMES, Runtime
+from azureml_databricks.admin.bundle import EXTRAS, RUNTIMES, Runtime, lock_name
 from tests.mlflow_versions import environments
 
 _TESTS = Path(__file__).parent
@@ -24,7 +25,8 @@ def main() -> None:
     """Write the locks of all runtimes, of all environments of the stories, and the development lock."""
     for runtime in RUNTIMES.values():
         _lock_bundle(runtime)
-        _lock_manual_way(runtime)
+        _lock_bundle(runtime, *EXTRAS)
+    _lock_manual_way(RUNTIMES["15.4"])
     for mlflow, python in environments.VERSIONS.items():
         _lock_stories(mlflow, python)
     _compile(
@@ -35,11 +37,17 @@ def main() -> None:
         "--python-version=3.10",
         out=_TESTS / "requirements.txt",
     )
+    print("==> `make runtimes` shows whether the new versions work")
 
 
-def _lock_bundle(runtime: Runtime) -> None:
+def _lock_bundle(runtime: Runtime, *extras: str) -> None:
     with as_file(_LOCKS) as folder:
-        _compile(folder / "bundle.in", *_beside(runtime), out=folder / f"{runtime.version}.txt")
+        _compile(
+            *(folder / f"{name}.in" for name in ("bundle", *extras)),
+            f"--constraint={folder / runtime.version}.in",
+            *_beside(runtime),
+            out=folder / f"{lock_name(runtime.version, extras)}.txt",
+        )
 
 
 def _lock_manual_way(runtime: Runtime) -> None:
@@ -63,6 +71,7 @@ def _lock_stories(mlflow: str, python: str) -> None:
 
 def _beside(runtime: Runtime) -> list[str]:
     """Return the options by which what the runtime ships constrains a lock, and is left out of it."""
+    # The versions of the list, not those that a replica has in their place.
     shipped = _TESTS / "runtimes" / f"{runtime.version}.txt"
     names = [line.partition("==")[0] for line in shipped.read_text().splitlines() if "==" in line]
     return [

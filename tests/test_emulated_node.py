@@ -61,11 +61,7 @@ def test_ships_the_runtimes_versions_but_for_what_its_list_leaves_out(node: Node
         "print(*(f'{d.metadata[\"Name\"]}=={d.version}' for d in distributions(path=site)))",
     )
     # Then
-    shipped = {
-        f"{name}=={version}".lower()
-        for name, version in runtime.packages.items()
-        if name not in runtime.left_out
-    }
+    shipped = {f"{name}=={version}".lower() for name, version in runtime.packages.items()}
     assert shipped <= set(found.lower().split())
     assert node.path("/databricks/DBR_VERSION").read_text() == "15.4"
 

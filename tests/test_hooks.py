@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import interpreters
+from azureml_databricks.admin import interpreter
 from tests.cluster import SCRIPT, cluster_node, start
 from tests.node import Node
 from tests.workspace import GIVEN, TRACKING_URI
@@ -130,7 +130,7 @@ def test_a_users_sitecustomize_on_pythonpath_runs_and_python_is_ours(pythons: Py
 
 def test_another_version_of_python_is_left_alone(pythons: Pythons) -> None:
     # Given a Python of another version on the node, with IPython's startup folder for all versions
-    home = interpreters.find("3.12").parents[1]
+    home = interpreter.find("3.12").parents[1]
     ignored = shutil.ignore_patterns("test", "site-packages", "*.a", "idlelib", "include", "share")
     target = pythons.node.path("/databricks") / "other"
     shutil.copytree(home, target, symlinks=True, ignore=ignored, dirs_exist_ok=True)

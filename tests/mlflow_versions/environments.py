@@ -16,7 +16,7 @@ from pathlib import Path
 
 import uv
 
-from tests import interpreters
+from azureml_databricks.admin import interpreter
 
 VERSIONS = {
     "2.9.2": "3.10",
@@ -63,7 +63,7 @@ def _locked(path: Path) -> Iterator[None]:
 
 def _recipe(version: str) -> str:
     contents = Path(__file__).read_bytes() + _lock(version).read_bytes()
-    return f"{hashlib.sha256(contents).hexdigest()} {interpreters.find(VERSIONS[version])} {_BOOTSTRAP}\n"
+    return f"{hashlib.sha256(contents).hexdigest()} {interpreter.find(VERSIONS[version])} {_BOOTSTRAP}\n"
 
 
 def _lock(version: str) -> Path:
@@ -71,7 +71,7 @@ def _lock(version: str) -> Path:
 
 
 def _make(folder: Path, version: str) -> None:
-    _uv("venv", "--quiet", "--python", interpreters.find(VERSIONS[version]), folder)
+    _uv("venv", "--quiet", "--python", interpreter.find(VERSIONS[version]), folder)
     _uv("pip", "sync", "--python", folder / "bin/python", "--require-hashes", _lock(version))
     (packages,) = folder.glob("lib/python3*/site-packages")
     _install_bridge(packages)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-import uv
+from azureml_databricks.admin import interpreter
 
 
 @dataclass(frozen=True)
@@ -29,24 +28,15 @@ class Interpreter:
     def find(cls, version: str) -> Interpreter:
         """Return the distribution's Python, or else one of pyenv or uv, or else one that uv installs.
 
-        Only the distribution's has a `sitecustomize`, as a real node's has.
+        On a node each lies where a distribution has its own.
 
         Raises:
-            subprocess.CalledProcessError: uv can neither find nor install that version.
+            InterpreterError: there is none, and uv cannot fetch one.
         """
         distribution = Path("/usr/bin") / f"python{version}"
         if distribution.exists():
             return cls(distribution, version, distribution)
-        found = _uv_find(version)
-        if found.returncode:
-            subprocess.run([uv.find_uv_bin(), "python", "install", "--quiet", version], check=True)
-            found = _uv_find(version)
-            found.check_returncode()
-        return cls(
-            Path(found.stdout.strip()).resolve(),
-            version,
-            Path(f"/opt/python{version}/bin/python{version}"),
-        )
+        return cls(interpreter.find(version).resolve(), version, distribution)
 
     @property
     def of_distribution(self) -> bool:
@@ -81,10 +71,18 @@ class Interpreter:
             self._copy_distribution_parts(root)
         else:
             self._copy_shared_library(root)
+            self._lay_sitecustomize(root)
+
+    def _lay_sitecustomize(self, root: Path) -> None:
+        # Ubuntu's Python brings one, a link to the administrator's file, which looks for a crash reporter.
+        file = root / "etc" / f"python{self.version}" / "sitecustomize.py"
+        file.parent.mkdir(parents=True)
+        file.write_text("try:\n    import apport_python_hook\nexcept ImportError:\n    pass\n")
+        link = root / "usr/lib" / f"python{self.version}" / "sitecustomize.py"
+        link.symlink_to(Path("../../..") / file.relative_to(root))
 
     def _copy_shared_library(self, root: Path) -> None:
         # The executable names the folder where it was built, which a node has not: /usr/lib always counts.
-        (root / "usr/lib").mkdir(parents=True)
         for library in (self.executable.parents[1] / "lib").glob("libpython*.so*"):
             shutil.copy2(library, root / "usr/lib")
 
@@ -101,19 +99,6 @@ class Interpreter:
             symlinks=True,
             ignore=lambda folder, names: {name for name in names if is_foreign(Path(folder) / name)},
         )
-
-
-def _uv_find(version: str) -> subprocess.CompletedProcess[str]:
-    # uv searches PATH, where pyenv has those versions only that are switched on.
-    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
-    places = [*map(str, pyenv.glob(f"versions/{version}.*/bin")), os.environ["PATH"]]
-    return subprocess.run(
-        [uv.find_uv_bin(), "python", "find", "--no-project", "--system", version],
-        check=False,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PATH": os.pathsep.join(places)},
-    )
 
 
 def is_foreign(path: Path) -> bool:

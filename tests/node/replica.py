@@ -114,11 +114,7 @@ class Replica:
         )
 
     def _pins(self) -> dict[str, str]:
-        return {
-            _normalised(name): version
-            for name, version in self.runtime.packages.items()
-            if name not in self.runtime.left_out
-        }
+        return {_normalised(name): version for name, version in self.runtime.packages.items()}
 
     def _resolve(self, requirement: str, pins: dict[str, str]) -> dict[str, str]:
         """Return versions by name for `requirement` and all that it needs, none against `pins`."""

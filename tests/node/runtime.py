@@ -8,8 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _LISTS = Path(__file__).parents[1] / "runtimes"
-_HEADER = re.compile(r"^# (?P<key>[^:]+): (?P<value>\S+)$", re.MULTILINE)
-_PACKAGE = re.compile(r"^(?P<name>[\w.-]+)==(?P<version>\S+)(  # left out: (?P<reason>.+))?$", re.MULTILINE)
+_HEADER = re.compile(r"^# (?P<key>[^:\n]+): (?P<value>\S+)$", re.MULTILINE)
+_PACKAGE = re.compile(
+    r"^(?P<name>[\w.-]+)==(?P<version>\S+)"
+    r"(  # ((?P<left_out>left out): .+|replaced by (?P<replaced>[\w.]+): .+))?$",
+    re.MULTILINE,
+)
 
 
 @dataclass(frozen=True)
@@ -20,15 +24,15 @@ class Runtime:
         version: as in `/databricks/DBR_VERSION`, such as "15.4".
         python: its minor version, such as "3.11".
         ml_mlflow: the version of MLflow that the ML variant has instead of mlflow-skinny.
-        packages: versions by name, all that the runtime ships.
-        left_out: why a replica goes without a package, by name.
+        packages: versions by name, all that a replica has.
+        has_list: whether the runtime's own packages are known, or those of another stand in.
     """
 
     version: str
     python: str
     ml_mlflow: str
     packages: Mapping[str, str]
-    left_out: Mapping[str, str]
+    has_list: bool
 
     @classmethod
     def load(cls, version: str) -> Runtime:
@@ -38,13 +42,21 @@ class Runtime:
             FileNotFoundError: there is no such list.
             KeyError: its header lacks a line.
         """
-        text = (_LISTS / f"{version}.txt").read_text()
+        text = _read(version)
         header = dict(_HEADER.findall(text))
-        packages = list(_PACKAGE.finditer(text))
+        stand_in = header.get("packages of")
         return cls(
             version=version,
             python=header["python"],
             ml_mlflow=header["mlflow of the ML variant"],
-            packages={each["name"]: each["version"] for each in packages},
-            left_out={each["name"]: each["reason"] for each in packages if each["reason"]},
+            packages={
+                each["name"]: each["replaced"] or each["version"]
+                for each in _PACKAGE.finditer(_read(stand_in) if stand_in else text)
+                if not each["left_out"]
+            },
+            has_list=stand_in is None,
         )
+
+
+def _read(version: str) -> str:
+    return (_LISTS / f"{version}.txt").read_text()

@@ -1,6 +1,6 @@
-"""Building what a node needs: the archive, the init script made for it, and the settings.
+"""Building what a node needs: an archive a runtime, the init script made for them, and the settings.
 
-The archive is the same, byte for byte, each time it is built from the same lock and the same package.
+An archive is the same, byte for byte, each time it is built from the same lock and the same package.
 """
 
 from __future__ import annotations
@@ -15,12 +15,15 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.resources import as_file, files
 from pathlib import Path, PurePosixPath
 
 import uv
+
+from azureml_databricks.admin import interpreter
 
 _PACKAGE = "azureml_databricks"
 _SCRIPT = "azureml-databricks.sh"
@@ -49,7 +52,29 @@ class Runtime:
     python: str
 
 
-RUNTIMES = {"15.4": Runtime("15.4", "3.11")}
+# Oldest first: on a node of an unknown runtime the script takes the last one that has the same Python.
+RUNTIMES = {
+    version: Runtime(version, python)
+    for version, python in {"14.3": "3.10", "15.4": "3.11", "16.4": "3.12", "17.3": "3.12"}.items()
+}
+
+# What a bundle can carry besides what it must.
+EXTRAS = ("azure-ai-ml",)
+
+
+@dataclass(frozen=True)
+class Archive:
+    """What a node of one runtime unpacks.
+
+    Attributes:
+        runtime: which.
+        path: the file.
+        sha256: of its bytes.
+    """
+
+    runtime: Runtime
+    path: Path
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -57,40 +82,43 @@ class Bundle:
     """The files that were written.
 
     Attributes:
-        archive: what the node unpacks.
-        sha256: of the archive.
-        script: the init script rendered for it.
+        archives: one a runtime, the oldest runtime's first.
+        script: the init script rendered for them.
         settings: None where no settings were given.
     """
 
-    archive: Path
-    sha256: str
+    archives: list[Archive]
     script: Path
     settings: Path | None
 
 
-def build(runtime: Runtime, location: str, out: Path, settings: dict[str, str] | None) -> Bundle:
-    """Write the archive, the script and the settings to `out`.
+def build(
+    runtimes: Sequence[Runtime],
+    location: str,
+    out: Path,
+    settings: dict[str, str] | None,
+    extras: Sequence[str] = (),
+) -> Bundle:
+    """Write the archives, the script and the settings to `out`.
 
     Args:
-        runtime: what it is for.
+        runtimes: what they are for.
         location: the folder where a node will find them, such as `/Volumes/main/default/azureml`.
         out: the folder to write to; made if need be.
         settings: by name, without secrets; None for none.
+        extras: which of `EXTRAS` the archives carry.
 
     Raises:
         BundleError: `location` is no path on a node, or the packages cannot be fetched.
+        InterpreterError: there is no Python of a runtime's version to compile for it.
     """
     if not _is_folder_on_a_node(location):
         raise BundleError(
             f"--location is {location!r}: give it as a node sees it, /Volumes/... or /Workspace/..."
         )
     out.mkdir(parents=True, exist_ok=True)
-    archive = out / f"azureml-databricks-{version('azureml-databricks')}-runtime-{runtime.version}.tar.gz"
-    with tempfile.TemporaryDirectory() as scratch:
-        _fill(Path(scratch), runtime)
-        _pack(Path(scratch), archive)
-    sha256 = hashlib.sha256(archive.read_bytes()).hexdigest()
+    asked = [runtime for runtime in RUNTIMES.values() if runtime in runtimes]
+    archives = [_archive(runtime, extras, out) for runtime in asked]
     settings_file = None
     # One of an earlier build would be uploaded along.
     (out / _SETTINGS).unlink(missing_ok=True)
@@ -99,8 +127,22 @@ def build(runtime: Runtime, location: str, out: Path, settings: dict[str, str] |
         settings_file.write_bytes(json.dumps(settings, indent=2).encode() + b"\n")
     script = out / _SCRIPT
     # Bytes: a script with line ends of Windows is none.
-    script.write_bytes(_render(location, archive.name, sha256, settings).encode())
-    return Bundle(archive, sha256, script, settings_file)
+    script.write_bytes(_render(location, archives, settings).encode())
+    return Bundle(archives, script, settings_file)
+
+
+def lock_name(runtime: str, extras: Sequence[str]) -> str:
+    """Return the name of the file in `locks` that a bundle is made of."""
+    return "-".join((runtime, *sorted(extras)))
+
+
+def _archive(runtime: Runtime, extras: Sequence[str], out: Path) -> Archive:
+    ours = version("azureml-databricks")
+    path = out / f"azureml-databricks-{ours}-runtime-{lock_name(runtime.version, extras)}.tar.gz"
+    with tempfile.TemporaryDirectory() as scratch:
+        _fill(Path(scratch), runtime, extras)
+        _pack(Path(scratch), path)
+    return Archive(runtime, path, hashlib.sha256(path.read_bytes()).hexdigest())
 
 
 def _is_folder_on_a_node(location: str) -> bool:
@@ -109,9 +151,9 @@ def _is_folder_on_a_node(location: str) -> bool:
     return plain and path.is_absolute() and len(path.parts) > 1
 
 
-def _fill(folder: Path, runtime: Runtime) -> None:
-    python = _python(runtime)
-    with as_file(files(f"{_PACKAGE}.locks") / f"{runtime.version}.txt") as lock:
+def _fill(folder: Path, runtime: Runtime, extras: Sequence[str]) -> None:
+    python = str(interpreter.find(runtime.python))
+    with as_file(files(f"{_PACKAGE}.locks") / f"{lock_name(runtime.version, extras)}.txt") as lock:
         # fmt: off
         done = _uv(
             "pip", "install", "--target", str(folder), "--python", python,
@@ -129,9 +171,8 @@ def _fill(folder: Path, runtime: Runtime) -> None:
     (folder / ".lock").unlink(missing_ok=True)
     _without_entry_points(next(folder.glob("azureml_mlflow-*.dist-info")))
     _add_ourselves(folder)
-    (folder / "BUNDLE.json").write_text(
-        json.dumps({"version": version("azureml-databricks"), "runtime": runtime.version})
-    )
+    about = {"version": version("azureml-databricks"), "runtime": runtime.version, "with": sorted(extras)}
+    (folder / "BUNDLE.json").write_text(json.dumps(about))
     # fmt: off
     compiled = subprocess.run(
         [
@@ -148,18 +189,6 @@ def _fill(folder: Path, runtime: Runtime) -> None:
     # fmt: on
     if compiled.returncode:
         raise BundleError(f"the packages cannot be compiled: {_last_line(compiled.stdout + compiled.stderr)}")
-
-
-def _python(runtime: Runtime) -> str:
-    """Return an interpreter of the runtime's version, for its byte code; uv brings one if there is none."""
-    for command in ("find --system", "install", "find --managed-python"):
-        done = _uv("python", *command.split(), runtime.python)
-        if done.returncode == 0 and done.stdout:
-            return done.stdout.strip()
-    raise BundleError(
-        f"there is no Python {runtime.python} here, and uv cannot fetch one ({_last_line(done.stderr)}): "
-        "install it, or set UV_PYTHON_INSTALL_MIRROR"
-    )
 
 
 def _uv(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -216,11 +245,11 @@ def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
     return member
 
 
-def _render(location: str, archive: str, sha256: str, settings: dict[str, str] | None) -> str:
+def _render(location: str, archives: Sequence[Archive], settings: dict[str, str] | None) -> str:
+    lines = (f"{it.runtime.version} {it.runtime.python} {it.path.name} {it.sha256}" for it in archives)
     values = {
         "LOCATION": location.rstrip("/"),
-        "ARCHIVE": archive,
-        "SHA256": sha256,
+        "BUNDLES": "\n".join(lines),
         "SETTINGS": _SETTINGS if settings is not None else "",
         "ON_ERROR": (settings or {}).get("onError") or "warn",
     }

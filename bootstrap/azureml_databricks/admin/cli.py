@@ -8,6 +8,7 @@ import click
 
 from azureml_databricks.admin import bundle as bundles
 from azureml_databricks.admin import settings_file
+from azureml_databricks.admin.interpreter import InterpreterError
 from azureml_databricks.settings import BY_NAME, SettingError, Settings
 
 
@@ -20,9 +21,18 @@ def main() -> None:
 @main.command()
 @click.option(
     "--runtime",
+    "runtimes",
     required=True,
+    multiple=True,
     type=click.Choice(list(bundles.RUNTIMES)),
-    help="The clusters' Databricks runtime.",
+    help="The clusters' Databricks runtime; once for each, if they have several.",
+)
+@click.option(
+    "--with",
+    "extras",
+    multiple=True,
+    type=click.Choice(bundles.EXTRAS),
+    help="A package for users to import, besides what MLflow needs.",
 )
 @click.option(
     "--location",
@@ -41,17 +51,25 @@ def main() -> None:
     type=click.Path(dir_okay=False, path_type=Path),
     help="Settings for the clusters (TOML, no secrets).",
 )
-def bundle(runtime: str, location: str, out: Path, settings_path: Path | None) -> None:
-    """Write the archive, the init script made for it and the settings."""
+def bundle(
+    runtimes: tuple[str, ...],
+    extras: tuple[str, ...],
+    location: str,
+    out: Path,
+    settings_path: Path | None,
+) -> None:
+    """Write an archive for each runtime, the init script made for them and the settings."""
     try:
         settings = settings_file.read(settings_path) if settings_path else None
-        built = bundles.build(bundles.RUNTIMES[runtime], location, out, settings)
-    except (SettingError, bundles.BundleError) as error:
+        asked = [bundles.RUNTIMES[runtime] for runtime in runtimes]
+        built = bundles.build(asked, location, out, settings, extras)
+    except (SettingError, InterpreterError, bundles.BundleError) as error:
         raise click.ClickException(str(error)) from None
     except OSError as error:
         raise click.ClickException(f"{error.filename or out} cannot be written: {error.strerror}") from None
-    click.echo(f"{built.archive}  {built.archive.stat().st_size:,} bytes, SHA-256 {built.sha256}")
-    click.echo(f"{built.script}  the init script; it looks for the archive in {location}")
+    for archive in built.archives:
+        click.echo(f"{archive.path}  {archive.path.stat().st_size:,} bytes, SHA-256 {archive.sha256}")
+    click.echo(f"{built.script}  the init script; it looks for the archives in {location}")
     if built.settings:
         click.echo(f"{built.settings}  the settings")
     if missing := _unnamed(settings or {}):

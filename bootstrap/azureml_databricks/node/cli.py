@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TextIO
 
-from azureml_databricks.node import install, status
+from azureml_databricks.node import install, proof, status
 from azureml_databricks.node.hooks import HookError
 from azureml_databricks.node.ledger import LedgerError
 from azureml_databricks.node.paths import Paths
@@ -40,6 +40,9 @@ def main(arguments: list[str]) -> int:
 
 
 def _install(paths: Paths, options: argparse.Namespace) -> int:
+    if options.prove and (failure := proof.failure(options.unpacked)):
+        _say(f"azureml-databricks: the bundle is for another runtime: {failure}", sys.stderr)
+        return _NOT_POSSIBLE
     settings = install.install(paths, options.unpacked, options.sha256, options.settings)
     _say(f"azureml-databricks: in service: {paths.current.resolve()}", sys.stdout)
     if settings.problem:
@@ -77,6 +80,9 @@ def _parser() -> argparse.ArgumentParser:
     installing.add_argument("unpacked", type=Path, help="the folder it was unpacked to")
     installing.add_argument("--sha256", required=True, help="of the archive it came from")
     installing.add_argument("--settings", type=Path, help="the settings file beside the archive")
+    installing.add_argument(
+        "--prove", action="store_true", help="first see that all of it imports: it is for another runtime"
+    )
     commands.add_parser("status", help="say what is in service, and whether every hook works")
     commands.add_parser("uninstall", help="leave every file as it was before us, to the byte")
     return parser

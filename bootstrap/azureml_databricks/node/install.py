@@ -9,12 +9,13 @@ import os
 import py_compile
 import shutil
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from azureml_databricks.node import hooks, start, variables
+from azureml_databricks.node import hooks, processes, start, variables
 from azureml_databricks.node.ledger import BEGIN, Ledger
 from azureml_databricks.node.paths import Paths
 from azureml_databricks.settings import TABLE, SettingError, Settings, Value, check_of_file
@@ -68,6 +69,9 @@ def install(paths: Paths, unpacked: Path, sha256: str, settings_file: Path | Non
         hooks.install(paths, ledger)
         # Last: while the link leads nowhere the hooks do nothing, and the script knows that we failed.
         _point(paths.current, release)
+        if not pythons_of_older_releases(paths):
+            for older in older_releases(paths):
+                shutil.rmtree(older)
     return known.settings
 
 
@@ -81,6 +85,18 @@ def uninstall(paths: Paths) -> list[str]:
         left = Ledger(paths.ledger).undo()
         shutil.rmtree(paths.home)
     return left
+
+
+def older_releases(paths: Paths) -> list[Path]:
+    """Return the releases that no new process uses."""
+    current = paths.current.resolve()
+    return [release for release in sorted(paths.releases.iterdir()) if release != current]
+
+
+def pythons_of_older_releases(paths: Paths) -> list[int]:
+    """Return the numbers of the processes that may use one: `current` led to it when they started."""
+    since = time.time() - paths.current.lstat().st_mtime
+    return processes.pythons_older_than(since)
 
 
 def _environment_of_the_script() -> dict[str, str]:
@@ -167,6 +183,9 @@ def _lay_down(path: Path, source: str, compiled: Path | None = None) -> None:
 
 
 def _point(link: Path, release: Path) -> None:
+    # Its time tells since when new processes have this release.
+    if link.is_symlink() and link.readlink() == release:
+        return
     beside = link.with_name(f".{link.name}")
     beside.unlink(missing_ok=True)
     beside.symlink_to(release)

@@ -48,11 +48,33 @@ def apply(release: str, wanted: "Wanted") -> None:
     exports, overrides = wanted
     if release in sys.path:
         sys.path.remove(release)
-    # At the end: the runtime's own versions win, and the bundle fills the gaps.
-    sys.path.append(release)
+    if not is_pip(sys.orig_argv):
+        # At the end: the runtime's own versions win, and the bundle fills the gaps.
+        sys.path.append(release)
     for name, text in exports.items():
         if not os.environ.get(name):
             os.environ[name] = text
     for name, (text, presets) in overrides.items():
         if os.environ.get(name, "") in presets:
             os.environ[name] = text
+
+
+def is_pip(argv: "list[str]") -> bool:
+    """Return whether a process is pip, to which the node has what the runtime ships and nothing more.
+
+    Args:
+        argv: the interpreter's, as `sys.orig_argv`.
+    """
+    arguments = iter(argv[1:])
+    for argument in arguments:
+        if argument == "-m":
+            return next(arguments, "") == "pip"
+        if argument in ("-W", "-X"):
+            next(arguments, "")
+        elif argument[:1] != "-":
+            # pip, pip3, pip3.11
+            name = argument.rpartition("/")[2]
+            return name[:3] == "pip" and not name[3:].strip(".0123456789")
+        elif argument == "-c":
+            break
+    return False

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
-from azureml_databricks.node import hooks, laid_down, variables
+from azureml_databricks.node import hooks, install, laid_down, variables
 from azureml_databricks.node.paths import Paths
 from azureml_databricks.settings import BY_NAME, ENV_PREFIX, Settings
 
@@ -28,6 +28,12 @@ def _findings(paths: Paths) -> Iterator[tuple[bool, str]]:
         f"bundle       azureml-databricks {bundle['version']} for runtime {bundle['runtime']}, "
         f"{paths.current.resolve()}",
     )
+    for release in install.older_releases(paths):
+        users = len(install.pythons_of_older_releases(paths))
+        yield (
+            True,
+            f"older bundle {release}, which {users} running Pythons may use; the next install looks again",
+        )
     yield from _settings()
     for hook in hooks.all_hooks(paths):
         yield hook.installed, f"hook         {hook.way}: {hook.path}"

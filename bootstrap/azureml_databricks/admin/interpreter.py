@@ -1,0 +1,40 @@
+"""Pythons of other versions than the running one: byte code is of one minor version."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import uv
+
+
+class InterpreterError(Exception):
+    """Why there is no such Python and what to do, in one line."""
+
+
+def find(version: str) -> Path:
+    """Return an interpreter of a minor version, such as `3.11`: this machine's, or one that uv brings.
+
+    Raises:
+        InterpreterError: there is none, and uv cannot fetch one.
+    """
+    # uv searches PATH, where pyenv has those versions only that are switched on.
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    places = [*map(str, pyenv.glob(f"versions/{version}.*/bin")), os.environ["PATH"]]
+    environment = {**os.environ, "PATH": os.pathsep.join(places)}
+    for command in ("find --no-project --system", "install", "find --no-project --managed-python"):
+        done = subprocess.run(
+            [uv.find_uv_bin(), "python", *command.split(), version],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode == 0 and done.stdout:
+            return Path(done.stdout.strip())
+    why = done.stderr.strip().rpartition("\n")[2].strip()
+    raise InterpreterError(
+        f"there is no Python {version} here, and uv cannot fetch one ({why}): "
+        "install it, or set UV_PYTHON_INSTALL_MIRROR"
+    )
