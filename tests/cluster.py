@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,13 +16,20 @@ SCRIPT = f"{LOCATION}/azureml-databricks.sh"
 RUNTIME = "15.4"
 
 
-def build_bundle(out: Path, settings: str = "", location: str = LOCATION) -> Path:
+def build_bundle(
+    out: Path,
+    settings: str = "",
+    location: str = LOCATION,
+    runtimes: Sequence[str] = (RUNTIME,),
+    extras: Sequence[str] = (),
+) -> Path:
     """Build the bundle as an admin does, with settings in TOML, and return the folder."""
     out.mkdir(parents=True, exist_ok=True)
     file = out.with_suffix(".toml")
     file.write_text(settings)
     command = [str(Path(sys.executable).with_name("azureml-databricks")), "bundle"]
-    command += ["--runtime", RUNTIME, "--location", location, "--out", str(out)]
+    command += ["--location", location, "--out", str(out)]
+    command += [f"--runtime={runtime}" for runtime in runtimes] + [f"--with={extra}" for extra in extras]
     subprocess.run([*command, *(["--settings", str(file)] if settings else [])], check=True)
     return out
 
@@ -33,6 +40,7 @@ def cluster_node(
     variables: Mapping[str, str],
     *,
     azure: EmulatedAzure | None = None,
+    runtime: str = RUNTIME,
     ml: bool = False,
     driver: bool = True,
 ) -> Iterator[Node]:
@@ -42,10 +50,11 @@ def cluster_node(
         bundle: what `build_bundle` returned.
         variables: the policy's `spark_env_vars`, secrets resolved.
         azure: what the node's processes reach instead of the internet.
-        ml: whether the runtime is the ML variant.
+        runtime: that the node has.
+        ml: whether it is the ML variant.
         driver: whether it is the driver, or a worker.
     """
-    replica = Replica(Runtime.load(RUNTIME), ml=ml)
+    replica = Replica(Runtime.load(runtime), ml=ml)
     with boot(replica, driver=driver, spark_env_vars=variables) as node:
         node.copy_in(bundle, LOCATION)
         if azure:

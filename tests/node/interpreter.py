@@ -72,6 +72,8 @@ class Interpreter:
         else:
             self._copy_shared_library(root)
             self._lay_sitecustomize(root)
+            # Where a distribution has its dist-packages.
+            (library / "site-packages").mkdir()
 
     def _lay_sitecustomize(self, root: Path) -> None:
         # Ubuntu's Python brings one, a link to the administrator's file, which looks for a crash reporter.

@@ -1,0 +1,26 @@
+# A notebook's cell: prints, for each package that the notebook sees, its version and where its modules are.
+import json
+from importlib.metadata import distributions
+from importlib.util import find_spec
+
+
+def modules(files):
+    packages = {file.parts[:-1] for file in files if file.name == "__init__.py" and len(file.parts) < 4}
+    plain = {(file.stem,) for file in files if len(file.parts) == 1 and file.suffix == ".py"}
+    # azure.core, of the namespace azure
+    return {parts for parts in packages | plain if len(parts) == 1 or parts[:1] not in packages}
+
+
+def origin(name):
+    try:
+        return find_spec(name).origin
+    except (AttributeError, ImportError, ValueError) as error:
+        return type(error).__name__
+
+
+seen = {}
+for package in distributions():
+    names = sorted(".".join(parts) for parts in modules(package.files or []))
+    found = {name: origin(name) for name in names if name.replace(".", "").isidentifier()}
+    seen.setdefault(package.metadata["Name"].lower(), [package.version, found])
+print(json.dumps(seen))
