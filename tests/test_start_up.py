@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from azureml_databricks.node.start import is_pip as is_pip_argv
 from tests.cluster import LOCATION, build_bundle, cluster_node, start
 from tests.measure import instructions_at_start
 from tests.node import Node
@@ -223,3 +224,30 @@ def test_a_start_takes_at_most_two_per_cent_more_instructions(
         start(node)
 
         assert instructions_at_start(node, python, env=env) <= bare * 1.02
+
+
+@pytest.mark.parametrize(
+    ("command", "is_pip"),
+    [
+        (["-m", "pip", "freeze"], True),
+        (["-I", "-W", "ignore", "-m", "pip", "check"], True),
+        (["/databricks/python3/bin/pip", "list"], True),
+        (["-u", "/databricks/python3/bin/pip3.11", "list"], True),
+        (["train.py", "-m", "pip"], False),
+        (["-c", "print()", "pip"], False),
+        (["/jobs/pipeline.py"], False),
+        (["-m", "piper"], False),
+        ([], False),
+    ],
+)
+def test_pip_is_known_by_how_it_was_started(command: list[str], is_pip: bool) -> None:
+    assert is_pip_argv(["python", *command]) is is_pip
+
+
+def test_pip_sees_what_the_runtime_ships_and_a_script_sees_the_bundle(node: Node) -> None:
+    python = node.inside("/databricks/python3/bin/python")
+    import_it = "import azureml.mlflow"
+
+    for pip in (["-m", "pip"], [node.inside("/databricks/python3/bin/pip")]):
+        assert "azureml" not in node.run([python, *pip, "freeze"]).stdout
+    assert node.run([python, "-c", import_it]).stderr == ""

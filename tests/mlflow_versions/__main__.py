@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import sys
 import tempfile
 import time
@@ -17,9 +16,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
-
+from tests import readme_table
 from tests.azure import EmulatedAzure
 from tests.mlflow_versions import suite
 from tests.mlflow_versions.environments import VERSIONS, environment
@@ -34,7 +31,6 @@ _IN_FULL = ("2.21.3", "3.12.0")
 
 _ROOT = Path(__file__).parents[2]
 _RESULTS = _ROOT / ".cache/mlflow/results.json"
-_TABLE = re.compile(r"(<!-- features: [^\n]*-->\n).*(<!-- end of features -->)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -62,11 +58,11 @@ def main() -> int:
         results = _run(versions, servers, asked.k, Path(scratch))
     _RESULTS.write_text(json.dumps([asdict(result) for result in results], indent=2))
     rows = _rows(results)
-    _print(rows)
-    readme = _ROOT / "README.md"
+    head = ("MLflow", *FEATURES)
+    readme_table.show(head, rows)
     if asked.readme:
-        readme.write_text(_TABLE.sub(rf"\g<1>{_markdown(rows)}\g<2>", readme.read_text()))
-    untrue = [_line(row) for row in rows if asked.check and _line(row) not in readme.read_text()]
+        readme_table.write("features", head, rows)
+    untrue = readme_table.untrue(rows) if asked.check else []
     print(*(f"README.md does not have this row: {line}" for line in untrue), sep="\n", end="")
     return int(bool(untrue) or any(result.failed for result in results))
 
@@ -127,23 +123,6 @@ def _cell(tallies: Sequence[Tally]) -> str:
     differ = f", {worst.differ} differ" if worst.differ else ""
     failed = f", {worst.failed} fail" if worst.failed else ""
     return f"{worst.passed}{differ}{failed}"
-
-
-def _print(rows: Sequence[Sequence[str]]) -> None:
-    table = Table("MLflow", *FEATURES)
-    for row in rows:
-        table.add_row(*row)
-    Console().print(table)
-
-
-def _markdown(rows: Sequence[Sequence[str]]) -> str:
-    head = ["MLflow", *FEATURES]
-    lines = [head, ["---"] * len(head), *rows]
-    return "".join(_line(line) for line in lines)
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |\n"
 
 
 if __name__ == "__main__":

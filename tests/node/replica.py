@@ -66,7 +66,7 @@ class Replica:
         if layer.exists():
             return layer
         _CACHE.mkdir(parents=True, exist_ok=True)
-        with (_CACHE / ".lock").open("w") as lock:
+        with layer.with_suffix(".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not layer.exists():
                 # A killed build leaves this name behind, and never the final one.
@@ -83,24 +83,29 @@ class Replica:
         return f"{self.runtime.version}{'-ml' if self.ml else ''}-{digest[:12]}"
 
     def _build(self, layer: Path) -> None:
+        environment = layer / _ENVIRONMENT.relative_to("/")
+        if self.ml:
+            standard = Replica(Runtime.load(self.runtime.list_of)).layer
+            shutil.copytree(standard, layer, symlinks=True, copy_function=_link_package)
+            settle(environment, was=_ENVIRONMENT, now=environment, base=self.interpreter.executable)
+            _uv("pip", "uninstall", f"--python={environment}/bin/python", "mlflow-skinny")
+            pins = {name: version for name, version in self._pins().items() if name != "mlflow-skinny"}
+            added = self._resolve(f"mlflow=={self.runtime.ml_mlflow}", pins)
+            _uv_install(added, f"--python={environment}/bin/python")
+        else:
+            self._build_standard(layer, environment)
+        (layer / "databricks/DBR_VERSION").write_text(self.runtime.version)
+        settle(environment, was=environment, now=_ENVIRONMENT, base=self.interpreter.on_node)
+
+    def _build_standard(self, layer: Path, environment: Path) -> None:
         for folder in _FOLDERS:
             (layer / folder).mkdir(parents=True)
-        (layer / "databricks/DBR_VERSION").write_text(self.runtime.version)
         (layer / "databricks/python").symlink_to("python3")
         if not self.interpreter.of_distribution:
             self.interpreter.copy_to(layer)
-        self._build_environment(layer)
-        self._build_python_shell(layer)
-
-    def _build_environment(self, layer: Path) -> None:
-        environment = layer / _ENVIRONMENT.relative_to("/")
         _uv("venv", "--system-site-packages", f"--python={self.interpreter.executable}", environment)
-        pins = self._pins()
-        if self.ml:
-            pins.pop("mlflow-skinny", None)
-            pins |= self._resolve(f"mlflow=={self.runtime.ml_mlflow}", pins)
-        _uv_install(pins, f"--python={environment}/bin/python")
-        settle(environment, was=environment, now=_ENVIRONMENT, base=self.interpreter.on_node)
+        _uv_install(self._pins(), f"--python={environment}/bin/python")
+        self._build_python_shell(layer)
 
     def _build_python_shell(self, layer: Path) -> None:
         # Databricks ships the notebook's kernel here, and names the folder in PYTHONPATH.
@@ -129,6 +134,11 @@ class Replica:
                 stdin=requirement,
             )
         return dict(line.split("==") for line in resolved.splitlines())
+
+
+def _link_package(source: str, target: str) -> None:
+    # Packages are only ever replaced, never written to; what is not of a package is.
+    (os.link if "/site-packages/" in source else shutil.copy2)(source, target)
 
 
 def settle(environment: Path, *, was: Path, now: Path, base: Path) -> None:

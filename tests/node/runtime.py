@@ -25,14 +25,14 @@ class Runtime:
         python: its minor version, such as "3.11".
         ml_mlflow: the version of MLflow that the ML variant has instead of mlflow-skinny.
         packages: versions by name, all that a replica has.
-        has_list: whether the runtime's own packages are known, or those of another stand in.
+        list_of: the version whose packages they are; another where the runtime's own are not known.
     """
 
     version: str
     python: str
     ml_mlflow: str
     packages: Mapping[str, str]
-    has_list: bool
+    list_of: str
 
     @classmethod
     def load(cls, version: str) -> Runtime:
@@ -44,17 +44,17 @@ class Runtime:
         """
         text = _read(version)
         header = dict(_HEADER.findall(text))
-        stand_in = header.get("packages of")
+        list_of = header.get("packages of", version)
         return cls(
             version=version,
             python=header["python"],
             ml_mlflow=header["mlflow of the ML variant"],
             packages={
                 each["name"]: each["replaced"] or each["version"]
-                for each in _PACKAGE.finditer(_read(stand_in) if stand_in else text)
+                for each in _PACKAGE.finditer(_read(list_of))
                 if not each["left_out"]
             },
-            has_list=stand_in is None,
+            list_of=list_of,
         )
 
 

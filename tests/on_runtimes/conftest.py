@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import subprocess
 import sys
@@ -19,6 +20,8 @@ from tests.cluster import build_bundle, cluster_node, service_principal, start
 from tests.node import Node
 
 IMPORTED = Path(__file__).with_name("imported.py").read_text()
+# An azure-identity that no runtime and no bundle has.
+ANOTHER = "1.26.0"
 PYTHON = "/databricks/python3/bin/python"
 
 # Of 18 and 19 only the ML variant's MLflow is known, and they have no bundle of their own.
@@ -47,21 +50,23 @@ class Row:
 
 
 @pytest.fixture(scope="session")
-def bundles(tmp_path_factory: pytest.TempPathFactory, _azure: EmulatedAzure) -> tuple[Path, Path]:
-    """One upload for all runtimes, and another with azure-ai-ml."""
-    folder = tmp_path_factory.mktemp("bundles")
-    settings = f'trackingUri = "{_azure.workspace.tracking_uri}"'
-    plain = build_bundle(folder / "plain", settings, runtimes=_STANDARD)
-    more = build_bundle(folder / "more", settings, runtimes=_STANDARD, extras=["azure-ai-ml"])
+def bundles(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """One upload for all runtimes, and another with azure-ai-ml; made once for all processes of the run."""
+    folder = tmp_path_factory.getbasetemp().parent / "bundles"
+    folder.mkdir(exist_ok=True)
+    plain, more = folder / "plain", folder / "more"
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not more.exists():
+            build_bundle(plain, runtimes=_STANDARD)
+            build_bundle(more, runtimes=_STANDARD, extras=["azure-ai-ml"])
     return plain, more
 
 
-@pytest.fixture(
-    scope="session", params=[pytest.param(row, marks=pytest.mark.xdist_group(row)) for row in ROWS]
-)
+@pytest.fixture(scope="session", params=ROWS)
 def row(request: pytest.FixtureRequest, bundles: tuple[Path, Path], _azure: EmulatedAzure) -> Iterator[Row]:
     runtime, _, ml = request.param.partition(" ")
-    policy = service_principal(_azure)
+    policy = {"AZUREML_TRACKING_URI": _azure.workspace.tracking_uri, **service_principal(_azure)}
     here: dict[str, Any] = {"azure": _azure, "runtime": runtime, "ml": bool(ml)}
     plain, more = bundles
     with cluster_node(plain, policy, **here) as node, cluster_node(more, policy, **here) as other:
@@ -73,12 +78,20 @@ def row(request: pytest.FixtureRequest, bundles: tuple[Path, Path], _azure: Emul
 
 
 @pytest.fixture(scope="session")
-def newer_azure_identity(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the wheel of an azure-identity that no runtime and no bundle has."""
+def another_azure_identity(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with its wheel, and those of what it needs."""
     folder = tmp_path_factory.mktemp("wheels")
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder)]
-    subprocess.run([*command, "azure-identity==1.25.1"], check=True)
+    needed = "azure-core==1.36.0", "msal==1.34.0", "msal-extensions==1.3.1", "typing_extensions==4.15.0"
+    subprocess.run([*command, f"azure-identity=={ANOTHER}", *needed], check=True)
     return folder
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the tests of a runtime in one process: they share its node."""
+    for item in items:
+        if isinstance(item, pytest.Function):
+            item.add_marker(pytest.mark.xdist_group(item.callspec.params["row"]))
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,9 @@
-# A notebook's cell, as a data scientist writes it: logs a run and a model, registers it and loads it back.
+"""A notebook's cell, as a data scientist writes it: logs a run and a model, registers it, loads it back."""
+
+from __future__ import annotations
+
+import os
+
 import mlflow
 from sklearn.datasets import load_wine
 from sklearn.linear_model import LogisticRegression
@@ -10,10 +15,10 @@ with mlflow.start_run() as run:
     mlflow.log_param("max_iter", 10000)
     mlflow.log_metric("accuracy", model.score(X, y))
     mlflow.log_text("as expected", "notes.txt")
-    mlflow.sklearn.log_model(model, "model", registered_model_name=NAME)  # noqa: F821
+    mlflow.sklearn.log_model(model, "model", registered_model_name=os.environ["MODEL"])
 
 kept = mlflow.get_run(run.info.run_id)
-loaded = mlflow.pyfunc.load_model(f"models:/{NAME}/1")  # noqa: F821
+loaded = mlflow.pyfunc.load_model(f"models:/{os.environ['MODEL']}/1")
 assert kept.data.params == {"max_iter": "10000"}
 assert kept.data.metrics == {"accuracy": model.score(X, y)}
 assert mlflow.artifacts.load_text(f"{kept.info.artifact_uri}/notes.txt") == "as expected"

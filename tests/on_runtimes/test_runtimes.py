@@ -9,7 +9,7 @@ import pytest
 from tests import databricks_context
 from tests.azure import EmulatedAzure
 from tests.cluster import SCRIPT
-from tests.on_runtimes.conftest import PYTHON, Row, seen, text_of
+from tests.on_runtimes.conftest import ANOTHER, PYTHON, Row, seen, text_of
 
 MODEL = Path(__file__).with_name("model.py").read_text()
 
@@ -53,7 +53,7 @@ def test_a_plain_notebook_logs_registers_and_loads_a_model(row: Row, request: py
         row.node, isInNotebook=True, notebookPath=f"/Users/ada@example.com/{name}", notebookId="1"
     )
 
-    row.node.run_notebook([f"NAME = {name!r}", MODEL], env=notebook)
+    row.node.run_notebook([MODEL], env={**notebook, "MODEL": name})
 
 
 @pytest.mark.column("MLClient")
@@ -83,21 +83,20 @@ def test_pip_and_notebooks_see_what_the_runtime_ships_as_it_was(row: Row) -> Non
 
 @pytest.mark.column("nothing changed")
 def test_a_package_that_a_notebook_installs_wins_there_and_nowhere_else(
-    row: Row, newer_azure_identity: Path
+    row: Row, another_azure_identity: Path
 ) -> None:
     node = row.node
-    node.copy_in(newer_azure_identity, "/wheels")
+    node.copy_in(another_azure_identity, "/wheels")
     ask = "import azure.identity; print(azure.identity.__version__)"
-    install = (
-        f"%pip install --quiet --no-index --no-deps --find-links {node.inside('/wheels')} azure-identity"
-    )
+    wheels = f"--no-index --find-links {node.inside('/wheels')}"
+    install = f"%pip install --quiet {wheels} azure-identity=={ANOTHER}"
     before = node.run([node.inside(PYTHON), "-c", ask]).stdout
 
     there = text_of(node.run_notebook([install, ask]))
     elsewhere = text_of(node.run_notebook([ask]))
     in_a_job = node.run([node.inside(PYTHON), "-c", ask]).stdout
 
-    assert there == "1.25.1\n"
+    assert there == f"{ANOTHER}\n"
     assert elsewhere == in_a_job == before != there
 
 

@@ -140,6 +140,12 @@ def _check_that_it_compiles(path: Path) -> None:
         raise HookError(f"{path}, which every Python runs, does not compile ({error}): mend it") from None
 
 
+def base_python() -> str:
+    """Return the installation's own interpreter, on which the running environment stands."""
+    # `sys._base_executable` is the environment's, in Python 3.10.
+    return str(Path(sys.base_prefix, "bin", f"python{sys.version_info[0]}.{sys.version_info[1]}"))
+
+
 def _stdlib() -> Path:
     return Path(sysconfig.get_path("stdlib"))
 
@@ -151,8 +157,7 @@ def _site_packages() -> Path:
     an environment that does not see the installation's gets one of its own: each costs every start.
     """
     code = "import json, site; print(json.dumps(site.getsitepackages()))"
-    base = sys._base_executable  # type: ignore[attr-defined]
-    printed = subprocess.run([base, "-I", "-c", code], capture_output=True, check=True, text=True)
+    printed = subprocess.run([base_python(), "-I", "-c", code], capture_output=True, check=True, text=True)
     seen = [folder for folder in json.loads(printed.stdout) if folder in sys.path]
     version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
     return Path(

@@ -25,12 +25,11 @@ def pythons_older_than(seconds: float) -> list[int]:
 
 def _pythons() -> Iterator[tuple[int, int, float]]:
     """Yield number, parent and age in seconds of each."""
-    here = os.readlink("/proc/self/ns/mnt")
     now = time.clock_gettime(time.CLOCK_BOOTTIME)
     for process in Path("/proc").glob("[0-9]*"):
         try:
             # A host may show the processes of its containers, which have other files.
-            if os.readlink(process / "ns/mnt") == here and "python" in os.readlink(process / "exe"):
+            if os.path.samefile(process / "root", "/") and "python" in os.readlink(process / "exe"):
                 # The fields after the name, by proc(5): state, parent, ..., the start in ticks since boot.
                 fields = (process / "stat").read_text().rpartition(")")[2].split()
                 yield int(process.name), int(fields[1]), now - int(fields[19]) / os.sysconf("SC_CLK_TCK")

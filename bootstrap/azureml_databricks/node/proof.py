@@ -1,29 +1,42 @@
 """Whether a bundle works on a runtime that it was not made for: all that it brings is imported there.
 
-Metadata would not tell: packages that allow a runtime's versions fail to import with them.
+Metadata would not tell: packages that allow a runtime's versions fail to import with them. And what MLflow
+builds for an address in Azure ML is built.
 """
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from azureml_databricks import tracking_uri
+
 # With the bundle where processes will have it, and nothing of one that is in service already.
-_IMPORT = """\
+_PROVE = """\
 import importlib, sys
 
-bundle, *names = sys.argv[1:]
+bundle, address, *names = sys.argv[1:]
 sys.path[:] = [_ for _ in sys.path if _ != getattr(sys, "azureml_databricks", "")] + [bundle]
 for name in [_ for _ in sys.modules if _.partition(".")[0] == "azureml_databricks"]:
     del sys.modules[name]
-for name in names:
-    try:
+try:
+    for name in names:
+        what = name
         importlib.import_module(name)
-    except BaseException as error:
-        sys.exit(f"{name} does not import there ({type(error).__name__}: {error})")
+    from azureml_databricks.bridge import plugin
+
+    for build in plugin.tracking_store, plugin.model_registry_store, plugin.artifact_repository:
+        what = build.__name__
+        build(address)
+except BaseException as error:
+    sys.exit(f"{what} does not work there ({type(error).__name__}: {error})")
 """
+# Of no workspace: to build what speaks to one asks nothing of Azure.
+_NOBODY = tracking_uri.Workspace("x.api.azureml.ms", "00000000-0000-0000-0000-000000000000", "x", "x")
+_ADDRESS = f"{_NOBODY.tracking_uri}/experiments/x/runs/x/artifacts"
 
 
 def failure(bundle: Path) -> str:
@@ -31,14 +44,18 @@ def failure(bundle: Path) -> str:
 
     A new process, since nothing may stay imported in this one.
     """
-    command = [sys.executable, "-s", "-W", "ignore", "-c", _IMPORT, str(bundle), *_modules(bundle)]
-    done = subprocess.run(command, cwd="/", capture_output=True, text=True, check=False)
+    command = [sys.executable, "-s", "-W", "ignore", "-c", _PROVE, str(bundle), _ADDRESS]
+    # Else the plugin would ask management.azure.com which clouds there are.
+    environment = {**os.environ, "AZUREML_CURRENT_CLOUD": "AzureCloud"}
+    done = subprocess.run(
+        [*command, *_modules(bundle)], cwd="/", env=environment, capture_output=True, text=True, check=False
+    )
     return done.stderr.strip().rpartition("\n")[2] if done.returncode else ""
 
 
 def _modules(bundle: Path) -> Iterator[str]:
     # Deeper ones are for libraries that not every user has, such as opentelemetry.instrumentation.django.
-    patterns = ("*.py", "*/__init__.py", "*/*/__init__.py", "azureml_databricks/bridge/*.py")
+    patterns = ("*.py", "*/__init__.py", "*/*/__init__.py")
     files = {file for pattern in patterns for file in bundle.glob(pattern)}
     for file in sorted(files):
         module = file.parent if file.name == "__init__.py" else file.with_suffix("")

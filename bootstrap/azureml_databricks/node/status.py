@@ -37,7 +37,7 @@ def _findings(paths: Paths) -> Iterator[tuple[bool, str]]:
     yield from _settings()
     for hook in hooks.all_hooks(paths):
         yield hook.installed, f"hook         {hook.way}: {hook.path}"
-    for python in dict.fromkeys((sys.executable, sys._base_executable)):  # type: ignore[attr-defined]
+    for python in dict.fromkeys((sys.executable, hooks.base_python())):
         code = "import sys; print(hasattr(sys, 'azureml_databricks'))"
         printed = subprocess.run([python, "-c", code], capture_output=True, text=True, check=False)
         ran = printed.stdout.strip() == "True"
