@@ -8,7 +8,7 @@ UV_VERSION := 0.13.9
 SHELL_SCRIPTS := init_scripts/azureml-databricks.sh .ci/run
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all test-matrix stories features lint bundle bench lock clean
+.PHONY: help setup demo test test-all test-matrix stories features runtimes lint bundle bench lock clean
 
 help: ## Show this
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 21
@@ -30,7 +30,7 @@ demo: setup ## Boot an emulated cluster node and run a notebook on it (KEEP=1: l
 test: setup ## Run the tests
 	$(BIN)/python -m pytest
 
-test-all: test test-matrix stories ## Run the tests, on every Python, and the stories on four MLflow versions
+test-all: test test-matrix runtimes stories ## Run the tests, on every Python and runtime, and the stories
 
 test-matrix: setup ## Run what needs no node on every Python, and the hooks where overlays are not permitted
 	$(BIN)/python -m tests.every_python
@@ -41,6 +41,9 @@ stories: setup ## Run the stories on the oldest and newest MLflow 2 and 3, again
 
 features: setup ## Run the stories on all MLflow versions, and renew the README's table
 	@$(BIN)/python -m tests.mlflow_versions --readme
+
+runtimes: setup ## Run the matrix of Databricks runtimes, against the README's table (README=1: renew it)
+	@$(BIN)/python -m tests.on_runtimes $(if $(README),--readme)
 
 lint: setup ## Check style, types and shell
 	$(BIN)/ruff check .
