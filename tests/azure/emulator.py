@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-import threading
-import time
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
 import trustme
-import uvicorn
 from starlette.types import ASGIApp
 
 from tests.azure.api import api_app
@@ -25,6 +21,7 @@ from tests.azure.journal import Journal
 from tests.azure.login import login_app
 from tests.azure.management import management_app
 from tests.azure.mlflow_server import start_mlflow_server
+from tests.azure.server import Server, listen
 from tests.azure.tokens import Tokens
 from tests.azure.tracking import Generation
 from tests.azure.tunnel import Tunnel
@@ -122,38 +119,20 @@ class EmulatedAzure:
         return server
 
 
-class _Servers:
-    """The proxy and the TLS server, in one event loop in a thread of its own."""
+class _Servers(Server):
+    """The TLS server, and the proxy beside it in the same event loop."""
 
     def __init__(self, app: ASGIApp, certificate: Path, cloud: Cloud, journal: Journal) -> None:
-        self._tls_socket = _listen()
-        self._proxy_socket = _listen()
+        super().__init__(app, certificate)
+        self._proxy_socket = listen()
         self.proxy_port = int(self._proxy_socket.getsockname()[1])
-        tls_port = int(self._tls_socket.getsockname()[1])
-        self._tunnel = Tunnel(cloud.host_patterns, tls_port, journal)
-        config = uvicorn.Config(
-            app,
-            ssl_certfile=certificate,
-            lifespan="off",
-            ws="none",
-            log_level="warning",
-            server_header=False,
-            date_header=False,
-        )
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
+        self._tunnel = Tunnel(cloud.host_patterns, self.port, journal)
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         listener = await asyncio.start_server(self._tunnel.serve, sock=self._proxy_socket)
-        await self._server.serve(sockets=[self._tls_socket])
+        await super()._serve()
         listener.close()
-
-    def __enter__(self) -> _Servers:
-        self._thread.start()
-        while not self._server.started and self._thread.is_alive():
-            time.sleep(0.01)
-        return self
 
     def __exit__(
         self,
@@ -161,15 +140,5 @@ class _Servers:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        # A client may keep its connections, or a request may hang: none of them is waited for.
         self._loop.call_soon_threadsafe(self._tunnel.abort)
-        self._server.should_exit = True
-        self._server.force_exit = True
-        self._thread.join()
-
-
-def _listen() -> socket.socket:
-    # With the protocol named: asyncio then sends small answers at once, 40 ms sooner.
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.bind(("127.0.0.1", 0))
-    return listener
+        super().__exit__(kind, error, trace)
