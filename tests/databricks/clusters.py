@@ -17,13 +17,16 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from tests.databricks import definitions
+from tests.databricks import access_modes, definitions
+from tests.databricks.allowlists import Allowlists
 from tests.databricks.callers import Caller, caller
 from tests.databricks.definitions import Spec
 from tests.databricks.errors import ApiError, invalid
 from tests.databricks.ids import new_cluster_id
 from tests.databricks.policies import Policies
 
+# Reasons of a termination that are no failure.
+ENDED_WELL = ("USER_REQUEST", "JOB_FINISHED")
 # What is told of a cluster besides its spec.
 _NOT_OF_THE_SPEC = ("cluster_id", "apply_policy_default_values", "clone_from")
 
@@ -31,8 +34,9 @@ _NOT_OF_THE_SPEC = ("cluster_id", "apply_policy_default_values", "clone_from")
 class Clusters:
     """All clusters of the workspace."""
 
-    def __init__(self, policies: Policies) -> None:
+    def __init__(self, policies: Policies, allowlists: Allowlists) -> None:
         self._policies = policies
+        self._allowlists = allowlists
         self._clusters: dict[str, dict[str, Any]] = {}
 
     @property
@@ -81,6 +85,8 @@ class Clusters:
             raise invalid("Missing required field 'spark_version'")
         if not spec.get("node_type_id") and not spec.get("instance_pool_id"):
             raise invalid("Missing required field: node_type_id or instance_pool_id")
+        _check_size(spec)
+        access_modes.check(spec, self._allowlists)
         return spec
 
     def add(self, spec: Spec, who: Caller, source: str = "API") -> dict[str, Any]:
@@ -110,7 +116,7 @@ class Clusters:
 
     def terminate(self, cluster_id: str, code: str, message: str = "") -> None:
         """Stop a cluster, telling why: https://docs.databricks.com/api/azure/workspace/clusters/get"""
-        kind = "SUCCESS" if code in ("USER_REQUEST", "JOB_FINISHED") else "CLIENT_ERROR"
+        kind = "SUCCESS" if code in ENDED_WELL else "CLIENT_ERROR"
         parameters = {"databricks_error_message": message} if message else {}
         self.found(cluster_id).update(
             state="TERMINATED",
@@ -178,6 +184,24 @@ class Clusters:
             ("15.4.x-cpu-ml-scala2.12", "15.4 LTS ML (includes Apache Spark 3.5.0, Scala 2.12)"),
         ]
         return JSONResponse({"versions": [{"key": key, "name": name} for key, name in versions]})
+
+
+def _check_size(spec: Spec) -> None:
+    """Refuse a cluster that has no size, or none that goes together.
+
+    Raises:
+        ApiError: it says what is wrong; of a single node as users report it:
+            https://github.com/databricks/cli/issues/1546
+    """
+    if spec.get("is_single_node"):
+        if spec.get("kind") != "CLASSIC_PREVIEW":
+            raise invalid("is_single_node can only be used when kind is CLASSIC_PREVIEW")
+        return
+    if spec.get("num_workers") is None and not spec.get("autoscale"):
+        raise invalid("Missing required field: size")
+    profile = (spec.get("spark_conf") or {}).get("spark.databricks.cluster.profile")
+    if spec.get("num_workers") == 0 and profile != "singleNode":
+        raise invalid("NumWorkers could be 0 only for SingleNode clusters.")
 
 
 def _matches(cluster: Mapping[str, Any], asked: QueryParams) -> bool:

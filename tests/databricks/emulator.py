@@ -3,38 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from databricks.sdk import WorkspaceClient
+from databricks.sdk.service.catalog import PermissionsChange, Privilege, VolumeType
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from tests.azure import EmulatedAzure
 from tests.azure.faults import Faults
 from tests.azure.journal import Journal
 from tests.azure.server import Server
 from tests.databricks import journal
 from tests.databricks.allowlists import Allowlists
 from tests.databricks.callers import ALL_RIGHTS, Authenticated, Caller, Callers, Right, caller, without
+from tests.databricks.cluster import launched, read_file
 from tests.databricks.clusters import Clusters
 from tests.databricks.compliance import Compliance
 from tests.databricks.errors import ApiError, on_api_error
+from tests.databricks.ids import WORKSPACE_ID
 from tests.databricks.jobs import Jobs
 from tests.databricks.minilake import Minilake
 from tests.databricks.policies import Policies
+from tests.databricks.runs import Runs
 from tests.databricks.service_credentials import ServiceCredentials
 from tests.databricks.vault import Vault
 from tests.databricks.volumes import Volumes
 from tests.databricks.workspace_files import WorkspaceFiles
+from tests.node import Node
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
-_WORKSPACE_ID = "1234567890123456"
 _METHODS = ["GET", "HEAD", "PUT", "POST", "PATCH", "DELETE"]
 
 
@@ -51,12 +56,14 @@ class EmulatedDatabricks:
 
     Args:
         folder: an existing folder for data and logs.
+        azure: what the clusters of one-time runs reach instead of the internet.
 
     Raises:
         RuntimeError: minilake did not start; the message has the log.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, azure: EmulatedAzure | None = None) -> None:
+        self.azure = azure
         self.journal = Journal()
         self.faults = Faults()
         self._folder = folder
@@ -70,6 +77,7 @@ class EmulatedDatabricks:
             self._minilake.process.wait_until_listening()
             recorder = journal.Recorder(self._entrance, self.journal, self.faults)
             self._server = stack.enter_context(Server(recorder))
+            stack.callback(lambda: self.runs.stop())
             self._exit = stack.pop_all()
         return self
 
@@ -83,6 +91,7 @@ class EmulatedDatabricks:
 
     def reset(self) -> None:
         """Be as after the start: an empty workspace, an empty journal, no faults, the admin alone."""
+        self.runs.stop()
         self._minilake.reset()
         self._fill()
         self.faults.clear()
@@ -106,6 +115,16 @@ class EmulatedDatabricks:
         """Return a client of databricks-sdk's, an admin's unless told otherwise."""
         return WorkspaceClient(host=self.host, token=(who or self.admin).token, auth_type="pat")
 
+    def cluster_client(self, owner: Caller) -> WorkspaceClient:
+        """Return the client of a cluster of ``owner``'s, whose calls are in no journal."""
+        return WorkspaceClient(
+            host=self.host,
+            token=owner.token,
+            auth_type="pat",
+            product=journal.CLUSTER,
+            product_version="1",
+        )
+
     def user(self, user_name: str, *, groups: Iterable[str] = ()) -> Caller:
         """Add somebody who is no admin and may do what is granted to them or their groups."""
         self.workspace_files.add_home(user_name)
@@ -115,6 +134,22 @@ class EmulatedDatabricks:
         """Add an admin who lacks some rights."""
         self.workspace_files.add_home(user_name)
         return self.callers.add(Caller(user_name, without(lacks), ("users", "admins")))
+
+    def make_volume(self, name: str, *, usable_by: Iterable[str] = ("users",)) -> None:
+        """Make a volume, with its catalog and schema, as somebody did before; the journal has no call of it.
+
+        Args:
+            name: `catalog.schema.volume`; the catalog's and the schema's are new, too.
+            usable_by: who may use the catalog and the schema; nobody but the admin may read the volume.
+        """
+        catalog, schema, volume = name.split(".")
+        client = self.cluster_client(self.admin)
+        client.catalogs.create(catalog)
+        client.schemas.create(schema, catalog)
+        client.volumes.create(catalog, schema, volume, VolumeType.MANAGED)
+        for principal in usable_by:
+            use = PermissionsChange(add=[Privilege.USE_CATALOG, Privilege.USE_SCHEMA], principal=principal)
+            client.grants.update("catalog", catalog, changes=[use])
 
     def recorded(self, names: Mapping[str, str] | None = None) -> str:
         """Return the journal as a text for a golden file; ``names`` as of `journal.render`."""
@@ -127,8 +162,9 @@ class EmulatedDatabricks:
         self.vault = Vault(self._minilake, self.callers)
         self.volumes = Volumes(self._minilake, self.callers)
         self.policies = Policies(self.callers)
-        self.clusters = Clusters(self.policies)
+        self.clusters = Clusters(self.policies, self.allowlists)
         self.jobs = Jobs(self.clusters)
+        self.runs = Runs(self.clusters, self._launch, self._read_file)
         self.workspace_files = WorkspaceFiles()
         self.workspace_files.add_home(self.admin.user_name)
         services = (
@@ -138,6 +174,7 @@ class EmulatedDatabricks:
             self.policies,
             self.clusters,
             self.jobs,
+            self.runs,
             Compliance(self.policies, self.clusters, self.jobs),
             self.workspace_files,
             ServiceCredentials(),
@@ -151,6 +188,12 @@ class EmulatedDatabricks:
             exception_handlers={ApiError: on_api_error},
         )
         self._app = Authenticated(api, self.callers)
+
+    def _launch(self, cluster_id: str, owner: Caller) -> AbstractContextManager[Node]:
+        return launched(self, cluster_id, who=owner, azure=self.azure)
+
+    def _read_file(self, path: str, owner: Caller) -> bytes:
+        return read_file(self.cluster_client(owner), path)
 
     async def _entrance(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._app(scope, receive, send)
@@ -166,5 +209,5 @@ async def _me(request: Request) -> Response:
             "active": True,
             "groups": [{"display": group} for group in who.groups],
         },
-        headers={"X-Databricks-Org-Id": _WORKSPACE_ID},
+        headers={"X-Databricks-Org-Id": WORKSPACE_ID},
     )

@@ -6,6 +6,10 @@ import secrets
 import string
 from datetime import datetime, timezone
 
+# What a real one is called; requests go to `EmulatedDatabricks.host`.
+WORKSPACE_ID = "1234567890123456"
+WORKSPACE_URL = f"https://adb-{WORKSPACE_ID}.16.azuredatabricks.net"
+
 
 def new_number() -> int:
     """Return a job's, a run's or a task's id."""

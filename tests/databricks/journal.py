@@ -19,6 +19,8 @@ from tests.azure.faults import Faults
 from tests.azure.gateway import Gateway
 from tests.azure.journal import Journal, Request
 
+# By this name a cluster calls, among the clients of databricks-sdk.
+CLUSTER = "emulated-cluster"
 _SECRETS = {"string_value", "bytes_value", "token_value", "client_secret"}
 # Ids as the workspace makes them -> what they are called in a golden file, numbered as they appear.
 _IDS = {
@@ -34,14 +36,20 @@ class Recorder(Gateway):
 
     def __init__(self, app: ASGIApp, journal: Journal, faults: Faults) -> None:
         super().__init__({"*": app}, journal, faults)
+        self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = HttpRequest(scope, receive)
         if scope["path"] == "/.well-known/databricks-config":
             # Each new client of databricks-sdk asks this, before it logs in: no call of anybody's.
-            host = str(HttpRequest(scope).base_url).rstrip("/")
+            host = str(request.base_url).rstrip("/")
             await JSONResponse({"oidc_endpoint": f"{host}/oidc", "cloud": "azure"})(scope, receive, send)
             return
-        scope["body"] = body = await HttpRequest(scope, receive).body()
+        if request.headers.get("user-agent", "").startswith(CLUSTER):
+            # What a cluster reads is no call of anybody's either.
+            await self._app(scope, receive, send)
+            return
+        scope["body"] = body = await request.body()
         pending = [{"type": "http.request", "body": body, "more_body": False}]
 
         async def again() -> Message:

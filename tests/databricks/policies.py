@@ -218,7 +218,8 @@ class Policies:
         if not 1 <= len(name) <= 100:
             raise invalid("Policy name must be between 1 and 100 characters.")
         if any(it["name"] == name and it["policy_id"] != policy_id for it in self._policies.values()):
-            raise invalid(f"Policy with name {name} already exists.")
+            message = f"Cluster Policy with name `{name}` already exists"
+            raise ApiError(400, "RESOURCE_ALREADY_EXISTS", message)
         family = sent.get("policy_family_id")
         if family and sent.get("definition"):
             raise invalid("definition cannot be used with policy_family_id.")

@@ -6,7 +6,6 @@ https://docs.databricks.com/api/azure/workspace/secrets
 from __future__ import annotations
 
 import base64
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,7 +29,6 @@ _NEEDED = {
     "acls/list": "MANAGE",
     "scopes/delete": "MANAGE",
 }
-_REFERENCE = re.compile(r"\{\{secrets/([^/{}]+)/([^/{}]+)\}\}")
 
 
 class Vault:
@@ -55,21 +53,6 @@ class Vault:
     def value(self, scope: str, key: str) -> str:
         """Return a secret. Raises KeyError where there is none."""
         return self._values[scope][key]
-
-    async def resolve(self, text: str, who: Caller) -> str:
-        """Return `text` with its `{{secrets/scope/key}}` replaced, as a cluster of `who` gets it.
-
-        Raises:
-            ApiError: there is no such secret, or `who` may not read it.
-        """
-        for reference, scope, key in [(m[0], m[1], m[2]) for m in _REFERENCE.finditer(text)]:
-            if scope not in self._values:
-                raise not_there(f"Secret does not exist with scope: {scope} and key: {key}")
-            await self._check(who, scope, "READ")
-            if key not in self._values[scope]:
-                raise not_there(f"Secret does not exist with scope: {scope} and key: {key}")
-            text = text.replace(reference, self._values[scope][key])
-        return text
 
     async def _any(self, request: Request) -> Response:
         what = request.path_params["what"]
@@ -111,7 +94,7 @@ class Vault:
         if what == "list":
             return JSONResponse({"secrets": [{"key": key} for key in self._values[scope]]})
         if what in ("put", "delete"):
-            raise ApiError(400, "BAD_REQUEST", f"Cannot write secrets to Azure KeyVault-backed scope {scope}")
+            raise ApiError(400, "BAD_REQUEST", "Cannot write secrets to Azure KeyVault-backed scope")
         if what == "acls/list":
             return JSONResponse({"items": [{"principal": "users", "permission": "MANAGE"}]})
         if what == "scopes/create":
