@@ -237,7 +237,7 @@ def status(deployment: Deployment, output: Output) -> None:
 
 
 @main.command()
-@click.option("--node-type", help="The cluster's node type. Default: the smallest with a local disk.")
+@click.option("--node-type", help="The cluster's node type. Default: the smallest with 8 GB.")
 @click.option("--timeout", default=30, show_default=True, help="Minutes after which it is given up.")
 @_on_a_deployment
 def verify(deployment: Deployment, output: Output, *, node_type: str | None, timeout: int) -> None:
@@ -250,8 +250,8 @@ def verify(deployment: Deployment, output: Output, *, node_type: str | None, tim
         results = verifying.verify(site, node_type, timeout, waiting.update)
     output.table(
         "On a cluster under the policy",
-        ["", "check", "detail"],
-        [("ok" if it.passed else "FAILED", it.check, it.detail) for it in results],
+        ["check", "result", "detail"],
+        [(it.check, "ok" if it.passed else "FAILED", it.detail) for it in results],
     )
     output.document(results=results)
     sys.exit(0 if all(it.passed for it in results) else 1)

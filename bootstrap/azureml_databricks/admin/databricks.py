@@ -15,6 +15,7 @@ from databricks.sdk.errors.base import DatabricksError
 from azureml_databricks.admin.deployment import Databricks
 from azureml_databricks.admin.errors import AdminError
 
+_ANSWER_SECONDS = 20
 _RETRY_SECONDS = 60
 # What Azure Databricks answers, as 403, to a token that it does not know.
 _NO_LOGIN = "Invalid access token"
@@ -31,11 +32,16 @@ def connect(databricks: Databricks) -> tuple[WorkspaceClient, str]:
     where = databricks.host or f"the host of profile {databricks.profile}"
     remedy = f"`databricks auth login {_option(databricks)}`, or set DATABRICKS_TOKEN"
     try:
+        if databricks.host:
+            # The SDK tries for minutes.
+            requests.head(f"{databricks.host}/.well-known/databricks-config", timeout=_ANSWER_SECONDS)
         config = Config(
             host=databricks.host,
             profile=databricks.profile,
             product="azureml-databricks",
             retry_timeout_seconds=_RETRY_SECONDS,
+            # Its own way to read a file asks for an address first, which workspaces may refuse.
+            disable_experimental_files_api_client=True,
         )
         client = WorkspaceClient(config=config)
         user = client.current_user.me().user_name or ""
@@ -45,7 +51,7 @@ def connect(databricks: Databricks) -> tuple[WorkspaceClient, str]:
         raise AdminError(f"no login to {where} ({_first_line(error)}): {remedy}") from None
     except (requests.RequestException, TimeoutError) as error:
         raise AdminError(
-            f"{where} cannot be reached ({_first_line(error)}): is the address right, "
+            f"{where} cannot be reached ({_cause(error)}): is the address right, "
             "and does the network (HTTPS_PROXY) let it through?"
         ) from None
     except DatabricksError as error:
@@ -73,7 +79,12 @@ def telling(what: str, needs: str) -> Iterator[None]:
     except DatabricksError as error:
         raise AdminError(f"{what}: {_first_line(error)}") from None
     except (requests.RequestException, TimeoutError) as error:
-        raise AdminError(f"{what}: Databricks cannot be reached ({_first_line(error)})") from None
+        raise AdminError(f"{what}: Databricks cannot be reached ({_cause(error)})") from None
+
+
+def _cause(error: BaseException) -> str:
+    inner = error.__cause__ or error.__context__
+    return _cause(inner) if inner else _first_line(error).rpartition(": ")[2]
 
 
 def _option(databricks: Databricks) -> str:

@@ -46,12 +46,11 @@ class Site:
 
     def users_of_releases(self) -> dict[str, str]:
         """Return what points at each of our releases, by the release's name; empty for nothing."""
-        definition = (self.policy.found and self.policy.found.definition) or ""
         users = {}
         for name in self.record.names(RELEASE):
             path = f"{self.storage.location}/{name}/"
-            ours = [f"policy {self.policy.name}"] if path in definition else []
-            users[name] = ", ".join(filter(None, [*ours, self.references.to(path)]))
+            ours = f"policy {self.policy.name}" if self.policy.points_at(path) else ""
+            users[name] = ", ".join(filter(None, [ours, self.references.to(path)]))
         return users
 
     def file_readers(self) -> list[Access]:

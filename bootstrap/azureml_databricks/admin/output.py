@@ -106,5 +106,5 @@ class Output:
 
 
 def _as_object(it: Any) -> dict[str, Any]:
-    fields = {field.name: getattr(it, field.name) for field in dataclasses.fields(it)}
-    return {name: value for name, value in fields.items() if not callable(value) and name != "is_ours"}
+    names = [field.name for field in dataclasses.fields(it)]
+    return {name: getattr(it, name) for name in names if name not in ("act", "prepare", "is_ours")}

@@ -110,6 +110,10 @@ class ClusterPolicy:
         self.id = (self.found and self.found.policy_id) or ""
         self.name = (self.found and self.found.name) or ""
 
+    def points_at(self, path: str) -> bool:
+        """Return whether a path is in the definition."""
+        return path in ((self.found and self.found.definition) or "")
+
     def changes(self, wanted: Wanted) -> Iterator[Change]:
         """Yield what makes the policy as it is to be.
 

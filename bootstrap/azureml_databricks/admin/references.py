@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from databricks.sdk import WorkspaceClient
+from databricks.sdk.service import compute
 
 from azureml_databricks.admin.databricks import telling
 
@@ -34,6 +35,9 @@ class References:
             if policy.policy_id != self._besides:
                 yield f"policy {policy.name}", policy.as_dict()
         for cluster in self._client.clusters.list():
+            of_a_user = cluster.cluster_source in (compute.ClusterSource.UI, compute.ClusterSource.API)
+            if not of_a_user and cluster.state == compute.State.TERMINATED:
+                continue  # a job's or a pipeline's never starts again
             yield f"cluster {cluster.cluster_name or cluster.cluster_id}", cluster.as_dict()
         for job in self._client.jobs.list(expand_tasks=True):
             name = job.settings and job.settings.name

@@ -18,6 +18,7 @@ from databricks.sdk.service import compute, jobs
 from azureml_databricks.admin.databricks import telling
 from azureml_databricks.admin.deploy import Site
 from azureml_databricks.admin.errors import AdminError
+from azureml_databricks.admin.release import KIND as RELEASE
 from azureml_databricks.admin.release import TASK
 
 _RESULTS = "azureml-databricks verify: "
@@ -64,7 +65,7 @@ def verify(
         cluster = compute.ClusterSpec(
             policy_id=site.policy.id,
             apply_policy_default_values=True,
-            node_type_id=node_type or client.clusters.select_node_type(local_disk=True),
+            node_type_id=node_type or client.clusters.select_node_type(min_memory_gb=8),
             **_SINGLE_NODE,
         )
         python_task = jobs.SparkPythonTask(python_file=task)
@@ -81,10 +82,11 @@ def verify(
 
 
 def _task(site: Site) -> str:
-    release = next((name for name, users in site.users_of_releases().items() if users), None)
-    if not site.policy.id or not release:
-        raise AdminError("nothing is deployed yet: `azureml-databricks deploy` comes first")
-    return f"{site.storage.location}/{release}/{TASK}"
+    for release in site.record.names(RELEASE):
+        folder = f"{site.storage.location}/{release}/"
+        if site.policy.points_at(folder):
+            return folder + TASK
+    raise AdminError("nothing is deployed yet: `azureml-databricks deploy` comes first")
 
 
 def _ended(site: Site, run_id: int, on_state: Callable[[str], None]) -> jobs.Run:

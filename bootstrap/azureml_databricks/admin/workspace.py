@@ -27,6 +27,8 @@ AUTHORITIES = {
 }
 _ROLE = "Reader (or AzureML Data Scientist) on the workspace"
 _TIMEOUT_SECONDS = 10
+# What is wrong, we say.
+logging.getLogger("azure").addHandler(logging.NullHandler())
 _SCOPES = {
     "AzureCloud": "https://management.azure.com/.default",
     "AzureUSGovernment": "https://management.usgovcloudapi.net/.default",
@@ -44,7 +46,6 @@ def tracking_uri(workspace: deployment.Workspace) -> str:
         # It tells of its experimental classes while it is imported.
         warnings.simplefilter("ignore")
         from azure.ai.ml import MLClient
-    logging.getLogger("azure").addHandler(logging.NullHandler())
     subscription_id, resource_group, name = workspace.parts
     where = f"Azure ML workspace {name!r} (resource group {resource_group!r}, subscription {subscription_id})"
     credential = DefaultAzureCredential(
