@@ -10,11 +10,13 @@ from types import TracebackType
 import trustme
 from starlette.types import ASGIApp
 
+from tests.azure import imds
 from tests.azure.api import api_app
 from tests.azure.azurite import Azurite
 from tests.azure.blobs import blobs_app
 from tests.azure.clouds import PUBLIC, Cloud
 from tests.azure.faults import Faults
+from tests.azure.federation import FederatedCredential
 from tests.azure.gateway import Gateway
 from tests.azure.identities import Principal, Workspace
 from tests.azure.journal import Journal
@@ -48,6 +50,11 @@ class EmulatedAzure:
         self.workspace = Workspace(cloud)
         self.principal = Principal(self.workspace.tenant_id, role="AzureML Data Scientist")
         self.stranger = Principal(self.workspace.tenant_id, role=None)
+        self.federated = Principal(
+            self.workspace.tenant_id, role="AzureML Data Scientist", federation=FederatedCredential()
+        )
+        self.managed_identity = Principal(self.workspace.tenant_id, role="AzureML Data Scientist")
+        self.of_the_node = [self.managed_identity]
         self.tokens = Tokens()
         self.journal = Journal()
         self.faults = Faults()
@@ -55,6 +62,11 @@ class EmulatedAzure:
         self._directory = directory.resolve()
         self._cache = cache
         self._exit = ExitStack()
+
+    @property
+    def identity_endpoint(self) -> dict[str, str]:
+        """The variable by which azure-identity finds the endpoint of the node's managed identities."""
+        return {"AZURE_POD_IDENTITY_AUTHORITY_HOST": f"http://127.0.0.1:{self._imds.port}"}
 
     @property
     def mlflow_url(self) -> str:
@@ -81,9 +93,11 @@ class EmulatedAzure:
             azurite.process.wait_until_listening()
             azurite.create_container()
             self._mlflow.wait_until_listening()
+            gateway = self._gateway(azurite)
             servers = stack.enter_context(
-                _Servers(self._gateway(azurite), self._certificate(), self.workspace.cloud, self.journal)
+                _Servers(gateway, self._certificate(), self.workspace.cloud, self.journal)
             )
+            self._imds = stack.enter_context(Server(imds.as_from(imds.HOST, gateway)))
             self._proxy_port = servers.proxy_port
             self._exit = stack.pop_all()
         return self
@@ -98,7 +112,8 @@ class EmulatedAzure:
 
     def _gateway(self, azurite: Azurite) -> Gateway:
         workspace, tokens = self.workspace, self.tokens
-        cloud, principals = workspace.cloud, (self.principal, self.stranger)
+        cloud = workspace.cloud
+        principals = (self.principal, self.stranger, self.federated, self.managed_identity)
         login = login_app(cloud, tokens, principals)
         services: dict[str, ASGIApp] = {
             **dict.fromkeys(cloud.login_hosts, login),
@@ -107,6 +122,7 @@ class EmulatedAzure:
                 workspace, tokens, principals, self._mlflow.url, azurite, self.generation
             ),
             f"*.{cloud.blob_suffix}": blobs_app(azurite.process.url),
+            imds.HOST: imds.imds_app(cloud, tokens, self.of_the_node),
         }
         return Gateway(services, self.journal, self.faults)
 
