@@ -46,6 +46,7 @@ from databricks.sdk.service.compute import (
     VolumesStorageInfo,
     WorkspaceStorageInfo,
 )
+from databricks.sdk.service.iam import AccessControlRequest, PermissionLevel
 from databricks.sdk.service.jobs import JobCluster, RunResultState, SparkPythonTask, SubmitTask, Task
 from databricks.sdk.service.workspace import AclPermission, ImportFormat, ObjectType, ScopeBackendType
 
@@ -203,6 +204,9 @@ class TestVolumes:
         change = PermissionsChange(add=[Privilege.READ_VOLUME], principal="nobody")
 
         with pytest.raises(NotFound, match="Could not find principal with name nobody"):
+            admin.grants.update("volume", VOLUME, changes=[change])
+        change.principal = "users"  # a group of this workspace, of which the metastore does not know
+        with pytest.raises(NotFound, match="Could not find principal with name users"):
             admin.grants.update("volume", VOLUME, changes=[change])
         with pytest.raises(NotFound, match="does not exist"):
             admin.grants.get("volume", "prod.mlops.other")
@@ -521,6 +525,9 @@ class TestCompliance:
         definition = {"spark_env_vars.A": {"type": "fixed", "value": "2"}}
         admin.cluster_policies.edit(policy_id, name="ml", definition=json.dumps(definition))
 
+        [listed] = admin.jobs.list()
+        assert listed.settings
+        assert not listed.settings.job_clusters  # nobody asked for them
         [found] = admin.policy_compliance_for_jobs.list_compliance(policy_id)
         done = admin.policy_compliance_for_jobs.enforce_compliance(job_id)
 
@@ -553,6 +560,36 @@ class TestWorkspaceFiles:
         admin.workspace.upload("/Shared/a.py", b"# Databricks notebook source\n1", format=ImportFormat.AUTO)
 
         assert admin.workspace.get_status("/Shared/a").object_type == ObjectType.NOTEBOOK
+
+    def test_a_user_reads_what_an_admin_lets_them_read(
+        self, databricks: EmulatedDatabricks, admin: WorkspaceClient, ann: Caller
+    ) -> None:
+        admin.workspace.mkdirs("/Admins/azureml")
+        admin.workspace.upload("/Admins/azureml/x.sh", b"echo", format=ImportFormat.AUTO)
+        client = databricks.client(ann)
+        with pytest.raises(
+            PermissionDenied, match="ann@contoso.com does not have Can Read on /Admins/azureml"
+        ):
+            client.workspace.download("/Admins/azureml/x.sh")
+
+        folder = str(admin.workspace.get_status("/Admins").object_id)
+        entry = AccessControlRequest(group_name="users", permission_level=PermissionLevel.CAN_READ)
+        permissions = admin.permissions.update("directories", folder, access_control_list=[entry])
+
+        assert client.workspace.download("/Admins/azureml/x.sh").read() == b"echo"
+        with pytest.raises(PermissionDenied):
+            client.workspace.upload("/Admins/azureml/y", b"", format=ImportFormat.AUTO)
+        assert [it.group_name for it in permissions.access_control_list or []] == ["users", "admins"]
+
+    def test_everybody_may_write_to_what_is_shared_and_to_their_own(
+        self, databricks: EmulatedDatabricks, ann: Caller
+    ) -> None:
+        client = databricks.client(ann)
+
+        client.workspace.upload("/Shared/x", b"", format=ImportFormat.AUTO)
+        client.workspace.upload("/Users/ann@contoso.com/x", b"", format=ImportFormat.AUTO)
+        with pytest.raises(PermissionDenied):
+            client.workspace.upload("/Users/admin@contoso.com/x", b"", format=ImportFormat.AUTO)
 
     def test_an_import_has_limits(self, admin: WorkspaceClient) -> None:
         admin.workspace.upload("/Shared/x", b"1", format=ImportFormat.AUTO)
@@ -687,7 +724,7 @@ def deployed(
     client = databricks.client()
     for file in release.iterdir():
         client.files.upload(f"{FOLDER}/r1/{file.name}", io.BytesIO(file.read_bytes()))
-    read = PermissionsChange(add=[Privilege.READ_VOLUME], principal="users")
+    read = PermissionsChange(add=[Privilege.READ_VOLUME], principal="account users")
     client.grants.update("volume", VOLUME, changes=[read])
     allow(client, FOLDER)
     client.secrets.create_scope("azureml")
@@ -740,7 +777,7 @@ class TestClusterFromAPolicy:
         self, databricks: EmulatedDatabricks, ann: Caller, deployed: tuple[WorkspaceClient, str]
     ) -> None:
         client, policy_id = deployed
-        change = PermissionsChange(remove=[Privilege.READ_VOLUME], principal="users")
+        change = PermissionsChange(remove=[Privilege.READ_VOLUME], principal="account users")
         client.grants.update("volume", VOLUME, changes=[change])
 
         with (

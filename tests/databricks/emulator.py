@@ -135,7 +135,7 @@ class EmulatedDatabricks:
         self.workspace_files.add_home(user_name)
         return self.callers.add(Caller(user_name, without(lacks), ("users", "admins")))
 
-    def make_volume(self, name: str, *, usable_by: Iterable[str] = ("users",)) -> None:
+    def make_volume(self, name: str, *, usable_by: Iterable[str] = ("account users",)) -> None:
         """Make a volume, with its catalog and schema, as somebody did before; the journal has no call of it.
 
         Args:
@@ -165,7 +165,7 @@ class EmulatedDatabricks:
         self.clusters = Clusters(self.policies, self.allowlists)
         self.jobs = Jobs(self.clusters)
         self.runs = Runs(self.clusters, self._launch, self._read_file)
-        self.workspace_files = WorkspaceFiles()
+        self.workspace_files = WorkspaceFiles(self.callers)
         self.workspace_files.add_home(self.admin.user_name)
         services = (
             self.allowlists,

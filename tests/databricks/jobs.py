@@ -57,7 +57,10 @@ class Jobs:
         return JSONResponse(self.found(int(request.query_params["job_id"])))
 
     async def _list(self, request: Request) -> JSONResponse:
-        return JSONResponse({"jobs": list(self.jobs.values()), "has_more": False} if self.jobs else {})
+        # Tasks and their clusters are told to those only who ask for them.
+        expanded = request.query_params.get("expand_tasks") == "true"
+        listed = [job if expanded else _without_tasks(job) for job in self.jobs.values()]
+        return JSONResponse({"jobs": listed, "has_more": False} if listed else {})
 
     async def _reset(self, request: Request) -> JSONResponse:
         sent = await request.json()
@@ -73,6 +76,11 @@ class Jobs:
         for holder in job_clusters(settings).values():
             holder["new_cluster"] = self._clusters.spec(holder["new_cluster"], who, "job")
         return settings
+
+
+def _without_tasks(job: dict[str, Any]) -> dict[str, Any]:
+    hidden = ("tasks", "job_clusters")
+    return {**job, "settings": {key: it for key, it in job["settings"].items() if key not in hidden}}
 
 
 def job_clusters(settings: dict[str, Any]) -> dict[str, dict[str, Spec]]:

@@ -1,4 +1,4 @@
-"""Cluster policies, their families and who may use them.
+"""Cluster policies, and who may use them.
 
 https://docs.databricks.com/api/azure/workspace/clusterpolicies
 
@@ -16,11 +16,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from tests.databricks import definitions
+from tests.databricks import definitions, families
 from tests.databricks.callers import Caller, Callers, caller
 from tests.databricks.definitions import Definition, MalformedDefinitionError
 from tests.databricks.errors import ApiError, denied, invalid, not_there
 from tests.databricks.ids import new_policy_id
+from tests.databricks.permissions import PermissionLists
 
 _FIELDS = (
     "name",
@@ -31,60 +32,14 @@ _FIELDS = (
     "max_clusters_per_user",
     "libraries",
 )
-_PRINCIPALS = {
-    "user_name": "UserName",
-    "group_name": "GroupName",
-    "service_principal_name": "ServicePrincipalName",
-}
-# In the manner of Databricks' own, whose definitions change with the releases:
-# https://learn.microsoft.com/azure/databricks/admin/clusters/policy-families
-FAMILIES: Mapping[str, tuple[str, Definition]] = {
-    "personal-vm": (
-        "Personal Compute",
-        {
-            "node_type_id": {"type": "allowlist", "values": ["Standard_DS3_v2", "Standard_DS4_v2"]},
-            "spark_version": {"type": "unlimited", "defaultValue": "auto:latest-ml"},
-            "runtime_engine": {"type": "fixed", "value": "STANDARD", "hidden": True},
-            "num_workers": {"type": "fixed", "value": 0, "hidden": True},
-            "data_security_mode": {
-                "type": "allowlist",
-                "values": ["SINGLE_USER", "LEGACY_SINGLE_USER", "LEGACY_SINGLE_USER_STANDARD"],
-                "defaultValue": "SINGLE_USER",
-                "hidden": True,
-            },
-            "cluster_type": {"type": "fixed", "value": "all-purpose"},
-            "instance_pool_id": {"type": "forbidden", "hidden": True},
-            "autotermination_minutes": {"type": "unlimited", "defaultValue": 4320, "isOptional": True},
-        },
-    ),
-    "shared-compute": (
-        "Shared Compute",
-        {
-            "node_type_id": {"type": "unlimited", "defaultValue": "Standard_DS3_v2", "isOptional": True},
-            "spark_version": {"type": "unlimited", "defaultValue": "auto:latest-lts"},
-            "data_security_mode": {"type": "fixed", "value": "USER_ISOLATION", "hidden": True},
-            "cluster_type": {"type": "fixed", "value": "all-purpose"},
-            "autotermination_minutes": {"type": "unlimited", "defaultValue": 120, "isOptional": True},
-        },
-    ),
-    "job-cluster": (
-        "Job Compute",
-        {
-            "cluster_type": {"type": "fixed", "value": "job"},
-            "spark_version": {"type": "unlimited", "defaultValue": "auto:latest-lts"},
-            "num_workers": {"type": "unlimited", "defaultValue": 4, "isOptional": True},
-        },
-    ),
-}
 
 
 class Policies:
     """All policies of the workspace."""
 
     def __init__(self, callers: Callers) -> None:
-        self._callers = callers
         self._policies: dict[str, dict[str, Any]] = {}
-        self._users: dict[str, list[dict[str, str]]] = {}
+        self._users = PermissionLists(callers, "cluster-policies", ["CAN_USE"])
 
     @property
     def routes(self) -> list[Route]:
@@ -95,8 +50,7 @@ class Policies:
             Route(f"{base}/delete", self._delete, methods=["POST"]),
             Route(f"{base}/get", self._get, methods=["GET"]),
             Route(f"{base}/list", self._list, methods=["GET"]),
-            Route("/api/2.0/policy-families", self._families, methods=["GET"]),
-            Route("/api/2.0/policy-families/{policy_id}", self._family, methods=["GET"]),
+            *families.ROUTES,
             Route(permissions, self._permissions, methods=["GET", "PUT", "PATCH"]),
         ]
 
@@ -116,7 +70,7 @@ class Policies:
         try:
             if family := policy.get("policy_family_id"):
                 overrides = definitions.parse(policy.get("policy_family_definition_overrides", ""))
-                return {**FAMILIES[family][1], **overrides}
+                return {**families.FAMILIES[family][1], **overrides}
             return definitions.parse(policy["definition"])
         except MalformedDefinitionError as wrong:
             raise invalid(
@@ -125,8 +79,7 @@ class Policies:
             ) from None
 
     def _may_use(self, who: Caller, policy_id: str) -> bool:
-        names = {name for entry in self._users[policy_id] for name in entry.values()}
-        return "admin of the workspace" in who.rights or bool(names & set(who.names))
+        return "admin of the workspace" in who.rights or bool(self._users.of(who, policy_id))
 
     async def _create(self, request: Request) -> JSONResponse:
         sent = self._checked(await request.json())
@@ -139,7 +92,6 @@ class Policies:
             "created_at_timestamp": now,
             "is_default": False,
         }
-        self._users[policy_id] = []
         return JSONResponse({"policy_id": policy_id})
 
     async def _edit(self, request: Request) -> JSONResponse:
@@ -151,7 +103,7 @@ class Policies:
 
     async def _delete(self, request: Request) -> JSONResponse:
         found = self._found((await request.json()).get("policy_id", ""))
-        del self._policies[found["policy_id"]], self._users[found["policy_id"]]
+        del self._policies[found["policy_id"]]
         return JSONResponse({})
 
     async def _get(self, request: Request) -> JSONResponse:
@@ -165,41 +117,9 @@ class Policies:
         seen.sort(key=lambda policy: policy[key], reverse=order != "ASC")
         return JSONResponse({"policies": [self._shown(it) for it in seen], "total_count": len(seen)})
 
-    async def _families(self, request: Request) -> JSONResponse:
-        return JSONResponse({"policy_families": [_family(policy_id) for policy_id in FAMILIES]})
-
-    async def _family(self, request: Request) -> JSONResponse:
-        return JSONResponse(_family(request.path_params["policy_id"]))
-
     async def _permissions(self, request: Request) -> JSONResponse:
-        policy_id = request.path_params["policy_id"]
-        self._found(policy_id)
-        if request.method != "GET":
-            entries = (await request.json()).get("access_control_list") or []
-            given = [self._principal(entry) for entry in entries]
-            kept = [] if request.method == "PUT" else [it for it in self._users[policy_id] if it not in given]
-            self._users[policy_id] = [*kept, *given]
-        admins = {"group_name": "admins", "all_permissions": _can_use("/cluster-policies/")}
-        return JSONResponse(
-            {
-                "object_id": f"/cluster-policies/{policy_id}",
-                "object_type": "cluster-policy",
-                "access_control_list": [
-                    *({**entry, "all_permissions": _can_use("")} for entry in self._users[policy_id]),
-                    admins,
-                ],
-            }
-        )
-
-    def _principal(self, entry: Mapping[str, str]) -> dict[str, str]:
-        if entry.get("permission_level") != "CAN_USE":
-            raise invalid(f"Invalid permission level {entry.get('permission_level')} for cluster-policy")
-        for field, kind in _PRINCIPALS.items():
-            if name := entry.get(field):
-                if not self._callers.knows(name):
-                    raise not_there(f"Principal: {kind}({name}) does not exist")
-                return {field: name}
-        raise invalid("An entry of the access control list needs a principal")
+        policy_id = self._found(request.path_params["policy_id"])["policy_id"]
+        return await self._users.answer(request, policy_id)
 
     def _found(self, policy_id: str) -> dict[str, Any]:
         if policy_id not in self._policies:
@@ -210,7 +130,7 @@ class Policies:
         if "policy_family_id" not in policy:
             return dict(policy)
         overrides = json.loads(policy.get("policy_family_definition_overrides") or "{}")
-        merged = {**FAMILIES[policy["policy_family_id"]][1], **overrides}
+        merged = {**families.FAMILIES[policy["policy_family_id"]][1], **overrides}
         return {**policy, "definition": json.dumps(merged)}
 
     def _checked(self, sent: Mapping[str, Any], policy_id: str = "") -> dict[str, Any]:
@@ -223,7 +143,7 @@ class Policies:
         family = sent.get("policy_family_id")
         if family and sent.get("definition"):
             raise invalid("definition cannot be used with policy_family_id.")
-        if family and family not in FAMILIES:
+        if family and family not in families.FAMILIES:
             raise invalid(f"Policy family {family} does not exist.")
         if not family and not sent.get("definition"):
             raise invalid("Policy definition must be set.")
@@ -233,15 +153,3 @@ class Policies:
             except ValueError as wrong:
                 raise invalid(f"Policy {field} is not valid JSON: {wrong}") from None
         return {key: sent[key] for key in _FIELDS if key in sent}
-
-
-def _family(policy_id: str) -> dict[str, str]:
-    if policy_id not in FAMILIES:
-        raise ApiError(404, "NOT_FOUND", f"Policy family {policy_id} does not exist.")
-    name, definition = FAMILIES[policy_id]
-    return {"policy_family_id": policy_id, "name": name, "definition": json.dumps(definition)}
-
-
-def _can_use(inherited_from: str) -> list[dict[str, Any]]:
-    permission: dict[str, Any] = {"permission_level": "CAN_USE", "inherited": bool(inherited_from)}
-    return [permission | ({"inherited_from_object": [inherited_from]} if inherited_from else {})]

@@ -13,6 +13,9 @@ from tests.databricks.callers import Caller, Callers, caller
 from tests.databricks.errors import ApiError, denied
 from tests.databricks.minilake import Minilake, passed_on
 
+# Groups that Unity Catalog does not know, being of one workspace:
+# https://learn.microsoft.com/azure/databricks/admin/users-groups/groups#types-of-groups
+OF_THE_WORKSPACE = ("users", "admins")
 _METHODS = ["GET", "HEAD", "PUT", "POST", "PATCH", "DELETE"]
 
 
@@ -30,6 +33,7 @@ class Volumes:
             Route("/api/2.0/fs/{kind}/Volumes/{path:path}", self._files, methods=_METHODS),
             Route("/api/2.0/fs/{what}", self._presigned, methods=["POST"]),
             Route(f"{catalog}/permissions/{{kind}}/{{name}}", self._grants, methods=["GET", "PATCH"]),
+            Route(f"{catalog}/effective-permissions/{{kind}}/{{name}}", self._grants, methods=["GET"]),
             Route(f"{catalog}/volumes/{{name}}", self._volume, methods=["GET", "PATCH", "DELETE"]),
         ]
 
@@ -100,7 +104,7 @@ class Volumes:
         if "admin of the metastore" not in caller(request).rights:
             raise denied(f"User does not have MANAGE on {kind.capitalize()} '{name}'.")
         for change in (await request.json()).get("changes") or []:
-            if not self._callers.knows(change["principal"]):
+            if not self._callers.knows(change["principal"]) or change["principal"] in OF_THE_WORKSPACE:
                 message = f"Could not find principal with name {change['principal']}"
                 raise ApiError(404, "PRINCIPAL_DOES_NOT_EXIST", message)
         return await self._minilake.forward(request)
