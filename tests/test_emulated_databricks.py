@@ -567,9 +567,7 @@ class TestWorkspaceFiles:
         admin.workspace.mkdirs("/Admins/azureml")
         admin.workspace.upload("/Admins/azureml/x.sh", b"echo", format=ImportFormat.AUTO)
         client = databricks.client(ann)
-        with pytest.raises(
-            PermissionDenied, match="ann@contoso.com does not have Can Read on /Admins/azureml"
-        ):
+        with pytest.raises(PermissionDenied, match=r"ann@contoso\.com does not have Can Read on /Admins"):
             client.workspace.download("/Admins/azureml/x.sh")
 
         folder = str(admin.workspace.get_status("/Admins").object_id)
