@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 
 import trustme
 from starlette.types import ASGIApp
@@ -102,12 +101,7 @@ class EmulatedAzure:
             self._exit = stack.pop_all()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *ended: object) -> None:
         self._exit.close()
 
     def _gateway(self, azurite: Azurite) -> Gateway:
@@ -150,11 +144,6 @@ class _Servers(Server):
         await super()._serve()
         listener.close()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *ended: object) -> None:
         self._loop.call_soon_threadsafe(self._tunnel.abort)
-        super().__exit__(kind, error, trace)
+        super().__exit__(*ended)
