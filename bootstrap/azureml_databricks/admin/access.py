@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from functools import partial
 
 from databricks.sdk import WorkspaceClient
@@ -71,7 +71,7 @@ class Access(ABC):
             self._give(principal)
 
     def _take_from(self, name: str) -> None:
-        with self._telling("be taken back"):
+        with self._telling("be taken back"), suppress(NotFound):
             self._take(name)
 
     def _telling(self, what: str) -> AbstractContextManager[None]:
@@ -140,10 +140,9 @@ class SecretReaders(Access):
         self.needs = f"MANAGE on secret scope {scope}"
 
     def _holders(self) -> set[str]:
-        try:
+        with suppress(NotFound):
             return {acl.principal for acl in self._secrets.list_acls(self._scope)}
-        except NotFound:
-            return set()
+        return set()
 
     def _give(self, principal: Principal) -> None:
         self._secrets.put_acl(self._scope, principal.name, AclPermission.READ)

@@ -407,9 +407,12 @@ def _show(site: Site, planned: Plan, output: Output) -> None:
 def _apply(site: Site, planned: Plan, output: Output) -> None:
     from azureml_databricks.admin import deploy as deploying
 
-    with output.working("working") as status:
-        for change in deploying.apply(site, planned, lambda it: status.update(f"{it.kind} {it.name}")):
-            output.done(change)
+    try:
+        with output.working("working") as status:
+            for change in deploying.apply(site, planned, lambda it: status.update(f"{it.kind} {it.name}")):
+                output.done(change)
+    except KeyboardInterrupt:
+        raise AdminError("interrupted: run it again, and it goes on where it stopped") from None
 
 
 def _enforce(site: Site, output: Output, *, yes: bool) -> list[Governed]:

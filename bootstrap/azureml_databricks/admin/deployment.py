@@ -146,14 +146,16 @@ class Login(_Section):
     """How a cluster logs in to Azure."""
 
     auth: Auth = "service-principal"
-    """With a client secret; as the managed identity of the nodes; by a federated token; by a service
+    """With a client secret; as a managed identity of the node's; with a token in a file; with a service
     credential of Unity Catalog."""
     tenant_id: Guid | None = None
-    """The identity's Entra ID tenant. With service-principal it is in the secret scope."""
+    """The identity's Entra ID tenant, for workload-identity."""
     client_id: Guid | None = None
-    """The identity's client ID. With service-principal it is in the secret scope."""
+    """The identity's client ID, for workload-identity and for one of several managed identities."""
+    federated_token_file: Text | None = None
+    """The file on the node that has the token, for workload-identity."""
     service_credential: Text | None = None
-    """The service credential's name in Unity Catalog."""
+    """The name in Unity Catalog, for service-credential."""
 
     @property
     def settings(self) -> dict[str, str]:

@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 from azureml_databricks.admin import settings_file, toml_file
 from azureml_databricks.admin.deployment import ML, Clusters, Deployment
 from azureml_databricks.admin.errors import AdminError
-from azureml_databricks.settings import SettingError
+from azureml_databricks.settings import NEEDED_FOR_LOGIN, SettingError
 
 # A key in the file, and what is wrong with it.
 Problem = tuple[tuple[str | int, ...], str]
@@ -23,7 +23,7 @@ _NOT_A_SETTING_HERE = {
     **dict.fromkeys(
         ("trackingUri", "subscriptionId", "resourceGroup", "workspaceName", "region", "cloud"), "workspace"
     ),
-    **dict.fromkeys(("auth", "tenantId", "clientId", "serviceCredential"), "login"),
+    **dict.fromkeys(("auth", "tenantId", "clientId", "federatedTokenFile", "serviceCredential"), "login"),
 }
 
 
@@ -42,7 +42,9 @@ def read(path: Path) -> Deployment:
         deployment = Deployment.model_validate(source.document)
         problems = list(_contradictions(deployment, source.document))
     except ValidationError as error:
-        problems = [_problem(found) for found in error.errors()]
+        # A list that has a wrong item is said to be too short, too.
+        found = [it for it in error.errors() if it["type"] != "too_short" or not it["input"]]
+        problems = [_problem(it) for it in found]
     problems += _of_settings(source.document.get("settings"))
     if problems:
         lines = sorted((source.line(key), text) for key, text in problems)
@@ -125,27 +127,20 @@ def _of_clusters(clusters: Clusters) -> Iterator[Problem]:
 
 def _of_login(deployment: Deployment, document: dict[str, Any]) -> Iterator[Problem]:
     login = deployment.login
-    needs = {
-        "service-principal": {},
-        "managed-identity": {"clientId": False},
-        "workload-identity": {"tenantId": True, "clientId": True},
-        "service-credential": {"serviceCredential": True},
-    }[login.auth]
-    given = {
-        "tenantId": login.tenant_id,
-        "clientId": login.client_id,
-        "serviceCredential": login.service_credential,
-    }
-    for key, value in given.items():
-        if value and key not in needs:
+    auth = f'auth = "{login.auth}"'
+    needed = () if deployment.needs_secrets else NEEDED_FOR_LOGIN[login.auth]
+    possible = (*needed, "clientId") if login.auth == "managed-identity" else needed
+    for key in login.settings:
+        if key != "auth" and key not in possible:
             where = "; it is in the secret scope ([secrets])" if deployment.needs_secrets else ""
-            yield ("login", key), f'login.{key} has no meaning with auth = "{login.auth}"{where}: take it out'
-        if not value and needs.get(key):
-            yield ("login",), f'login.{key} is missing: auth = "{login.auth}" needs it'
+            yield ("login", key), f"login.{key} has no meaning with {auth}{where}: take it out"
+    for key in needed:
+        if key not in login.settings:
+            yield ("login",), f"login.{key} is missing: {auth} needs it"
     if "secrets" in document and not deployment.needs_secrets:
         yield (
             ("secrets",),
-            f'secrets has no meaning with auth = "{login.auth}", which needs none: take it out',
+            f"secrets has no meaning with {auth}, which needs none: take it out",
         )
     if login.auth == "service-credential" and deployment.clusters.access_mode == "no-isolation":
         yield (

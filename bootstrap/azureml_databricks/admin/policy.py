@@ -108,6 +108,8 @@ class ClusterPolicy:
             self._all = list(self._api.list())
         self.found = next((policy for policy in self._all if self._is_ours(policy)), None)
         self.id = (self.found and self.found.policy_id) or ""
+        # Not so where it was interrupted while it was made.
+        self._is_known = self.id in (self._known_id(name) for name in record.names(KIND))
         self.name = (self.found and self.found.name) or ""
 
     def points_at(self, path: str) -> bool:
@@ -129,7 +131,7 @@ class ClusterPolicy:
         different = tuple(_different(self.found, wanted))
         if not self.found:
             yield Change("create", KIND, wanted.name, partial(self._create, wanted), different)
-        elif different:
+        elif different or not self._is_known:
             yield Change("update", KIND, wanted.name, partial(self._edit, wanted, self.found), different)
 
     def removals(self) -> Iterator[Change]:
@@ -139,10 +141,13 @@ class ClusterPolicy:
 
     def _is_ours(self, policy: compute.Policy) -> bool:
         for name in self._record.names(KIND):
-            known = (self._record.details(KIND, name) or {}).get("id")
+            known = self._known_id(name)
             if policy.policy_id == known or (not known and policy.name == name):
                 return True
         return False
+
+    def _known_id(self, name: str) -> str:
+        return str((self._record.details(KIND, name) or {}).get("id", ""))
 
     def _create(self, wanted: Wanted) -> dict[str, Any]:
         with telling(f"policy {wanted.name} cannot be made", _RIGHT):
@@ -154,7 +159,7 @@ class ClusterPolicy:
             # What we leave out would be gone.
             self._api.edit(
                 self.id,
-                libraries=found.libraries,
+                libraries=found.libraries or None,
                 max_clusters_per_user=found.max_clusters_per_user,
                 **wanted.as_arguments(),
             )

@@ -41,10 +41,13 @@ class Record:
 
     def note(self, kind: str, name: str, **details: Any) -> None:
         """Note that something is made, or what is to be known of it."""
+        known = self._made.get((kind, name))
+        if known is not None and known.items() >= details.items():
+            return
         if self._is_new and not self._storage.exists():
             self._storage.make()
             self._made[_FOLDER, self._storage.location] = {}
-        self._made[kind, name] = {**self._made.get((kind, name), {}), **details}
+        self._made[kind, name] = {**(known or {}), **details}
         self._save()
 
     def forget(self, *things: tuple[str, str]) -> None:
