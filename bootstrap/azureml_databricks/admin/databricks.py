@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,7 +13,7 @@ from databricks.sdk.errors import PermissionDenied, Unauthenticated
 from databricks.sdk.errors.base import DatabricksError
 
 from azureml_databricks.admin.deployment import Databricks
-from azureml_databricks.admin.errors import AdminError
+from azureml_databricks.admin.errors import AdminError, silence
 
 _ANSWER_SECONDS = 20
 _RETRY_SECONDS = 60
@@ -27,8 +27,7 @@ def connect(databricks: Databricks) -> tuple[WorkspaceClient, str]:
     Raises:
         AdminError: the workspace cannot be reached, or the login is missing or refused.
     """
-    # The SDK's warnings are for its developers; what is wrong, we say.
-    logging.getLogger("databricks.sdk").addHandler(logging.NullHandler())
+    silence("databricks.sdk")
     where = databricks.host or f"the host of profile {databricks.profile}"
     remedy = f"`databricks auth login {_option(databricks)}`, or set DATABRICKS_TOKEN"
     try:
@@ -92,5 +91,6 @@ def _option(databricks: Databricks) -> str:
 
 
 def _first_line(error: BaseException) -> str:
-    # The SDK appends its configuration.
-    return (str(error).partition(" Config: ")[0].strip() or repr(error)).splitlines()[0].rstrip(".")
+    # The SDK appends its configuration, or where to read about it.
+    text = re.split(r" Config: |, please check https", str(error))[0].strip()
+    return (text or repr(error)).splitlines()[0].rstrip(".")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 import warnings
 
@@ -17,7 +16,7 @@ from azure.core.exceptions import (
 from azure.identity import AzureAuthorityHosts, ClientSecretCredential, DefaultAzureCredential
 
 from azureml_databricks.admin import deployment
-from azureml_databricks.admin.errors import AdminError
+from azureml_databricks.admin.errors import AdminError, silence
 from azureml_databricks.tracking_uri import parse
 
 AUTHORITIES = {
@@ -27,8 +26,7 @@ AUTHORITIES = {
 }
 _ROLE = "Reader (or AzureML Data Scientist) on the workspace"
 _TIMEOUT_SECONDS = 10
-# What is wrong, we say.
-logging.getLogger("azure").addHandler(logging.NullHandler())
+silence("azure")
 _SCOPES = {
     "AzureCloud": "https://management.azure.com/.default",
     "AzureUSGovernment": "https://management.usgovcloudapi.net/.default",
