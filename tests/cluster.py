@@ -58,7 +58,7 @@ def cluster_node(
     with boot(replica, driver=driver, spark_env_vars=variables) as node:
         node.copy_in(bundle, LOCATION)
         if azure:
-            node.environment.update(_way_to(azure, node))
+            node.environment.update(way_to(azure, node))
         node.checkpoint()
         yield node
 
@@ -79,7 +79,8 @@ def start(node: Node) -> None:
     assert done.stderr == ""
 
 
-def _way_to(azure: EmulatedAzure, node: Node) -> dict[str, str]:
+def way_to(azure: EmulatedAzure, node: Node) -> dict[str, str]:
+    """Put the emulated Azure's CA on a node, and return the variables by which its processes reach it."""
     environment = dict(azure.environment)
     authority = environment["REQUESTS_CA_BUNDLE"]
     trusted = "/databricks/emulated-azure.pem"

@@ -10,6 +10,7 @@ import pytest
 
 from tests.azure import EmulatedAzure
 from tests.cluster import build_bundle
+from tests.databricks import EmulatedDatabricks
 
 
 @pytest.fixture(scope="session")
@@ -30,6 +31,20 @@ def azure(_azure: EmulatedAzure) -> Iterator[EmulatedAzure]:
     _azure.journal.clear()
     yield _azure
     _azure.faults.clear()
+
+
+@pytest.fixture(scope="session")
+def _databricks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatedDatabricks]:
+    with EmulatedDatabricks(tmp_path_factory.mktemp("databricks")) as databricks:
+        yield databricks
+
+
+@pytest.fixture
+def databricks(_databricks: EmulatedDatabricks) -> EmulatedDatabricks:
+    """The emulated Databricks workspace, as good as new, whose clusters reach no Azure unless told which."""
+    _databricks.reset()
+    _databricks.azure = None
+    return _databricks
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

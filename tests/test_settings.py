@@ -177,7 +177,8 @@ _WHERE = "take it from the workspace's overview page (MLflow tracking URI)"
         (
             {**GIVEN, "AZUREML_AUTH": "browser"},
             {},
-            "AZUREML_AUTH (a variable of this process) is 'browser': use one of service-principal",
+            "AZUREML_AUTH (a variable of this process) is 'browser': use one of service-principal, "
+            "managed-identity, workload-identity, service-credential",
         ),
         (
             {**GIVEN, "AZUREML_ON_ERROR": "ignore"},
@@ -204,4 +205,24 @@ def test_an_error_never_shows_a_secret() -> None:
 def test_variables_that_others_define_keep_their_names() -> None:
     theirs = {setting.variable for setting in TABLE if not setting.variable.startswith("AZUREML_")}
 
-    assert theirs == {"AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET"}
+    assert theirs == {
+        "AZURE_TENANT_ID",
+        "AZURE_CLIENT_ID",
+        "AZURE_CLIENT_SECRET",
+        "AZURE_FEDERATED_TOKEN_FILE",
+        "DATABRICKS_DEFAULT_SERVICE_CREDENTIAL_NAME",
+    }
+
+
+@pytest.mark.parametrize(
+    ("auth", "missing"),
+    [
+        ("service-principal", ["AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET"]),
+        ("managed-identity", []),
+        ("workload-identity", ["AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_FEDERATED_TOKEN_FILE"]),
+        ("service-credential", ["DATABRICKS_DEFAULT_SERVICE_CREDENTIAL_NAME"]),
+        ("browser", []),
+    ],
+)
+def test_what_a_login_needs_depends_on_its_way(auth: str, missing: list[str]) -> None:
+    assert Settings({"AZUREML_AUTH": auth}, {}).missing_for_login == missing

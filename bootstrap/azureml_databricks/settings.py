@@ -52,6 +52,14 @@ class Value:
     origin: str
 
 
+# `auth` -> the settings without which it cannot log in.
+NEEDED_FOR_LOGIN: dict[str, tuple[str, ...]] = {
+    "service-principal": ("tenantId", "clientId", "clientSecret"),
+    "managed-identity": (),
+    "workload-identity": ("tenantId", "clientId", "federatedTokenFile"),
+    "service-credential": ("serviceCredential",),
+}
+
 TABLE = (
     Setting(
         "enabled",
@@ -104,17 +112,32 @@ TABLE = (
     Setting(
         "auth",
         "AZUREML_AUTH",
-        "How to log in to Azure: as a service principal with a client secret.",
+        "How to log in to Azure. `service-principal`: with a client secret. `managed-identity`: one of the "
+        "node's. `workload-identity`: with a token in a file. `service-credential`: Unity Catalog's.",
         default="service-principal",
-        choices=("service-principal",),
+        choices=tuple(NEEDED_FOR_LOGIN),
     ),
-    Setting("tenantId", "AZURE_TENANT_ID", "The service principal's Entra ID tenant."),
-    Setting("clientId", "AZURE_CLIENT_ID", "The service principal's application (client) ID."),
+    Setting("tenantId", "AZURE_TENANT_ID", "The Entra ID tenant to log in to."),
+    Setting(
+        "clientId",
+        "AZURE_CLIENT_ID",
+        "The application (client) ID of the service principal, or of the identity.",
+    ),
     Setting(
         "clientSecret",
         "AZURE_CLIENT_SECRET",
         "The service principal's secret, only ever as `{{secrets/scope/key}}` in the policy.",
         secret=True,
+    ),
+    Setting(
+        "federatedTokenFile",
+        "AZURE_FEDERATED_TOKEN_FILE",
+        "The file whose token a federated credential of `clientId` trusts, for `workload-identity`.",
+    ),
+    Setting(
+        "serviceCredential",
+        "DATABRICKS_DEFAULT_SERVICE_CREDENTIAL_NAME",
+        "The name of the service credential in Unity Catalog, for `service-credential`.",
     ),
     Setting(
         "experiment",
@@ -171,7 +194,7 @@ class Settings:
     """
 
     WORKSPACE_PARTS = ("subscriptionId", "resourceGroup", "workspaceName", "region")
-    SERVICE_PRINCIPAL = ("tenantId", "clientId", "clientSecret")
+    SERVICE_PRINCIPAL = NEEDED_FOR_LOGIN["service-principal"]
 
     def __init__(
         self, environ: Mapping[str, str], laid_down: Mapping[str, Value], file_problem: str = ""
@@ -214,8 +237,9 @@ class Settings:
 
     @property
     def missing_for_login(self) -> list[str]:
-        """The variables of the service principal that have no value."""
-        return [BY_NAME[name].variable for name in self.SERVICE_PRINCIPAL if not self[name]]
+        """The variables without which `auth` cannot log in, and which have no value."""
+        needed = NEEDED_FOR_LOGIN.get(self["auth"], ())
+        return [BY_NAME[name].variable for name in needed if not self[name]]
 
     @property
     def problem(self) -> str:

@@ -8,6 +8,7 @@ hosts of Azure as always. Its requests go this way::
                         (other hosts:      (journal, faults, service by host)
                          refused)            |
                                              +-- login.py       Entra ID: tokens
+                                             |     +-- federation.py   for others' tokens
                                              +-- management.py  ARM: the workspace
                                              +-- api.py         Azure ML's data plane
                                              |     +-- tracking.py   MLflow's REST, with limits
@@ -15,6 +16,9 @@ hosts of Azure as always. Its requests go this way::
                                              |     +-- artifacts.py  paths in, SAS addresses out
                                              +-- blobs.py       Azure Blob Storage
                                                    +-- azurite.py    a real Azurite
+
+A node's managed identities are asked without a proxy (imds.py): ``EmulatedAzure(...).identity_endpoint``
+says where.
 
 To add an endpoint, add a route to the service's module; to add a limit, a rule to
 ``tracking.RULES``. To make a call fail or hang, a test says ``azure.faults.add(...)``; to count

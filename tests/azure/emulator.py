@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-import threading
-import time
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 
 import trustme
-import uvicorn
 from starlette.types import ASGIApp
 
+from tests.azure import imds
 from tests.azure.api import api_app
 from tests.azure.azurite import Azurite
 from tests.azure.blobs import blobs_app
 from tests.azure.clouds import PUBLIC, Cloud
 from tests.azure.faults import Faults
+from tests.azure.federation import FederatedCredential
 from tests.azure.gateway import Gateway
 from tests.azure.identities import Principal, Workspace
 from tests.azure.journal import Journal
 from tests.azure.login import login_app
 from tests.azure.management import management_app
 from tests.azure.mlflow_server import start_mlflow_server
+from tests.azure.server import Server, listen
 from tests.azure.tokens import Tokens
 from tests.azure.tracking import Generation
 from tests.azure.tunnel import Tunnel
@@ -51,6 +49,11 @@ class EmulatedAzure:
         self.workspace = Workspace(cloud)
         self.principal = Principal(self.workspace.tenant_id, role="AzureML Data Scientist")
         self.stranger = Principal(self.workspace.tenant_id, role=None)
+        self.federated = Principal(
+            self.workspace.tenant_id, role="AzureML Data Scientist", federation=FederatedCredential()
+        )
+        self.managed_identity = Principal(self.workspace.tenant_id, role="AzureML Data Scientist")
+        self.of_the_node = [self.managed_identity]
         self.tokens = Tokens()
         self.journal = Journal()
         self.faults = Faults()
@@ -58,6 +61,11 @@ class EmulatedAzure:
         self._directory = directory.resolve()
         self._cache = cache
         self._exit = ExitStack()
+
+    @property
+    def identity_endpoint(self) -> dict[str, str]:
+        """The variable by which azure-identity finds the endpoint of the node's managed identities."""
+        return {"AZURE_POD_IDENTITY_AUTHORITY_HOST": f"http://127.0.0.1:{self._imds.port}"}
 
     @property
     def mlflow_url(self) -> str:
@@ -84,24 +92,22 @@ class EmulatedAzure:
             azurite.process.wait_until_listening()
             azurite.create_container()
             self._mlflow.wait_until_listening()
+            gateway = self._gateway(azurite)
             servers = stack.enter_context(
-                _Servers(self._gateway(azurite), self._certificate(), self.workspace.cloud, self.journal)
+                _Servers(gateway, self._certificate(), self.workspace.cloud, self.journal)
             )
+            self._imds = stack.enter_context(Server(imds.as_from(imds.HOST, gateway)))
             self._proxy_port = servers.proxy_port
             self._exit = stack.pop_all()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *ended: object) -> None:
         self._exit.close()
 
     def _gateway(self, azurite: Azurite) -> Gateway:
         workspace, tokens = self.workspace, self.tokens
-        cloud, principals = workspace.cloud, (self.principal, self.stranger)
+        cloud = workspace.cloud
+        principals = (self.principal, self.stranger, self.federated, self.managed_identity)
         login = login_app(cloud, tokens, principals)
         services: dict[str, ASGIApp] = {
             **dict.fromkeys(cloud.login_hosts, login),
@@ -110,6 +116,7 @@ class EmulatedAzure:
                 workspace, tokens, principals, self._mlflow.url, azurite, self.generation
             ),
             f"*.{cloud.blob_suffix}": blobs_app(azurite.process.url),
+            imds.HOST: imds.imds_app(cloud, tokens, self.of_the_node),
         }
         return Gateway(services, self.journal, self.faults)
 
@@ -122,54 +129,21 @@ class EmulatedAzure:
         return server
 
 
-class _Servers:
-    """The proxy and the TLS server, in one event loop in a thread of its own."""
+class _Servers(Server):
+    """The TLS server, and the proxy beside it in the same event loop."""
 
     def __init__(self, app: ASGIApp, certificate: Path, cloud: Cloud, journal: Journal) -> None:
-        self._tls_socket = _listen()
-        self._proxy_socket = _listen()
+        super().__init__(app, certificate)
+        self._proxy_socket = listen()
         self.proxy_port = int(self._proxy_socket.getsockname()[1])
-        tls_port = int(self._tls_socket.getsockname()[1])
-        self._tunnel = Tunnel(cloud.host_patterns, tls_port, journal)
-        config = uvicorn.Config(
-            app,
-            ssl_certfile=certificate,
-            lifespan="off",
-            ws="none",
-            log_level="warning",
-            server_header=False,
-            date_header=False,
-        )
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
+        self._tunnel = Tunnel(cloud.host_patterns, self.port, journal)
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         listener = await asyncio.start_server(self._tunnel.serve, sock=self._proxy_socket)
-        await self._server.serve(sockets=[self._tls_socket])
+        await super()._serve()
         listener.close()
 
-    def __enter__(self) -> _Servers:
-        self._thread.start()
-        while not self._server.started and self._thread.is_alive():
-            time.sleep(0.01)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        # A client may keep its connections, or a request may hang: none of them is waited for.
+    def __exit__(self, *ended: object) -> None:
         self._loop.call_soon_threadsafe(self._tunnel.abort)
-        self._server.should_exit = True
-        self._server.force_exit = True
-        self._thread.join()
-
-
-def _listen() -> socket.socket:
-    # With the protocol named: asyncio then sends small answers at once, 40 ms sooner.
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.bind(("127.0.0.1", 0))
-    return listener
+        super().__exit__(*ended)

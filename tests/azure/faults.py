@@ -6,15 +6,16 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
-from threading import Lock
+from threading import Event, Lock
 
 
 @dataclass
 class Fault:
     """What goes wrong.
 
-    ``delay`` (seconds) comes first; then the request hangs until the client gives up, or is
-    answered with ``status``, or, where neither is set, is served as ever.
+    ``delay`` (seconds) comes first, and with ``after`` what the request is for is done; then the
+    request hangs until the client gives up, or has its connection cut, or is answered with
+    ``status``, or, where none of these is set, is served as ever. ``hit`` is set when it does.
     """
 
     host: str
@@ -23,7 +24,11 @@ class Fault:
     headers: Mapping[str, str] = field(default_factory=dict)
     delay: float = 0.0
     hang: bool = False
+    cut: bool = False
+    after: bool = False
+    skip: int = 0
     times: int | None = None
+    hit: Event = field(default_factory=Event)
 
 
 class Faults:
@@ -42,8 +47,11 @@ class Faults:
         headers: Mapping[str, str] | None = None,
         delay: float = 0.0,
         hang: bool = False,
+        cut: bool = False,
+        after: bool = False,
+        skip: int = 0,
         times: int | None = None,
-    ) -> None:
+    ) -> Fault:
         """Make requests to ``host`` (``*`` allowed) whose path matches the regular expression
         ``path`` fail, or be slow.
 
@@ -51,11 +59,15 @@ class Faults:
             status: the HTTP status to answer, with ``headers``; the service is not asked.
             delay: seconds to wait before anything else.
             hang: never answer.
+            cut: break the connection instead of answering.
+            after: let the service do what the request asks for first; only its answer is lost.
+            skip: how many such requests to let through before.
             times: how many requests to hit; None for all until ``clear()``.
         """
-        fault = Fault(host, re.compile(path), status, headers or {}, delay, hang, times)
+        fault = Fault(host, re.compile(path), status, headers or {}, delay, hang, cut, after, skip, times)
         with self._lock:
             self._faults.append(fault)
+        return fault
 
     def clear(self) -> None:
         with self._lock:
@@ -66,6 +78,9 @@ class Faults:
         with self._lock:
             for fault in self._faults:
                 if fault.times != 0 and fnmatch(host, fault.host) and fault.path.search(path):
+                    if fault.skip:
+                        fault.skip -= 1
+                        continue
                     if fault.times is not None:
                         fault.times -= 1
                     return fault

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tests.azure.faults import Fault, Faults
 from tests.azure.journal import Journal, Request
+from tests.azure.server import cut
 
 
 class Gateway:
@@ -29,8 +30,7 @@ class Gateway:
         status: int | None = None
 
         def record() -> None:
-            seconds = time.monotonic() - started
-            self._journal.append(Request(host, scope["method"], scope["path"], status, seconds))
+            self._journal.append(self._request(scope, host, status, time.monotonic() - started))
 
         async def recorded(message: Message) -> None:
             nonlocal status
@@ -48,6 +48,9 @@ class Gateway:
             if status is None:
                 record()
 
+    def _request(self, scope: Scope, host: str, status: int | None, seconds: float) -> Request:
+        return Request(host, scope["method"], scope["path"], status, seconds)
+
     def _service(self, host: str) -> ASGIApp:
         for pattern, service in self._services.items():
             if fnmatch(host, pattern):
@@ -63,7 +66,12 @@ class _Faulty:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await asyncio.sleep(self._fault.delay)
         app = self._app
-        if self._fault.hang:
+        if self._fault.after:
+            await app(scope, receive, _to_nobody)
+        self._fault.hit.set()
+        if self._fault.cut:
+            cut(scope)
+        if self._fault.hang or self._fault.cut:
             await _until_the_client_gives_up(receive)
             return
         if self._fault.status is not None:
@@ -71,6 +79,10 @@ class _Faulty:
             headers = dict(self._fault.headers)
             app = JSONResponse({"error": error}, self._fault.status, headers)
         await app(scope, receive, send)
+
+
+async def _to_nobody(message: Message) -> None:
+    pass
 
 
 async def _until_the_client_gives_up(receive: Receive) -> None:

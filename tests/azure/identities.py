@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from uuid import uuid4
 
 from tests.azure.clouds import Cloud
+from tests.azure.federation import FederatedCredential
 
 
 def new_id() -> str:
@@ -44,10 +45,14 @@ class Workspace:
 
 @dataclass(frozen=True)
 class Principal:
-    """A service principal with a client secret. ``role`` is its role in the workspace, if any."""
+    """A service principal with a client secret, or the one of a managed identity.
+
+    ``role`` is its role in the workspace, if any; ``federation`` what it trusts in place of a secret.
+    """
 
     tenant_id: str
     role: str | None
+    federation: FederatedCredential | None = None
     client_id: str = field(default_factory=new_id)
     object_id: str = field(default_factory=new_id)
     client_secret: str = field(default_factory=lambda: secrets.token_urlsafe(30), repr=False)

@@ -14,9 +14,9 @@ from typing import overload
 class Request:
     """One request.
 
-    ``path`` has no query (which may hold a signature). ``status`` is None where no answer was sent,
+    ``path`` has no query: Azure's may hold a signature. ``status`` is None where no answer was sent,
     and 403 with ``refused`` for a host that is not of this cloud. ``seconds`` is the time to the
-    first byte of the answer.
+    first byte of the answer. ``query`` and ``body`` are kept for Databricks only, secrets masked.
     """
 
     host: str
@@ -25,6 +25,8 @@ class Request:
     status: int | None
     seconds: float
     refused: bool = False
+    query: str = ""
+    body: str = ""
 
 
 class Journal(Sequence[Request]):

@@ -1,4 +1,4 @@
-"""Entra ID: openid-configuration, instance discovery, and tokens for client credentials.
+"""Entra ID: openid-configuration, instance discovery, and tokens for a secret or a federated token.
 
 The errors are worded as Entra words them:
 https://learn.microsoft.com/entra/identity-platform/reference-error-codes
@@ -81,7 +81,10 @@ class _Login:
                 "have sent your authentication request to the wrong tenant."
             )
             return _error(400, "unauthorized_client", 700016, message, request)
-        if form.get("client_secret") != principal.client_secret:
+        if "client_assertion" in form:
+            if refusal := _refusal(principal, form["client_assertion"]):
+                return _error(401, "invalid_client", *refusal, request)
+        elif form.get("client_secret") != principal.client_secret:
             message = (
                 "Invalid client secret provided. Ensure the secret being sent in the request is "
                 "the client secret value, not the client secret ID, for a secret added to app "
@@ -109,6 +112,13 @@ class _Login:
 
     def _known(self, tenant: str) -> bool:
         return any(p.tenant_id == tenant for p in self._principals)
+
+
+def _refusal(principal: Principal, assertion: str) -> tuple[int, str] | None:
+    """Return code and message of why a token of another issuer does not stand for a principal."""
+    if principal.federation is None:
+        return 70025, f"The client '{principal.client_id}' has no configured federated identity credentials."
+    return principal.federation.refusal(assertion)
 
 
 def _unknown_tenant(error: str, tenant: str, request: Request) -> JSONResponse:

@@ -32,8 +32,6 @@ _SETTINGS = "azureml-databricks.json"
 _NODE_HALF = ("__init__.py", "__main__.py", "settings.py", "tracking_uri.py", "bridge", "node")
 # Where tracebacks on a node will find the sources.
 _ON_THE_NODE = "/databricks/azureml-databricks/current"
-# https://docs.databricks.com/api/workspace/workspace/import
-_WORKSPACE_FILE = 10 * 1024 * 1024
 # Azure Databricks' nodes; glibc of Ubuntu 22.04, which runtime 14.3 has.
 _PLATFORM = "x86_64-manylinux_2_35"
 
@@ -112,8 +110,7 @@ def build(
         extras: which of `EXTRAS` the archives carry.
 
     Raises:
-        BundleError: `location` is no path on a node, or takes no such large files, or the packages cannot be
-            fetched.
+        BundleError: `location` is no path on a node, or the packages cannot be fetched.
         InterpreterError: there is no Python of a runtime's version to compile for it.
     """
     if not _is_folder_on_a_node(location):
@@ -124,8 +121,6 @@ def build(
     asked = [runtime for runtime in RUNTIMES.values() if runtime in runtimes]
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         archives = list(pool.map(lambda runtime: _archive(runtime, extras, out), asked))
-    if location.startswith("/Workspace/"):
-        _check_that_they_fit(archives)
     settings_file = None
     # One of an earlier build would be uploaded along.
     (out / _SETTINGS).unlink(missing_ok=True)
@@ -136,16 +131,6 @@ def build(
     # Bytes: a script with line ends of Windows is none.
     script.write_bytes(_render(location, archives, settings).encode())
     return Bundle(archives, script, settings_file)
-
-
-def _check_that_they_fit(archives: Sequence[Archive]) -> None:
-    for archive in archives:
-        size = archive.path.stat().st_size
-        if size > _WORKSPACE_FILE:
-            raise BundleError(
-                f"{archive.path.name} has {size:,} bytes, and a workspace file {_WORKSPACE_FILE:,} at most: "
-                "put the bundle into a Unity Catalog volume, /Volumes/..."
-            )
 
 
 def lock_name(runtime: str, extras: Sequence[str]) -> str:

@@ -1,21 +1,353 @@
-"""`azureml-databricks`, as an admin runs it."""
+"""`azureml-databricks`, as an admin runs it.
+
+What takes seconds to import (databricks-sdk, azure-ai-ml) is imported where a command is sure to need it.
+"""
 
 from __future__ import annotations
 
+import functools
+import json
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from azureml_databricks.admin import bundle as bundles
-from azureml_databricks.admin import settings_file
+from azureml_databricks.admin import deployment as deployments
+from azureml_databricks.admin import deployment_file, settings_file, starter
+from azureml_databricks.admin.changes import Plan
+from azureml_databricks.admin.deployment import Deployment
+from azureml_databricks.admin.errors import AdminError
 from azureml_databricks.admin.interpreter import InterpreterError
+from azureml_databricks.admin.output import Output
 from azureml_databricks.settings import BY_NAME, SettingError, Settings
 
+if TYPE_CHECKING:
+    from azureml_databricks.admin.compliance import Governed
+    from azureml_databricks.admin.deploy import Site
+    from azureml_databricks.admin.service_principal import ServicePrincipal
 
-@click.group(epilog="`azureml-databricks node --help` tells of the commands for a cluster's node.")
+# What `plan` and `status` exit with where something differs.
+_DIFFERS = 2
+_FILE = "azureml-databricks.toml"
+
+
+class _Group(click.Group):
+    """Tells what an admin did wrong in lines, and exits with 1, since 2 says that something differs."""
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except click.UsageError as error:
+            error.exit_code = 1  # type: ignore[misc]
+            raise
+        except (AdminError, InterpreterError, SettingError, bundles.BundleError) as error:
+            for line in str(error).splitlines():
+                click.echo(click.style("Error: ", fg="red") + line, err=True)
+            context.exit(1)
+
+
+@click.group(
+    cls=_Group, epilog="`azureml-databricks node --help` tells of the commands for a cluster's node."
+)
 @click.version_option(package_name="azureml-databricks")
 def main() -> None:
     """Point MLflow on Databricks clusters at an Azure Machine Learning workspace."""
+
+
+def _on_a_deployment(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options --file and --json; it gets what the file says, and where to print."""
+
+    @click.option(
+        "--file",
+        type=click.Path(path_type=Path),
+        default=_FILE,
+        show_default=True,
+        help="The file that describes the deployment.",
+    )
+    @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+    @functools.wraps(command)
+    def wrapped(*, file: Path, as_json: bool, **options: Any) -> None:
+        command(deployment_file.read(file), Output(as_json=as_json), **options)
+
+    return wrapped
+
+
+_yes = click.option("--yes", is_flag=True, help="Do not ask.")
+
+
+@main.command()
+@click.option("--host", help="The Databricks workspace, https://adb-....azuredatabricks.net.")
+@click.option("--workspace", help="The Azure ML workspace: its resource ID, or its address in the studio.")
+@click.option("--location", help="The folder for our files: /Volumes/CATALOG/SCHEMA/VOLUME or /Workspace/...")
+@click.option(
+    "--runtime",
+    "runtimes",
+    multiple=True,
+    default=[list(bundles.RUNTIMES)[-1]],
+    show_default=True,
+    help="A Databricks runtime; -ml after it for the ML runtime.",
+)
+@click.option(
+    "--access-mode",
+    type=click.Choice(deployments.ACCESS_MODES),
+    help="Who shares a cluster. Default: standard with a volume, else dedicated.",
+)
+@click.option(
+    "--auth",
+    type=click.Choice(deployments.AUTHS),
+    default=deployments.AUTHS[0],
+    show_default=True,
+    help="How clusters log in to Azure.",
+)
+@click.option("--policy", "name", default="azureml", show_default=True, help="The policy's name.")
+@click.option(
+    "--group",
+    "groups",
+    multiple=True,
+    default=["users"],
+    show_default=True,
+    help="A group that may use it; users is everybody.",
+)
+@click.option(
+    "--file", type=click.Path(path_type=Path), default=_FILE, show_default=True, help="The file to write."
+)
+def init(
+    file: Path,
+    host: str | None,
+    workspace: str | None,
+    location: str | None,
+    access_mode: str | None,
+    **given: Any,
+) -> None:
+    """Write the file that describes a deployment; what no option says is asked."""
+    if file.exists():
+        raise AdminError(f"{file} is there already: change it, or move it away")
+    answers = starter.Answers(
+        host=_asked(host, "--host", "Databricks workspace (https://adb-....azuredatabricks.net)"),
+        workspace=_asked(
+            workspace, "--workspace", "Azure ML workspace (resource ID, or address in the studio)"
+        ),
+        location=(
+            place := _asked(location, "--location", "Folder for our files (/Volumes/..., /Workspace/...)")
+        ),
+        access_mode=access_mode or ("standard" if place.startswith("/Volumes/") else "dedicated"),
+        **given,
+    )
+    file.write_text(starter.text(answers), encoding="utf-8")
+    schema_file = file.with_name(starter.SCHEMA_FILE)
+    schema_file.write_text(f"{deployments.schema()}\n", encoding="utf-8")
+    click.echo(f"{file}  what the deployment is to be")
+    click.echo(f"{schema_file}  for editors, which complete and check it")
+    # What was answered wrong is told by its line.
+    deployment_file.read(file)
+
+
+def _asked(given: str | None, option: str, question: str) -> str:
+    if given is None and not sys.stdin.isatty():
+        raise click.UsageError(f"Missing option '{option}', and nobody is there to ask.")
+    return given if given is not None else str(click.prompt(question))
+
+
+@main.command()
+def schema() -> None:
+    """Print the JSON Schema of the file."""
+    click.echo(deployments.schema())
+
+
+@main.command()
+@_on_a_deployment
+def plan(deployment: Deployment, output: Output) -> None:
+    """Show what deploy would change. Exits with 2 if anything, with 0 if nothing."""
+    from azureml_databricks.admin import deploy as deploying
+
+    with output.working("looking"):
+        site = deploying.Site(deployment)
+        planned = deploying.plan(site, deploying.release(deployment))
+    _show(site, planned, output)
+    output.document(changes=planned.changes, kept=planned.kept)
+    sys.exit(_DIFFERS if planned.changes else 0)
+
+
+@main.command()
+@click.option("--enforce", is_flag=True, help="Bring clusters and jobs of an older version to the policy's.")
+@_yes
+@_on_a_deployment
+def deploy(deployment: Deployment, output: Output, *, enforce: bool, yes: bool) -> None:
+    """Make the Databricks workspace as the file says. Repeat it if it was interrupted."""
+    from azureml_databricks.admin import deploy as deploying
+
+    with output.working("looking"):
+        site = deploying.Site(deployment)
+        release = deploying.release(deployment)
+        planned = deploying.plan(site, release)
+    _show(site, planned, output)
+    if planned.changes:
+        output.confirm("Deploy?", yes=yes)
+        _apply(site, planned, output)
+    enforced = _enforce(site, output, yes=yes) if enforce else []
+    if enforced:
+        # They may have been the last that pointed at an old release.
+        site = deploying.Site(deployment)
+        _apply(site, deploying.plan(site, release), output)
+    output.document(changes=planned.changes, kept=planned.kept, enforced=enforced)
+
+
+@main.command()
+@_yes
+@_on_a_deployment
+def destroy(deployment: Deployment, output: Output, *, yes: bool) -> None:
+    """Remove what `deploy` and `secrets set` have made, and nothing else."""
+    from azureml_databricks.admin import deploy as deploying
+
+    with output.working("looking"):
+        site = deploying.Site(deployment)
+        planned = deploying.plan_to_destroy(site)
+    _show(site, planned, output)
+    if planned.changes:
+        output.confirm("Remove all of this?", yes=yes)
+        _apply(site, planned, output)
+    output.document(changes=planned.changes, kept=planned.kept)
+
+
+@main.command()
+@_on_a_deployment
+def status(deployment: Deployment, output: Output) -> None:
+    """Compare what is deployed with the file. Exits with 2 if they differ, with 0 if not."""
+    from azureml_databricks.admin import compliance
+    from azureml_databricks.admin import deploy as deploying
+
+    with output.working("looking"):
+        site = deploying.Site(deployment)
+        planned = deploying.plan(site, deploying.release(deployment))
+        governed = compliance.governed(site.client, site.policy.id) if site.policy.id else []
+        users = site.users_of_releases()
+    _show(site, planned, output)
+    output.table(
+        "Releases", ["release", "in use by"], [(name, who or "nobody") for name, who in users.items()]
+    )
+    output.table(
+        "Clusters and jobs under the policy",
+        ["kind", "name", "state", "as the policy says"],
+        [(it.kind, it.name, it.state or "-", it.verdict) for it in governed],
+    )
+    output.document(changes=planned.changes, kept=planned.kept, releases=users, governed=governed)
+    sys.exit(_DIFFERS if planned.changes else 0)
+
+
+@main.command()
+@click.option("--node-type", help="The cluster's node type. Default: the smallest with 8 GB.")
+@click.option("--timeout", default=30, show_default=True, help="Minutes after which it is given up.")
+@_on_a_deployment
+def verify(deployment: Deployment, output: Output, *, node_type: str | None, timeout: int) -> None:
+    """Start a small cluster under the policy, and log, register and load a model there."""
+    from azureml_databricks.admin import deploy as deploying
+    from azureml_databricks.admin import verify as verifying
+
+    site = deploying.Site(deployment)
+    with output.working("submitting a run") as waiting:
+        results = verifying.verify(site, node_type, timeout, waiting.update)
+    output.table(
+        "On a cluster under the policy",
+        ["check", "result", "detail"],
+        [(it.check, "ok" if it.passed else "FAILED", it.detail) for it in results],
+    )
+    output.document(results=results)
+    sys.exit(0 if all(it.passed for it in results) else 1)
+
+
+@main.group(cls=_Group)
+def secrets() -> None:
+    """Put the service principal of the clusters into the secret scope."""
+
+
+_principal = click.option(
+    "--from",
+    "origin",
+    type=click.File(),
+    help="What `az ad sp create-for-rbac` prints: a file, or - for standard input. Else it is asked.",
+)
+
+
+@secrets.command(name="set")
+@_principal
+@_on_a_deployment
+def set_secrets(deployment: Deployment, output: Output, *, origin: Any) -> None:
+    """Make the scope, put the service principal's keys there, let the policy's users read them."""
+    from azureml_databricks.admin import deploy as deploying
+    from azureml_databricks.admin import service_principal
+
+    principal = _read_principal(deployment, origin)
+    with output.working("logging in as the service principal"):
+        service_principal.prove(principal, deployment)
+        site = deploying.Site(deployment)
+        planned = service_principal.plan_to_set(site, principal)
+    _apply(site, planned, output)
+    output.document(changes=planned.changes)
+
+
+@secrets.command()
+@_principal
+@_on_a_deployment
+def rotate(deployment: Deployment, output: Output, *, origin: Any) -> None:
+    """Replace the secret by a new one, once that is seen to log in to Azure."""
+    from azureml_databricks.admin import deploy as deploying
+    from azureml_databricks.admin import service_principal
+
+    principal = _read_principal(deployment, origin)
+    with output.working("logging in as the service principal"):
+        service_principal.prove(principal, deployment)
+        site = deploying.Site(deployment)
+        planned = service_principal.plan_to_rotate(site, principal)
+    _apply(site, planned, output)
+    output.line("Clusters that run keep the old one until they restart: delete it in Entra ID after that.")
+    output.document(changes=planned.changes)
+
+
+def _read_principal(deployment: Deployment, origin: Any) -> ServicePrincipal:
+    from azureml_databricks.admin import service_principal
+
+    if origin or not sys.stdin.isatty():
+        source = origin or sys.stdin
+        return service_principal.parse(
+            source.read(), "standard input" if source is sys.stdin else source.name
+        )
+    return service_principal.ServicePrincipal(
+        tenant_id=click.prompt("Tenant (tenant)"),
+        client_id=click.prompt("Application ID (appId)"),
+        client_secret=click.prompt("Secret (password), not shown", hide_input=True),
+    )
+
+
+@main.group(cls=_Group)
+def policy() -> None:
+    """The cluster policy, for other tools."""
+
+
+@policy.command()
+@click.option(
+    "--format",
+    "as_",
+    type=click.Choice(["definition", "terraform"]),
+    default="definition",
+    show_default=True,
+    help="The definition alone, or a resource of Terraform (*.tf.json).",
+)
+@click.option("--file", type=click.Path(path_type=Path), default=_FILE, show_default=True)
+def render(file: Path, as_: str) -> None:
+    """Print the policy as `deploy` would make it, for Terraform, asset bundles or Git."""
+    from azureml_databricks.admin import deploy as deploying
+    from azureml_databricks.admin import policy as policies
+
+    deployment = deployment_file.read(file)
+    wanted = policies.wanted(deployment, deploying.release(deployment).script)
+    if as_ == "terraform":
+        resource = {"databricks_cluster_policy": {"azureml": wanted.as_arguments()}}
+        click.echo(json.dumps({"resource": resource}, indent=2, ensure_ascii=False))
+    else:
+        click.echo(wanted.as_text())
 
 
 @main.command()
@@ -63,8 +395,6 @@ def bundle(
         settings = settings_file.read(settings_path) if settings_path else None
         asked = [bundles.RUNTIMES[runtime] for runtime in runtimes]
         built = bundles.build(asked, location, out, settings, extras)
-    except (SettingError, InterpreterError, bundles.BundleError) as error:
-        raise click.ClickException(str(error)) from None
     except OSError as error:
         raise click.ClickException(f"{error.filename or out} cannot be written: {error.strerror}") from None
     for archive in built.archives:
@@ -83,3 +413,42 @@ def _unnamed(settings: dict[str, str]) -> list[str]:
     parts = [name for name in Settings.WORKSPACE_PARTS if not settings.get(name)]
     names = ["trackingUri"] if len(parts) == len(Settings.WORKSPACE_PARTS) else parts
     return [BY_NAME[name].variable for name in names]
+
+
+def _show(site: Site, planned: Plan, output: Output) -> None:
+    _, resource_group, name = site.deployment.workspace.parts
+    output.line(f"Databricks {site.client.config.host} as {site.user}", "dim")
+    output.line(f"Azure ML workspace {name}, resource group {resource_group}\n", "dim")
+    output.plan(planned)
+
+
+def _apply(site: Site, planned: Plan, output: Output) -> None:
+    from azureml_databricks.admin import deploy as deploying
+
+    try:
+        with output.working("working") as status:
+            for change in deploying.apply(site, planned, lambda it: status.update(f"{it.kind} {it.name}")):
+                output.done(change)
+    except KeyboardInterrupt:
+        raise AdminError("interrupted: run it again, and it goes on where it stopped") from None
+
+
+def _enforce(site: Site, output: Output, *, yes: bool) -> list[Governed]:
+    """Bring clusters and jobs to the policy's, showing first what that does to whom."""
+    from azureml_databricks.admin import compliance
+
+    behind = [it for it in compliance.governed(site.client, site.policy.id) if not it.complies]
+    able = [it for it in behind if it.enforceable]
+    for it in behind:
+        what = "restarts" if it.restarts else "changes" if it.enforceable else f"is {it.state}, so not now"
+        output.line(f"\n{it.kind} {it.name} {what}", "yellow" if it.restarts else "bold")
+        for difference in compliance.preview(site.client, it) if it.enforceable else []:
+            output.difference(difference)
+    if not able:
+        output.line("No cluster or job to bring to the policy's.")
+        return []
+    output.confirm("Enforce the policy on them?", yes=yes)
+    for it in able:
+        compliance.enforce(site.client, it)
+        output.line(f"{'restarted' if it.restarts else 'changed'} {it.kind} {it.name}")
+    return able

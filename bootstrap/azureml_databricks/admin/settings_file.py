@@ -1,17 +1,12 @@
-"""The settings file that an admin writes: TOML, and never with a secret in it."""
+"""The settings that an admin writes, in a file of their own or in a table of another: never a secret."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
+from azureml_databricks.admin import toml_file
 from azureml_databricks.settings import ENV_PREFIX, SettingError, Settings, Value, check_of_file
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 _ENV = ENV_PREFIX.rstrip(".")
 
@@ -20,28 +15,33 @@ def read(path: Path) -> dict[str, str]:
     """Return the settings in a TOML file, by name.
 
     Raises:
-        SettingError: the file cannot be read, or something in it is not a setting, a wrong value or a secret.
+        AdminError: the file cannot be read, or is not TOML.
+        SettingError: something in it is not a setting, a wrong value or a secret.
     """
-    try:
-        # Editors on Windows put a byte order mark before UTF-8.
-        document = tomllib.loads(path.read_bytes().decode("utf-8-sig"))
-    except OSError as error:
-        raise SettingError(f"{path} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise SettingError(f"{path} is not UTF-8: save it as that") from None
-    except tomllib.TOMLDecodeError as error:
-        raise SettingError(f"{path} is not TOML: {error}") from None
-    origin = f"in {path}"
-    texts = {name: _text(name, value, origin) for name, value in _flat(document, origin).items()}
-    _check(texts, origin)
-    return texts
+    return texts(toml_file.read(path).document, f"in {path}")
 
 
-def _flat(document: dict[str, Any], origin: str) -> dict[str, Any]:
-    variables = document.pop(_ENV, {})
+def texts(table: dict[str, Any], origin: str) -> dict[str, str]:
+    """Return the settings in a TOML table, by name.
+
+    Args:
+        table: as TOML gives it.
+        origin: where it came from, in words that an error can use.
+
+    Raises:
+        SettingError: something in it is not a setting, a wrong value or a secret.
+    """
+    found = {name: _text(name, value, origin) for name, value in _flat(table, origin).items()}
+    _check(found, origin)
+    return found
+
+
+def _flat(table: dict[str, Any], origin: str) -> dict[str, Any]:
+    variables = table.get(_ENV, {})
     if not isinstance(variables, dict):
         raise SettingError(f'{_ENV} ({origin}) is no table: write [{_ENV}], and below it NAME = "..."')
-    return {**document, **{ENV_PREFIX + name: value for name, value in variables.items()}}
+    rest = {name: value for name, value in table.items() if name != _ENV}
+    return {**rest, **{ENV_PREFIX + name: value for name, value in variables.items()}}
 
 
 def _text(name: str, value: Any, origin: str) -> str:

@@ -1,0 +1,222 @@
+"""Who may use the policy, read the files and read the secrets: what they lack is given, no more."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, suppress
+from functools import partial
+
+from databricks.sdk import WorkspaceClient
+from databricks.sdk.errors import NotFound
+from databricks.sdk.service.catalog import PermissionsChange, Privilege
+from databricks.sdk.service.iam import AccessControlRequest, AccessControlResponse, PermissionLevel
+from databricks.sdk.service.workspace import AclPermission
+
+from azureml_databricks.admin.changes import Change, Kept
+from azureml_databricks.admin.databricks import telling
+from azureml_databricks.admin.deployment import Principal
+from azureml_databricks.admin.record import Record
+
+RIGHT = "right"
+_FOR = " for "
+_READ_SECRETS = "READ on secret scope "
+# The group of everybody in a workspace, and what Unity Catalog has in its place.
+_EVERYBODY, _EVERYBODY_OF_UNITY_CATALOG = "users", "account users"
+
+
+class Access(ABC):
+    """A right on one object of the workspace, and who has it.
+
+    Attributes:
+        right: such as `READ VOLUME on sales.ml.azureml`.
+        needs: what it takes to give it.
+        is_ours: whether it is taken back when it is not wanted any more.
+    """
+
+    right: str
+    needs: str
+    is_ours = True
+
+    def changes(self, wanted: Sequence[Principal]) -> Iterator[Change]:
+        """Yield what gives the right to those who are to have it and do not."""
+        with self._telling("be read"):
+            holders = self._holders() if wanted else set()
+        for principal in wanted:
+            if not holders & {principal.name, _EVERYBODY}:
+                name = f"{self.right}{_FOR}{principal.name}"
+                yield Change("create", RIGHT, name, partial(self._give_to, principal), is_ours=self.is_ours)
+
+    def removals(
+        self, record: Record, wanted: Sequence[Principal], in_use: Callable[[], str] | None = None
+    ) -> Iterator[Change | Kept]:
+        """Yield what becomes of the right of others to whom we gave it.
+
+        Args:
+            record: whom we gave it to.
+            wanted: who is to have it.
+            in_use: says what needs that they have it all the same, and nothing if nothing does.
+        """
+        for name in record.names(RIGHT):
+            right, _, holder = name.partition(_FOR)
+            if right != self.right or any(holder == principal.name for principal in wanted):
+                continue
+            if in_use and (users := in_use()):
+                yield Kept(RIGHT, name, users)
+            else:
+                yield Change("delete", RIGHT, name, partial(self._take_from, holder))
+
+    def _give_to(self, principal: Principal) -> None:
+        with self._telling("be given"):
+            self._give(principal)
+
+    def _take_from(self, name: str) -> None:
+        with self._telling("be taken back"), suppress(NotFound):
+            self._take(name)
+
+    def _telling(self, what: str) -> AbstractContextManager[None]:
+        return telling(f"{self.right} cannot {what}", self.needs)
+
+    @abstractmethod
+    def _holders(self) -> set[str]: ...
+
+    @abstractmethod
+    def _give(self, principal: Principal) -> None: ...
+
+    @abstractmethod
+    def _take(self, name: str) -> None: ...
+
+
+class UnityCatalogAccess(Access):
+    """A privilege on a catalog, a schema or a volume."""
+
+    def __init__(self, client: WorkspaceClient, securable: str, name: str, privilege: Privilege) -> None:
+        """Name the object and the privilege."""
+        self._grants = client.grants
+        self._of = (securable, name)
+        self._privilege = privilege
+        self.right = f"{privilege.value.replace('_', ' ')} on {name}"
+        self.needs = f"MANAGE on {securable} {name}, or its owner"
+        # By now others may read other things in a catalog or schema by it.
+        self.is_ours = securable == "volume"
+
+    def _holders(self) -> set[str]:
+        assignments = self._grants.get_effective(*self._of).privilege_assignments or []
+        holders = {
+            assignment.principal or ""
+            for assignment in assignments
+            if {self._privilege, Privilege.ALL_PRIVILEGES}
+            & {granted.privilege for granted in assignment.privileges or []}
+        }
+        return holders | ({_EVERYBODY} if _EVERYBODY_OF_UNITY_CATALOG in holders else set())
+
+    def _give(self, principal: Principal) -> None:
+        change = PermissionsChange(add=[self._privilege], principal=_in_unity_catalog(principal.name))
+        self._grants.update(*self._of, changes=[change])
+
+    def _take(self, name: str) -> None:
+        change = PermissionsChange(remove=[self._privilege], principal=_in_unity_catalog(name))
+        self._grants.update(*self._of, changes=[change])
+
+
+def volume_readers(client: WorkspaceClient, volume: str) -> list[Access]:
+    """Return the rights that it takes to read a volume; the last is on the volume itself."""
+    catalog, schema, _ = volume.split(".")
+    return [
+        UnityCatalogAccess(client, "catalog", catalog, Privilege.USE_CATALOG),
+        UnityCatalogAccess(client, "schema", f"{catalog}.{schema}", Privilege.USE_SCHEMA),
+        UnityCatalogAccess(client, "volume", volume, Privilege.READ_VOLUME),
+    ]
+
+
+class SecretReaders(Access):
+    """Who may read the secrets of a scope."""
+
+    def __init__(self, client: WorkspaceClient, scope: str) -> None:
+        """Name the scope."""
+        self._secrets = client.secrets
+        self._scope = scope
+        self.right = f"{_READ_SECRETS}{scope}"
+        self.needs = f"MANAGE on secret scope {scope}"
+
+    def _holders(self) -> set[str]:
+        with suppress(NotFound):
+            return {acl.principal for acl in self._secrets.list_acls(self._scope)}
+        return set()
+
+    def _give(self, principal: Principal) -> None:
+        self._secrets.put_acl(self._scope, principal.name, AclPermission.READ)
+
+    def _take(self, name: str) -> None:
+        self._secrets.delete_acl(self._scope, name)
+
+
+def scopes_with_readers(record: Record) -> list[str]:
+    """Return the secret scopes that we let somebody read."""
+    rights = (name.partition(_FOR)[0] for name in record.names(RIGHT))
+    return [right.removeprefix(_READ_SECRETS) for right in rights if right.startswith(_READ_SECRETS)]
+
+
+class PermissionList(Access):
+    """The list of permissions that policies, folders and most other objects have.
+
+    https://docs.databricks.com/api/azure/workspace/permissions/set
+
+    Args:
+        type: such as `cluster-policies`.
+        id: returns the object's ID, empty while there is none.
+        level: the permission.
+        name: what the object is called.
+    """
+
+    needs = "the admin role of the workspace"
+
+    def __init__(
+        self,
+        client: WorkspaceClient,
+        type: str,
+        id: Callable[[], str],
+        level: PermissionLevel,
+        name: str,
+    ) -> None:
+        """Name the object and the right."""
+        self._permissions = client.permissions
+        self._type = type
+        self._id = id
+        self._level = level
+        self.right = f"{level.value.replace('_', ' ')} on {name}"
+
+    def _holders(self) -> set[str]:
+        if not self._id():
+            return set()
+        return {_name(entry) for entry in self._entries()}
+
+    def _give(self, principal: Principal) -> None:
+        request = AccessControlRequest(permission_level=self._level, **{principal.kind: principal.name})
+        self._permissions.update(self._type, self._id(), access_control_list=[request])
+
+    def _take(self, name: str) -> None:
+        # The API only adds or replaces: the others' entries are put back as they are.
+        others = [
+            AccessControlRequest(
+                group_name=entry.group_name,
+                service_principal_name=entry.service_principal_name,
+                user_name=entry.user_name,
+                permission_level=permission.permission_level,
+            )
+            for entry in self._entries()
+            for permission in entry.all_permissions or []
+            if not permission.inherited and _name(entry) != name
+        ]
+        self._permissions.set(self._type, self._id(), access_control_list=others)
+
+    def _entries(self) -> list[AccessControlResponse]:
+        return self._permissions.get(self._type, self._id()).access_control_list or []
+
+
+def _name(entry: AccessControlResponse) -> str:
+    return entry.user_name or entry.group_name or entry.service_principal_name or ""
+
+
+def _in_unity_catalog(name: str) -> str:
+    return _EVERYBODY_OF_UNITY_CATALOG if name == _EVERYBODY else name

@@ -1,0 +1,121 @@
+"""Roll-out: which clusters and jobs are not yet as their policy says, and bringing them there.
+
+https://docs.databricks.com/api/azure/workspace/policycomplianceforclusters
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from databricks.sdk import WorkspaceClient
+from databricks.sdk.service.compute import ListClustersFilterBy
+
+from azureml_databricks.admin.changes import Difference
+from azureml_databricks.admin.databricks import telling
+
+_RIGHT = "the admin role of the workspace"
+# Others are refused: https://docs.databricks.com/api/azure/workspace/policycomplianceforclusters/enforcecompliance
+_ENFORCEABLE = ("RUNNING", "TERMINATED")
+
+
+@dataclass(frozen=True)
+class Governed:
+    """A cluster or a job under the policy.
+
+    Attributes:
+        kind: `cluster` or `job`.
+        id: as Databricks gives it.
+        name: as its owner gave it.
+        state: of a cluster, such as `RUNNING`; empty for a job.
+        complies: whether it is as the policy says.
+        violations: what is not, as Databricks words it, by path.
+    """
+
+    kind: str
+    id: str
+    name: str
+    state: str
+    complies: bool
+    violations: dict[str, str]
+
+    @property
+    def verdict(self) -> str:
+        """What to tell of it: `yes`, or the first violation and how many there are besides."""
+        if self.complies:
+            return "yes"
+        path, why = next(iter(self.violations.items()), ("?", ""))
+        more = f", and {len(self.violations) - 1} more" if len(self.violations) > 1 else ""
+        return f"no: {path}: {why}{more}"
+
+    @property
+    def enforceable(self) -> bool:
+        """Whether it can be brought to the policy's now."""
+        return not self.state or self.state in _ENFORCEABLE
+
+    @property
+    def restarts(self) -> bool:
+        """Whether that interrupts somebody."""
+        return self.state == "RUNNING"
+
+
+def governed(client: WorkspaceClient, policy_id: str) -> list[Governed]:
+    """Return all clusters and jobs under a policy.
+
+    Raises:
+        AdminError: Databricks refuses to tell.
+    """
+    with telling("compliance with the policy cannot be read", _RIGHT):
+        return [*_clusters(client, policy_id), *_jobs(client, policy_id)]
+
+
+def preview(client: WorkspaceClient, it: Governed) -> list[Difference]:
+    """Return what enforcing would change.
+
+    Raises:
+        AdminError: Databricks refuses.
+    """
+    return _enforce(client, it, validate_only=True)
+
+
+def enforce(client: WorkspaceClient, it: Governed) -> None:
+    """Bring a cluster or a job to the policy's; a running cluster restarts.
+
+    Raises:
+        AdminError: Databricks refuses.
+    """
+    _enforce(client, it, validate_only=False)
+
+
+def _clusters(client: WorkspaceClient, policy_id: str) -> Iterator[Governed]:
+    known = {
+        it.cluster_id: it for it in client.clusters.list(filter_by=ListClustersFilterBy(policy_id=policy_id))
+    }
+    for found in client.policy_compliance_for_clusters.list_compliance(policy_id):
+        cluster = known.get(found.cluster_id)
+        state = cluster.state.value if cluster and cluster.state else "UNKNOWN"
+        name = (cluster and cluster.cluster_name) or found.cluster_id
+        violations = found.violations or {}
+        yield Governed("cluster", found.cluster_id, name, state, bool(found.is_compliant), violations)
+
+
+def _jobs(client: WorkspaceClient, policy_id: str) -> Iterator[Governed]:
+    for found in client.policy_compliance_for_jobs.list_compliance(policy_id):
+        settings = client.jobs.get(found.job_id).settings
+        name = (settings and settings.name) or str(found.job_id)
+        violations = found.violations or {}
+        yield Governed("job", str(found.job_id), name, "", bool(found.is_compliant), violations)
+
+
+def _enforce(client: WorkspaceClient, it: Governed, *, validate_only: bool) -> list[Difference]:
+    with telling(f"{it.kind} {it.name} cannot be brought to the policy's", _RIGHT):
+        if it.kind == "cluster":
+            clusters = client.policy_compliance_for_clusters
+            of_cluster = clusters.enforce_compliance(it.id, validate_only=validate_only).changes or []
+            return [
+                Difference(change.field or "", change.previous_value, change.new_value)
+                for change in of_cluster
+            ]
+        jobs = client.policy_compliance_for_jobs
+        of_job = jobs.enforce_compliance(int(it.id), validate_only=validate_only).job_cluster_changes or []
+        return [Difference(change.field or "", change.previous_value, change.new_value) for change in of_job]

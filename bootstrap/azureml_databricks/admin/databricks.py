@@ -1,0 +1,96 @@
+"""The Databricks workspace: logging in, and its refusals in one line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import requests
+from databricks.sdk import WorkspaceClient
+from databricks.sdk.config import Config
+from databricks.sdk.errors import PermissionDenied, Unauthenticated
+from databricks.sdk.errors.base import DatabricksError
+
+from azureml_databricks.admin.deployment import Databricks
+from azureml_databricks.admin.errors import AdminError, silence
+
+_ANSWER_SECONDS = 20
+_RETRY_SECONDS = 60
+# What Azure Databricks answers, as 403, to a token that it does not know.
+_NO_LOGIN = "Invalid access token"
+
+
+def connect(databricks: Databricks) -> tuple[WorkspaceClient, str]:
+    """Return a client that is logged in, and the user's (or service principal's) name.
+
+    Raises:
+        AdminError: the workspace cannot be reached, or the login is missing or refused.
+    """
+    silence("databricks.sdk")
+    where = databricks.host or f"the host of profile {databricks.profile}"
+    remedy = f"`databricks auth login {_option(databricks)}`, or set DATABRICKS_TOKEN"
+    try:
+        if databricks.host:
+            # The SDK tries for minutes.
+            requests.head(f"{databricks.host}/.well-known/databricks-config", timeout=_ANSWER_SECONDS)
+        config = Config(
+            host=databricks.host,
+            profile=databricks.profile,
+            product="azureml-databricks",
+            retry_timeout_seconds=_RETRY_SECONDS,
+            # Its own way to read a file asks for an address first, which workspaces may refuse.
+            disable_experimental_files_api_client=True,
+        )
+        client = WorkspaceClient(config=config)
+        user = client.current_user.me().user_name or ""
+    except (Unauthenticated, PermissionDenied) as error:
+        raise AdminError(f"{where} refuses the login ({_first_line(error)}): {remedy}") from None
+    except ValueError as error:  # what the SDK's Config raises
+        raise AdminError(f"no login to {where} ({_first_line(error)}): {remedy}") from None
+    except (requests.RequestException, TimeoutError) as error:
+        raise AdminError(
+            f"{where} cannot be reached ({_cause(error)}): is the address right, "
+            "and does the network (HTTPS_PROXY) let it through?"
+        ) from None
+    except DatabricksError as error:
+        raise AdminError(f"{where} does not answer as a workspace does: {_first_line(error)}") from None
+    return client, user
+
+
+@contextmanager
+def telling(what: str, needs: str) -> Iterator[None]:
+    """Turn what Databricks refuses into one line.
+
+    Args:
+        what: was tried, such as `policy azureml cannot be changed`.
+        needs: the right that it takes, such as `admin of the workspace`.
+
+    Raises:
+        AdminError: Databricks refused, or cannot be reached.
+    """
+    try:
+        yield
+    except (Unauthenticated, PermissionDenied) as error:
+        if _NO_LOGIN in str(error):
+            needs = "a login that is valid still"
+        raise AdminError(f"{what}: it takes {needs} ({_first_line(error)})") from None
+    except DatabricksError as error:
+        raise AdminError(f"{what}: {_first_line(error)}") from None
+    except (requests.RequestException, TimeoutError) as error:
+        raise AdminError(f"{what}: Databricks cannot be reached ({_cause(error)})") from None
+
+
+def _cause(error: BaseException) -> str:
+    inner = error.__cause__ or error.__context__
+    return _cause(inner) if inner else _first_line(error).rpartition(": ")[2]
+
+
+def _option(databricks: Databricks) -> str:
+    return f"--host {databricks.host}" if databricks.host else f"--profile {databricks.profile}"
+
+
+def _first_line(error: BaseException) -> str:
+    # The SDK appends its configuration, or where to read about it.
+    text = re.split(r" Config: |, please check https", str(error))[0].strip()
+    return (text or repr(error)).splitlines()[0].rstrip(".")

@@ -1,0 +1,139 @@
+"""The policy's definition: what we fix, on top of what an admin starts from.
+
+The language: https://learn.microsoft.com/azure/databricks/admin/clusters/policy-definition
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from azureml_databricks.admin.changes import shown
+from azureml_databricks.admin.deployment import ML, Deployment
+from azureml_databricks.admin.errors import AdminError
+from azureml_databricks.settings import BY_NAME, Settings
+
+Definition = dict[str, Any]
+# The names that clusters and policies of any age have for them.
+_ACCESS_MODES = {"standard": "USER_ISOLATION", "dedicated": "SINGLE_USER", "no-isolation": "NONE"}
+# Spark 4 has Scala 2.13 only, and 16.4 has images of both:
+# https://learn.microsoft.com/azure/databricks/release-notes/runtime/16.4lts
+_SCALA = {"14.3": ["2.12"], "15.4": ["2.12"], "16.4": ["2.12", "2.13"], "17.3": ["2.13"]}
+
+
+def ours(deployment: Deployment, script: str, base: Mapping[str, Any]) -> Definition:
+    """Return what we and the file say, which goes on top of what the admin starts from.
+
+    Args:
+        deployment: what the file says.
+        script: the init script's path.
+        base: what the admin starts from; its init scripts keep their places.
+
+    Raises:
+        AdminError: two of them want something else of one path.
+    """
+    definition: Definition = {
+        "spark_version": _spark_version(deployment.clusters.runtimes),
+        "data_security_mode": _fixed(_ACCESS_MODES[deployment.clusters.access_mode], hidden=True),
+    }
+    kind = "volumes" if script.startswith("/Volumes/") else "workspace"
+    free = _free_place({**base, **deployment.policy.fixes})
+    definition[f"init_scripts.{free}.{kind}.destination"] = _fixed(script)
+    if deployment.needs_secrets:
+        for setting in Settings.SERVICE_PRINCIPAL:
+            key = getattr(deployment.secrets, _snake(setting))
+            reference = f"{{{{secrets/{deployment.secrets.scope}/{key}}}}}"
+            definition[f"spark_env_vars.{BY_NAME[setting].variable}"] = _fixed(reference, hidden=True)
+    _check(deployment.policy.fixes, definition, f"{deployment.path} (policy.fixes)")
+    return {**definition, **deployment.policy.fixes}
+
+
+def composed(base: Definition, ours: Definition, origin: str) -> Definition:
+    """Return a whole definition: ours on top of the one that the admin starts from.
+
+    Raises:
+        AdminError: it wants something else of a path; all such paths are named.
+    """
+    _check(base, ours, origin)
+    return {**base, **ours}
+
+
+def read(path: Path) -> Definition:
+    """Return the definition in a JSON file.
+
+    Raises:
+        AdminError: it cannot be read, or is none.
+    """
+    try:
+        definition = json.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise AdminError(f"{path} (policy.definition) cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise AdminError(f"{path} (policy.definition) is not JSON: {error}") from None
+    return checked(definition, f"{path} (policy.definition)")
+
+
+def checked(definition: Any, origin: str) -> Definition:
+    """Return a definition as it is.
+
+    Raises:
+        AdminError: it is none.
+    """
+    if not isinstance(definition, dict):
+        raise AdminError(f"{origin} is no policy definition: that is an object of paths")
+    for path, rule in definition.items():
+        if not isinstance(rule, dict) or "type" not in rule:
+            raise AdminError(
+                f'{origin}: {path} is {shown(rule)}: it must be an object, {{"type": "fixed", "value": ...}}'
+            )
+    return definition
+
+
+def _check(base: Mapping[str, Any], ours: Mapping[str, Any], origin: str) -> None:
+    conflicts = [
+        f"{origin} and this deployment both say {path}: {shown(base[path])} there, {shown(rule)} here; "
+        "take it out there"
+        for path, rule in ours.items()
+        if path in base and not _leaves_room(base[path], rule)
+    ]
+    if conflicts:
+        raise AdminError("\n".join(conflicts))
+
+
+def _leaves_room(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> bool:
+    """Whether ours only chooses among what theirs permits."""
+    values = ours.get("values", [ours.get("value")])
+    if theirs.get("type") == "allowlist":
+        return all(value in theirs.get("values", []) for value in values)
+    if theirs.get("type") == "regex":
+        return all(re.fullmatch(theirs.get("pattern", ""), str(value)) for value in values)
+    if theirs.get("type") == "fixed":
+        return bool([theirs.get("value")] == values)
+    return bool(theirs.get("type") == "unlimited")
+
+
+def _spark_version(runtimes: tuple[str, ...]) -> Definition:
+    versions: list[str] = []
+    for runtime in runtimes:
+        number = runtime.removesuffix(ML)
+        kinds = ("-cpu-ml", "-gpu-ml") if runtime.endswith(ML) else ("",)
+        versions += [f"{number}.x{kind}-scala{scala}" for scala in _SCALA[number] for kind in kinds]
+    if len(versions) == 1:
+        return _fixed(versions[0])
+    return {"type": "allowlist", "values": versions, "defaultValue": versions[0]}
+
+
+def _free_place(definition: Mapping[str, Any]) -> int:
+    taken = [int(found[1]) for path in definition if (found := re.match(r"init_scripts\.(\d+)\.", path))]
+    return max(taken, default=-1) + 1
+
+
+def _fixed(value: str, *, hidden: bool = False) -> Definition:
+    return {"type": "fixed", "value": value, **({"hidden": True} if hidden else {})}
+
+
+def _snake(name: str) -> str:
+    return re.sub("([A-Z])", r"_\1", name).lower()

@@ -1,0 +1,180 @@
+"""Plan, deploy and destroy: what is wanted, what is there, and the changes between the two in a safe order.
+
+Files come before the policy that points at them, and what is pointed at stays: a deployment that stops
+half-way breaks no cluster, and goes on when it is repeated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+
+from databricks.sdk.service.iam import PermissionLevel
+
+from azureml_databricks.admin import databricks, settings_file, storage, workspace
+from azureml_databricks.admin import policy as policies
+from azureml_databricks.admin.access import Access, PermissionList, SecretReaders, volume_readers
+from azureml_databricks.admin.allowlist import Allowlist
+from azureml_databricks.admin.changes import Change, Kept, Plan
+from azureml_databricks.admin.deployment import ML, Deployment, Principal
+from azureml_databricks.admin.policy import ClusterPolicy
+from azureml_databricks.admin.record import Record
+from azureml_databricks.admin.references import References
+from azureml_databricks.admin.release import KIND as RELEASE
+from azureml_databricks.admin.release import Release, Releases
+from azureml_databricks.admin.secret_scope import SecretScope, recorded_scopes
+
+
+class Site:
+    """A deployment, and the Databricks workspace that it is made in."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        """Log in, and read what we have made there.
+
+        Raises:
+            AdminError: there is no login, or what has to be there is not.
+        """
+        self.deployment = deployment
+        self.client, self.user = databricks.connect(deployment.databricks)
+        self.storage = storage.at(self.client, deployment.clusters.location)
+        self.record = Record(self.storage)
+        self.policy = ClusterPolicy(self.client, self.record)
+        self.references = References(self.client, self.policy.id if deployment.policy.deployed else "")
+        self.releases = Releases(self.storage, self.record, self.references)
+        self.allowlist = Allowlist(self.client, self.record, self.references)
+        self.scope = SecretScope(self.client, deployment.secrets.scope, self.record)
+
+    def users_of_releases(self) -> dict[str, str]:
+        """Return what points at each of our releases, by the release's name; empty for nothing."""
+        users = {}
+        for name in self.record.names(RELEASE):
+            path = f"{self.storage.location}/{name}/"
+            ours = f"policy {self.policy.name}" if self.policy.points_at(path) else ""
+            users[name] = ", ".join(filter(None, [ours, self.references.to(path)]))
+        return users
+
+    def file_readers(self) -> list[Access]:
+        """Return the rights that it takes to read our files."""
+        if isinstance(self.storage, storage.Volume):
+            return volume_readers(self.client, self.storage.name)
+        assert isinstance(self.storage, storage.WorkspaceFolder)
+        return [
+            PermissionList(
+                self.client,
+                "directories",
+                self.storage.object_id,
+                PermissionLevel.CAN_READ,
+                f"folder {self.storage.location}",
+            )
+        ]
+
+
+def release(deployment: Deployment) -> Release:
+    """Return the release that a deployment wants; Azure is asked for the workspace.
+
+    Raises:
+        AdminError: the workspace cannot be read.
+    """
+    settings = {
+        "trackingUri": workspace.tracking_uri(deployment.workspace),
+        **deployment.login.settings,
+        **settings_file.texts(deployment.settings, f"in {deployment.path}"),
+    }
+    runtimes = tuple(dict.fromkeys(name.removesuffix(ML) for name in deployment.clusters.runtimes))
+    return Release(deployment.clusters.location, runtimes, deployment.clusters.extras, settings)
+
+
+def plan(site: Site, release: Release) -> Plan:
+    """Return what it takes to make the workspace as the file says.
+
+    Raises:
+        AdminError: it cannot be made so: a secret is not there, a name is another's, ...
+    """
+    return _as_plan(_changes(site, release))
+
+
+def plan_to_destroy(site: Site) -> Plan:
+    """Return what it takes to remove what we have made; what something else points at is kept."""
+    return _as_plan(_removals(site, None))
+
+
+def apply(site: Site, plan: Plan, on_start: Callable[[Change], None]) -> Iterator[Change]:
+    """Make the changes, and yield each when it is made.
+
+    Args:
+        site: where.
+        plan: which.
+        on_start: called before each.
+
+    Raises:
+        AdminError: Databricks refuses one; those before it are made.
+    """
+    for change in plan.changes:
+        on_start(change)
+        if change.prepare:
+            change.prepare()
+        if change.action == "create" and change.is_ours:
+            site.record.note(change.kind, change.name)
+        details = change.act()
+        if details:
+            site.record.note(change.kind, change.name, **details)
+        if change.action == "delete":
+            site.record.forget((change.kind, change.name))
+        yield change
+
+
+def _as_plan(found: Iterator[Change | Kept]) -> Plan:
+    plan = Plan()
+    for each in found:
+        if isinstance(each, Kept):
+            plan.kept.append(each)
+        else:
+            plan.changes.append(each)
+    return plan
+
+
+def _changes(site: Site, release: Release) -> Iterator[Change | Kept]:
+    deployment = site.deployment
+    principals = deployment.principals
+    wanted = policies.wanted(deployment, release.script, site.client)
+    if deployment.needs_secrets:
+        site.scope.check(deployment.secrets.keys)
+    yield from site.releases.changes(release)
+    if deployment.clusters.access_mode == "standard":
+        yield from site.allowlist.changes(deployment.clusters.location)
+    for readers in site.file_readers():
+        yield from readers.changes(principals)
+    if deployment.needs_secrets:
+        yield from SecretReaders(site.client, site.scope.name).changes(principals)
+    if deployment.policy.deployed:
+        yield from site.policy.changes(wanted)
+        yield from site.policy.users.changes(principals)
+    yield from _removals(site, release)
+
+
+def _removals(site: Site, release: Release | None) -> Iterator[Change | Kept]:
+    """Yield what becomes of what is ours and not wanted: all of it, without a release."""
+    deployment, record = site.deployment, site.record
+    principals = deployment.principals if release else []
+    if deployment.policy.deployed:
+        yield from site.policy.users.removals(record, principals) if release else site.policy.removals()
+    yield from _removals_of_secrets(site, principals, is_wanted=bool(release and deployment.needs_secrets))
+    location = deployment.clusters.location
+    in_use = partial(site.references.to, f"{location}/") if not release else None
+    yield from site.file_readers()[-1].removals(record, principals, in_use)
+    is_standard = bool(release and deployment.clusters.access_mode == "standard")
+    yield from site.allowlist.removals(location if is_standard else None)
+    yield from site.releases.removals(release)
+
+
+def _removals_of_secrets(
+    site: Site, principals: Sequence[Principal], *, is_wanted: bool
+) -> Iterator[Change | Kept]:
+    for name in dict.fromkeys([site.scope.name, *recorded_scopes(site.record)]):
+        in_use = partial(site.references.to, f"{{{{secrets/{name}/")
+        readers = SecretReaders(site.client, name)
+        if is_wanted and name == site.scope.name:
+            yield from readers.removals(site.record, principals)
+        else:
+            yield from readers.removals(site.record, [], in_use)
+            yield from SecretScope(site.client, name, site.record).removals(in_use)

@@ -1,0 +1,264 @@
+"""What a deployment is: the schema of the file that an admin writes."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+from urllib.parse import unquote, urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr
+from pydantic.alias_generators import to_camel
+
+from azureml_databricks.admin.bundle import RUNTIMES
+
+AccessMode = Literal["standard", "dedicated", "no-isolation"]
+Auth = Literal["service-principal", "managed-identity", "workload-identity", "service-credential"]
+ACCESS_MODES: tuple[str, ...] = get_args(AccessMode)
+AUTHS: tuple[str, ...] = get_args(Auth)
+ML = "-ml"
+_RUNTIMES = [runtime + kind for runtime in RUNTIMES for kind in ("", ML)]
+_RESOURCE_ID = re.compile(
+    r"/subscriptions/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/resourceGroups/([^/?#&]+)"
+    r"/providers/Microsoft\.MachineLearningServices/workspaces/([^/?#&]+)",
+    re.IGNORECASE,
+)
+
+
+def _host(value: str) -> str:
+    # What the browser shows has more to it: https://adb-1.2.azuredatabricks.net/?o=1
+    parts = urlsplit(value if "://" in value else f"https://{value}")
+    if not parts.hostname or parts.scheme not in ("https", "http") or " " in value:
+        raise ValueError("give the address of the Databricks workspace, https://adb-....azuredatabricks.net")
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _resource_id(value: str) -> str:
+    found = _RESOURCE_ID.search(unquote(value))
+    if not found:
+        raise ValueError(
+            "no /subscriptions/.../resourceGroups/.../workspaces/... in it; take it from the workspace's "
+            "page in the Azure portal, or the address from the studio"
+        )
+    return found[0]
+
+
+def _guid(value: str) -> str:
+    if not re.fullmatch(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", value):
+        raise ValueError("it is not a GUID")
+    return value
+
+
+def _runtime(value: str) -> str:
+    if value not in _RUNTIMES:
+        raise ValueError(f"use {', '.join(_RUNTIMES)}")
+    return value
+
+
+def _location(value: str) -> str:
+    parts = value.rstrip("/").split("/")
+    plain = value.isprintable() and value == value.strip() and not {"", ".", ".."} & set(parts[1:])
+    if not plain or parts[0] or parts[1:2] not in (["Volumes"], ["Workspace"]):
+        raise ValueError("give a folder as a node sees it, /Volumes/... or /Workspace/...")
+    if parts[1] == "Volumes" and len(parts) < 5:
+        raise ValueError("a volume's path is /Volumes/CATALOG/SCHEMA/VOLUME")
+    if parts[1] == "Workspace" and len(parts) < 4:
+        raise ValueError("give a folder of its own, such as /Workspace/Admins/azureml-databricks")
+    if parts[1:3] == ["Workspace", "Shared"]:
+        raise ValueError("every user can write to /Workspace/Shared, and what lies there would run as root")
+    return "/".join(parts)
+
+
+def _secret_name(value: str) -> str:
+    # https://learn.microsoft.com/azure/databricks/security/secrets/#create-a-secret
+    if not re.fullmatch(r"[\w.@-]{1,128}", value, re.ASCII):
+        raise ValueError("a name has letters, digits, - _ . @ only; it is the name, never the secret itself")
+    return value
+
+
+Host = Annotated[str, AfterValidator(_host)]
+ResourceId = Annotated[str, AfterValidator(_resource_id)]
+Guid = Annotated[str, AfterValidator(_guid)]
+RuntimeName = Annotated[str, AfterValidator(_runtime), Field(json_schema_extra={"enum": [*_RUNTIMES]})]
+Location = Annotated[str, AfterValidator(_location)]
+SecretName = Annotated[str, AfterValidator(_secret_name)]
+Text = Annotated[str, Field(min_length=1)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        alias_generator=to_camel,
+        use_attribute_docstrings=True,
+    )
+
+
+class Databricks(_Section):
+    """The Databricks workspace: host or profile. The login is databricks-sdk's unified authentication."""
+
+    host: Host | None = None
+    """Its address, https://adb-....azuredatabricks.net."""
+    profile: Text | None = None
+    """A profile of ~/.databrickscfg, instead of the host."""
+
+
+class Workspace(_Section):
+    """The Azure Machine Learning workspace: name, resourceGroup and subscriptionId; or id; or url."""
+
+    name: Text | None = None
+    """Its name."""
+    resource_group: Text | None = None
+    """Its resource group."""
+    subscription_id: Guid | None = None
+    """Its subscription."""
+    id: ResourceId | None = None
+    """Its resource ID, /subscriptions/.../workspaces/NAME."""
+    url: ResourceId | None = None
+    """The address that the studio or the Azure portal shows for it."""
+    cloud: Literal["AzureCloud", "AzureUSGovernment", "AzureChinaCloud"] = "AzureCloud"
+    """The Azure cloud that it is in."""
+
+    @property
+    def parts(self) -> tuple[str, str, str]:
+        """Its subscription, resource group and name."""
+        found = _RESOURCE_ID.fullmatch(self.id or self.url or "")
+        if found:
+            return found[1], found[2], found[3]
+        return self.subscription_id or "", self.resource_group or "", self.name or ""
+
+
+class Clusters(_Section):
+    """The clusters that the policy is for."""
+
+    runtimes: Annotated[tuple[RuntimeName, ...], Field(min_length=1)]
+    """Databricks runtimes that users may choose from; the first is preset. With `-ml`: ML runtimes."""
+    extras: Annotated[tuple[Literal["azure-ai-ml"], ...], Field(alias="with")] = ()
+    """Packages for users to import, besides what MLflow needs."""
+    access_mode: AccessMode
+    """Who shares a cluster: many users, apart from each other; one user or group; many, not apart."""
+    location: Location
+    """The folder for our files, which only admins may write to: below /Volumes, or below /Workspace where
+    there is no Unity Catalog. One deployment, one location: it also keeps the record of what was made."""
+
+
+class Login(_Section):
+    """How a cluster logs in to Azure."""
+
+    auth: Auth = "service-principal"
+    """With a client secret; as a managed identity of the node's; with a token in a file; with a service
+    credential of Unity Catalog."""
+    tenant_id: Guid | None = None
+    """The identity's Entra ID tenant, for workload-identity."""
+    client_id: Guid | None = None
+    """The identity's client ID, for workload-identity and for one of several managed identities."""
+    federated_token_file: Text | None = None
+    """The file on the node that has the token, for workload-identity."""
+    service_credential: Text | None = None
+    """The name in Unity Catalog, for service-credential."""
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What a cluster is to know of it, as settings."""
+        return self.model_dump(by_alias=True, exclude_none=True)
+
+
+class Secrets(_Section):
+    """Where the service principal's secret is, and the names of its keys."""
+
+    scope: SecretName = "azureml"
+    """The secret scope."""
+    tenant_id: SecretName = "tenantId"
+    """The key that has the tenant's ID."""
+    client_id: SecretName = "clientId"
+    """The key that has the application (client) ID."""
+    client_secret: SecretName = "clientSecret"
+    """The key that has the secret. Never the secret itself."""
+
+    @property
+    def keys(self) -> list[str]:
+        """The names of the keys that a cluster needs."""
+        return [self.tenant_id, self.client_id, self.client_secret]
+
+
+class Policy(_Section):
+    """The cluster policy."""
+
+    name: Annotated[str, Field(min_length=1, max_length=100)]
+    """What users pick it by."""
+    description: str | None = None
+    """What users read about it."""
+    family: Text | None = None
+    """The ID of a policy family to start from, such as personal-vm."""
+    definition: Text | None = None
+    """A definition to start from: a JSON file, from this file's folder."""
+    fixes: dict[str, dict[str, Any]] = {}
+    """What the policy says besides: paths of a policy definition, and what each may be."""
+    users: tuple[Text, ...] = ()
+    """Users who may use it."""
+    groups: tuple[Text, ...] = ()
+    """Groups who may use it; `users` is everybody."""
+    service_principals: tuple[Text, ...] = ()
+    """Service principals who may use it, by application ID."""
+    deployed: bool = True
+    """false leaves the policy to Terraform or the like, which `policy render` prints it for."""
+
+
+@dataclass(frozen=True)
+class Principal:
+    """A group, user or service principal of the Databricks workspace.
+
+    Attributes:
+        kind: `group_name`, `user_name` or `service_principal_name`, as the permissions API has it.
+        name: the service principal's is its application ID.
+    """
+
+    kind: str
+    name: str
+
+
+class Deployment(_Section):
+    """What `azureml-databricks deploy` makes of a Databricks workspace."""
+
+    databricks: Databricks
+    workspace: Workspace
+    clusters: Clusters
+    login: Login = Login()
+    secrets: Secrets = Secrets()
+    policy: Policy
+    settings: dict[str, Any] = {}
+    """Settings for the clusters; never a secret."""
+
+    _path: Path = PrivateAttr(default=Path())
+
+    @property
+    def path(self) -> Path:
+        """The file that it was read from."""
+        return self._path
+
+    @property
+    def needs_secrets(self) -> bool:
+        """Whether clusters log in with what is in the secret scope."""
+        return self.login.auth == "service-principal"
+
+    @property
+    def principals(self) -> list[Principal]:
+        """Who may use the policy, and so needs to read the files and the secrets."""
+        policy = self.policy
+        return [
+            *(Principal("group_name", name) for name in policy.groups),
+            *(Principal("user_name", name) for name in policy.users),
+            *(Principal("service_principal_name", name) for name in policy.service_principals),
+        ]
+
+
+def schema() -> str:
+    """Return the file's JSON Schema, for editors."""
+    described = {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "$id": "azureml-databricks.schema.json",
+        **Deployment.model_json_schema(),
+    }
+    return json.dumps(described, indent=2)

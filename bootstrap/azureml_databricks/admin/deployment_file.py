@@ -1,0 +1,211 @@
+"""Reading the file that describes a deployment; what is wrong in it is told by line and key."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from azureml_databricks.admin import settings_file, toml_file
+from azureml_databricks.admin.deployment import ML, Clusters, Deployment
+from azureml_databricks.admin.errors import AdminError
+from azureml_databricks.settings import NEEDED_FOR_LOGIN, SettingError
+
+# A key in the file, and what is wrong with it.
+Problem = tuple[tuple[str | int, ...], str]
+# What other sections say: setting -> section.
+_NOT_A_SETTING_HERE = {
+    **dict.fromkeys(
+        ("trackingUri", "subscriptionId", "resourceGroup", "workspaceName", "region", "cloud"), "workspace"
+    ),
+    **dict.fromkeys(("auth", "tenantId", "clientId", "federatedTokenFile", "serviceCredential"), "login"),
+}
+
+
+def read(path: Path) -> Deployment:
+    """Return the deployment that a file describes.
+
+    Raises:
+        AdminError: it cannot be read, or something in it cannot be; a line a problem.
+    """
+    try:
+        source = toml_file.read(path)
+    except AdminError as error:
+        hint = "; `azureml-databricks init` writes one" if not path.exists() else ""
+        raise AdminError(f"{error}{hint}") from None
+    try:
+        deployment = Deployment.model_validate(source.document)
+        problems = list(_contradictions(deployment, source.document))
+    except ValidationError as error:
+        # A list that has a wrong item is said to be too short, too.
+        found = [it for it in error.errors() if it["type"] != "too_short" or not it["input"]]
+        problems = [_problem(it) for it in found]
+    problems += _of_settings(source.document.get("settings"))
+    if problems:
+        lines = sorted((source.line(key), text) for key, text in problems)
+        raise AdminError("\n".join(f"{path}:{line}: {text}" for line, text in lines))
+    deployment._path = path
+    return deployment
+
+
+def _of_settings(table: Any) -> Iterator[Problem]:
+    if not isinstance(table, dict):
+        return
+    for name, value in table.items():
+        if section := _NOT_A_SETTING_HERE.get(name):
+            yield ("settings", name), f"settings.{name} is not said here: [{section}] says it"
+            continue
+        # One by one, so that each is found on its own line.
+        single = [{name: {key: text}} for key, text in value.items()] if isinstance(value, dict) else []
+        for entry in single or [{name: value}]:
+            inner = next(iter(entry.values()))
+            key = ("settings", name, *(inner if isinstance(inner, dict) else ()))
+            try:
+                settings_file.texts(entry, "in [settings]")
+            except SettingError as error:
+                yield key, str(error)
+
+
+def _contradictions(deployment: Deployment, document: dict[str, Any]) -> Iterator[Problem]:
+    yield from _of_names(deployment)
+    yield from _of_clusters(deployment.clusters)
+    yield from _of_login(deployment, document)
+    if deployment.policy.family and deployment.policy.definition:
+        yield (
+            ("policy", "definition"),
+            "policy.family and policy.definition are both given: a policy starts from one of them",
+        )
+
+
+def _of_names(deployment: Deployment) -> Iterator[Problem]:
+    databricks, workspace = deployment.databricks, deployment.workspace
+    if bool(databricks.host) == bool(databricks.profile):
+        yield ("databricks",), "databricks needs host or profile, one of them"
+    by_name = {
+        "name": workspace.name,
+        "resourceGroup": workspace.resource_group,
+        "subscriptionId": workspace.subscription_id,
+    }
+    ways = [bool(any(by_name.values())), bool(workspace.id), bool(workspace.url)]
+    if sum(ways) != 1:
+        yield ("workspace",), "workspace needs name, resourceGroup and subscriptionId; or id; or url: one way"
+    elif any(by_name.values()) and not all(by_name.values()):
+        missing = next(key for key, value in by_name.items() if not value)
+        yield (
+            ("workspace",),
+            f"workspace.{missing} is missing: it takes name, resourceGroup and subscriptionId",
+        )
+
+
+def _of_clusters(clusters: Clusters) -> Iterator[Problem]:
+    in_volume = clusters.location.startswith("/Volumes/")
+    if clusters.access_mode == "standard" and not in_volume:
+        yield (
+            ("clusters", "location"),
+            f"clusters.location is {clusters.location!r}: in standard access mode an init script is in a "
+            "volume, /Volumes/...",
+        )
+    if clusters.access_mode == "no-isolation" and in_volume:
+        yield (
+            ("clusters", "location"),
+            f"clusters.location is {clusters.location!r}: clusters without isolation read no volume; "
+            "give a folder below /Workspace, or another accessMode",
+        )
+    for index, runtime in enumerate(clusters.runtimes):
+        if clusters.access_mode == "standard" and runtime.endswith(ML):
+            yield (
+                ("clusters", "runtimes", index),
+                f"clusters.runtimes has {runtime}: ML runtimes do not run in standard access mode; "
+                'take it out, or set accessMode = "dedicated"',
+            )
+
+
+def _of_login(deployment: Deployment, document: dict[str, Any]) -> Iterator[Problem]:
+    login = deployment.login
+    auth = f'auth = "{login.auth}"'
+    needed = () if deployment.needs_secrets else NEEDED_FOR_LOGIN[login.auth]
+    possible = (*needed, "clientId") if login.auth == "managed-identity" else needed
+    for key in login.settings:
+        if key != "auth" and key not in possible:
+            where = "; it is in the secret scope ([secrets])" if deployment.needs_secrets else ""
+            yield ("login", key), f"login.{key} has no meaning with {auth}{where}: take it out"
+    for key in needed:
+        if key not in login.settings:
+            yield ("login",), f"login.{key} is missing: {auth} needs it"
+    if "secrets" in document and not deployment.needs_secrets:
+        yield (
+            ("secrets",),
+            f"secrets has no meaning with {auth}, which needs none: take it out",
+        )
+    if login.auth == "service-credential" and deployment.clusters.access_mode == "no-isolation":
+        yield (
+            ("login", "auth"),
+            'login.auth is "service-credential": clusters without isolation have no Unity Catalog; '
+            "use another accessMode, or another auth",
+        )
+
+
+def _problem(found: ErrorDetails) -> Problem:
+    """Say one of pydantic's errors in the words of the file."""
+    key: tuple[str | int, ...] = tuple(found["loc"])
+    name = ".".join(str(part) for part in key if isinstance(part, str))
+    kind = found["type"]
+    if kind == "extra_forbidden":
+        return key, _unknown(key, name)
+    if kind == "missing":
+        return key, f"{name} is missing: {_field(key).description if key[1:] else f'a table, [{name}]'}"
+    # What somebody took for the place of a secret is not shown.
+    value = "***" if key[0] in ("login", "secrets") else repr(found["input"])
+    if kind == "value_error":
+        return key, f"{name} is {value}: {found['ctx']['error']}"
+    if kind == "literal_error":
+        return key, f"{name} is {found['input']!r}: use {_listed(_choices(key))}"
+    wanted = {
+        "string_type": "a text, in quotation marks",
+        "tuple_type": 'a list, ["...", "..."]',
+        "dict_type": "a table",
+        "model_type": f"a table: write [{name}], and its keys below",
+        "bool_type": "true or false",
+        "bool_parsing": "true or false",
+        "string_too_short": "a text that is not empty",
+        "too_short": "a list that is not empty",
+    }.get(kind, found["msg"])
+    return key, f"{name} is {value}: it must be {wanted}"
+
+
+def _unknown(key: tuple[str | int, ...], name: str) -> str:
+    if re.search("secret|password", str(key[-1]), re.IGNORECASE):
+        return (
+            f"{name} is not known, and no secret belongs in here: "
+            "`azureml-databricks secrets set` puts it into the secret scope"
+        )
+    known = [field.alias or field_name for field_name, field in _model(key[:-1]).model_fields.items()]
+    near = difflib.get_close_matches(str(key[-1]), known, n=1, cutoff=0.5)
+    return f"{name} is not known: " + (f"did you mean {near[0]}?" if near else f"there are {_listed(known)}")
+
+
+def _model(key: tuple[str | int, ...]) -> type[BaseModel]:
+    model: type[BaseModel] = Deployment
+    for part in key:
+        annotation = model.model_fields[str(part)].annotation
+        assert isinstance(annotation, type)
+        model = annotation
+    return model
+
+
+def _field(key: tuple[str | int, ...]) -> Any:
+    fields = _model(key[:1]).model_fields.values()
+    return next(field for field in fields if field.alias == key[1])
+
+
+def _choices(key: tuple[str | int, ...]) -> list[str]:
+    return list(_field(key).annotation.__args__)
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names)

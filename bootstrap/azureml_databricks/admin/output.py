@@ -1,0 +1,110 @@
+"""What an admin sees: on a terminal with colours, in a pipe as plain lines, or as JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.status import Status
+from rich.table import Table
+from rich.text import Text
+
+from azureml_databricks.admin.changes import Change, Difference, Plan, shown
+from azureml_databricks.admin.errors import AdminError
+
+_STYLES = {"create": "green", "update": "yellow", "delete": "red"}
+_MARKS = {"create": "+", "update": "~", "delete": "-"}
+_TO_DO = {"create": "to make", "update": "to update", "delete": "to remove"}
+_DONE = {"create": "made", "update": "updated", "delete": "removed"}
+
+
+class Output:
+    """Prints to standard output.
+
+    Args:
+        as_json: print nothing but one document.
+    """
+
+    def __init__(self, *, as_json: bool) -> None:
+        """Look what standard output is."""
+        self._as_json = as_json
+        # In a pipe one line is one line, and nothing is cut off.
+        width = None if sys.stdout.isatty() else 10_000
+        self._console = Console(highlight=False, emoji=False, markup=False, width=width)
+
+    def line(self, text: str, style: str = "") -> None:
+        """Print a line."""
+        if not self._as_json:
+            self._console.print(Text(text, style), soft_wrap=True)
+
+    def plan(self, plan: Plan) -> None:
+        """Print what is to be done."""
+        for change in plan.changes:
+            self.line(f"{_MARKS[change.action]} {change.kind} {change.name}", _STYLES[change.action])
+            for difference in change.differences:
+                self.difference(difference)
+        for kept in plan.kept:
+            self.line(f"  {kept.kind} {kept.name} stays: {kept.why}", "dim")
+        actions = [change.action for change in plan.changes]
+        counted = [f"{actions.count(it)} {words}" for it, words in _TO_DO.items() if it in actions]
+        self.line(", ".join(counted) or "Nothing to change.", "bold")
+
+    def difference(self, difference: Difference) -> None:
+        """Print a field that differs: what it is, and what it is to be."""
+        sides = [difference.wanted] if difference.found is None else [difference.found, difference.wanted]
+        lines = ["(none)" if side is None else shown(side) for side in sides]
+        together = f"    {difference.field}: {' -> '.join(lines)}"
+        if len(together) <= self._console.width:
+            self.line(together)
+        else:
+            self.line(f"    {difference.field}:")
+            for line in (f"      {lines[0]}", *(f"   -> {line}" for line in lines[1:])):
+                self.line(line)
+
+    def done(self, change: Change) -> None:
+        """Print that a change is made."""
+        self.line(f"{_DONE[change.action]} {change.kind} {change.name}")
+
+    def table(self, title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        """Print a table, if it has rows."""
+        table = Table(*columns, box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+        for row in rows:
+            table.add_row(*row)
+        if table.rows and not self._as_json:
+            self.line(f"\n{title}", "bold")
+            self._console.print(table)
+
+    def working(self, what: str) -> AbstractContextManager[Status]:
+        """Show on a terminal that something takes its time."""
+        return Console(stderr=True).status(what)
+
+    def document(self, **fields: Any) -> None:
+        """Print the document, if that is asked for."""
+        if self._as_json:
+            click.echo(json.dumps(fields, indent=2, ensure_ascii=False, default=_as_object))
+
+    def confirm(self, question: str, *, yes: bool) -> None:
+        """Ask before going on.
+
+        Raises:
+            AdminError: nobody is there to answer.
+            click.Abort: the answer is no.
+        """
+        if yes:
+            return
+        if self._as_json or not sys.stdin.isatty():
+            raise AdminError(
+                "this asks before it changes anything, and nobody is there to answer: give --yes"
+            )
+        click.confirm(question, abort=True)
+
+
+def _as_object(it: Any) -> dict[str, Any]:
+    names = [field.name for field in dataclasses.fields(it)]
+    return {name: getattr(it, name) for name in names if name not in ("act", "prepare", "is_ours")}

@@ -1,0 +1,195 @@
+"""The cluster policy in the workspace: https://docs.databricks.com/api/azure/workspace/clusterpolicies."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from databricks.sdk import WorkspaceClient
+from databricks.sdk.errors import NotFound
+from databricks.sdk.service import compute
+from databricks.sdk.service.iam import PermissionLevel
+
+from azureml_databricks.admin import databricks
+from azureml_databricks.admin import definition as definitions
+from azureml_databricks.admin.access import RIGHT, PermissionList
+from azureml_databricks.admin.changes import Change, Difference, differences
+from azureml_databricks.admin.databricks import telling
+from azureml_databricks.admin.definition import Definition
+from azureml_databricks.admin.deployment import Deployment
+from azureml_databricks.admin.errors import AdminError
+from azureml_databricks.admin.record import Record
+
+KIND = "policy"
+_RIGHT = "the admin role of the workspace"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A policy as it is to be.
+
+    Attributes:
+        name: what users pick it by.
+        description: what they read about it.
+        family: the ID of the family that it starts from, None for none.
+        definition: all of it; with a family, what goes on top of that.
+    """
+
+    name: str
+    description: str
+    family: str | None
+    definition: Definition
+
+    def as_text(self) -> str:
+        """Return the definition as a text."""
+        return json.dumps(self.definition, indent=2, ensure_ascii=False)
+
+    def as_arguments(self) -> dict[str, Any]:
+        """Return what the API takes, and Terraform's `databricks_cluster_policy`."""
+        named = {"name": self.name, "description": self.description}
+        if not self.family:
+            return {**named, "definition": self.as_text()}
+        return {
+            **named,
+            "policy_family_id": self.family,
+            "policy_family_definition_overrides": self.as_text(),
+        }
+
+
+def wanted(deployment: Deployment, script: str, client: WorkspaceClient | None = None) -> Wanted:
+    """Return the policy that a deployment wants.
+
+    Args:
+        deployment: what the file says.
+        script: the init script's path.
+        client: of the Databricks workspace, which has the families; None to log in if there is need.
+
+    Raises:
+        AdminError: what it starts from is not there, or wants something else than we need.
+    """
+    policy = deployment.policy
+    if policy.family:
+        base = _family(client or databricks.connect(deployment.databricks)[0], policy.family)
+        definition = definitions.ours(deployment, script, base)
+        definitions.composed(base, definition, f"policy family {policy.family}")
+    elif policy.definition:
+        path = deployment.path.parent / policy.definition
+        base = definitions.read(path)
+        ours = definitions.ours(deployment, script, base)
+        definition = definitions.composed(base, ours, f"{path} (policy.definition)")
+    else:
+        definition = definitions.ours(deployment, script, {})
+    name = deployment.workspace.parts[2]
+    description = policy.description or f"MLflow goes to the Azure Machine Learning workspace {name}."
+    return Wanted(policy.name, description, policy.family, definition)
+
+
+class ClusterPolicy:
+    """The policy that is ours, if it is there.
+
+    Attributes:
+        found: as it is, None where it is not there.
+        id: empty where it is not there.
+        name: as it is, empty where it is not there.
+        users: who may use it.
+    """
+
+    def __init__(self, client: WorkspaceClient, record: Record) -> None:
+        """Look for it."""
+        self._api = client.cluster_policies
+        self.users = PermissionList(
+            client, "cluster-policies", lambda: self.id, PermissionLevel.CAN_USE, "the policy"
+        )
+        self._record = record
+        with telling("policies cannot be listed", _RIGHT):
+            self._all = list(self._api.list())
+        self.found = next((policy for policy in self._all if self._is_ours(policy)), None)
+        self.id = (self.found and self.found.policy_id) or ""
+        # Not so where it was interrupted while it was made.
+        self._is_known = self.id in (self._known_id(name) for name in record.names(KIND))
+        self.name = (self.found and self.found.name) or ""
+
+    def points_at(self, path: str) -> bool:
+        """Return whether a path is in the definition."""
+        return path in ((self.found and self.found.definition) or "")
+
+    def changes(self, wanted: Wanted) -> Iterator[Change]:
+        """Yield what makes the policy as it is to be.
+
+        Raises:
+            AdminError: there is another one of that name.
+        """
+        named_so = next((policy for policy in self._all if policy.name == wanted.name), None)
+        if named_so and named_so.policy_id != self.id:
+            raise AdminError(
+                f"there is a policy {wanted.name!r} already, which is not ours (made by "
+                f"{named_so.creator_user_name}): choose another name (policy.name), or delete it"
+            )
+        different = tuple(_different(self.found, wanted))
+        if not self.found:
+            yield Change("create", KIND, wanted.name, partial(self._create, wanted), different)
+        elif different or not self._is_known:
+            yield Change("update", KIND, wanted.name, partial(self._edit, wanted, self.found), different)
+
+    def removals(self) -> Iterator[Change]:
+        """Yield what deletes the policy."""
+        for name in self._record.names(KIND):
+            yield Change("delete", KIND, name, self._delete)
+
+    def _is_ours(self, policy: compute.Policy) -> bool:
+        for name in self._record.names(KIND):
+            known = self._known_id(name)
+            if policy.policy_id == known or (not known and policy.name == name):
+                return True
+        return False
+
+    def _known_id(self, name: str) -> str:
+        return str((self._record.details(KIND, name) or {}).get("id", ""))
+
+    def _create(self, wanted: Wanted) -> dict[str, Any]:
+        with telling(f"policy {wanted.name} cannot be made", _RIGHT):
+            self.id = self._api.create(**wanted.as_arguments()).policy_id or ""
+        return {"id": self.id}
+
+    def _edit(self, wanted: Wanted, found: compute.Policy) -> dict[str, Any]:
+        with telling(f"policy {wanted.name} cannot be changed", _RIGHT):
+            # What we leave out would be gone.
+            self._api.edit(
+                self.id,
+                libraries=found.libraries or None,
+                max_clusters_per_user=found.max_clusters_per_user,
+                **wanted.as_arguments(),
+            )
+        if found.name != wanted.name:
+            self._record.note(KIND, wanted.name, id=self.id)
+            self._record.forget((KIND, found.name or ""))
+        return {"id": self.id}
+
+    def _delete(self) -> None:
+        if self.id:
+            with telling("the policy cannot be deleted", _RIGHT):
+                self._api.delete(self.id)
+        # They went with it.
+        self._record.forget(*((RIGHT, gone.name) for gone in self.users.removals(self._record, [])))
+
+
+def _family(client: WorkspaceClient, id: str) -> Definition:
+    with telling(f"policy family {id} cannot be read", _RIGHT):
+        try:
+            return dict(json.loads(client.policy_families.get(id).definition or "{}"))
+        except NotFound:
+            there = ", ".join(family.policy_family_id or "" for family in client.policy_families.list())
+    raise AdminError(f"there is no policy family {id!r} (policy.family): there are {there}")
+
+
+def _different(found: compute.Policy | None, wanted: Wanted) -> list[Difference]:
+    is_to_be = {"name": wanted.name, "description": wanted.description, "family": wanted.family}
+    if not found:
+        return differences({}, {**is_to_be, **wanted.definition})
+    text = found.policy_family_definition_overrides if found.policy_family_id else found.definition
+    definition = json.loads(text or "{}")
+    is_now = {"name": found.name, "description": found.description, "family": found.policy_family_id}
+    return differences({**is_now, **definition}, {**is_to_be, **wanted.definition})

@@ -1,0 +1,147 @@
+"""A release: archives, init script and settings of one deployment, in a folder that nothing else is put into.
+
+Its name is made of everything that it is built from. What runs keeps its files when another one is deployed,
+and whether a release is there is known without building it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property, partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from azureml_databricks.admin import bundle
+from azureml_databricks.admin.changes import Change, Kept, differences
+from azureml_databricks.admin.record import Record
+from azureml_databricks.admin.references import References
+from azureml_databricks.admin.storage import Storage
+
+KIND = "release"
+SCRIPT = "azureml-databricks.sh"
+TASK = "verify_task.py"
+_PACKAGE = Path(__file__).parents[1]
+_BUILT_FROM = ("*.py", "admin/bundle.py", f"admin/{TASK}", "bridge/*", "init_scripts/*", "locks/*", "node/*")
+# Script and settings are compared as a whole; the script compares the archive when a node starts.
+_COMPARED_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Release:
+    """What a deployment puts on nodes.
+
+    Attributes:
+        location: the folder for all releases.
+        runtimes: the keys of `bundle.RUNTIMES` that it is for.
+        extras: which of `bundle.EXTRAS` it carries.
+        settings: by name.
+    """
+
+    location: str
+    runtimes: tuple[str, ...]
+    extras: tuple[str, ...]
+    settings: Mapping[str, str]
+
+    @cached_property
+    def name(self) -> str:
+        """Twelve hexadecimal digits."""
+        digest = hashlib.sha256()
+        known = [
+            version("azureml-databricks"),
+            self.location,
+            self.runtimes,
+            self.extras,
+            dict(self.settings),
+        ]
+        digest.update(json.dumps(known, sort_keys=True).encode())
+        for pattern in _BUILT_FROM:
+            for path in sorted(_PACKAGE.glob(pattern)):
+                if path.is_file():
+                    digest.update(f"{path.relative_to(_PACKAGE).as_posix()}\0".encode() + path.read_bytes())
+        return digest.hexdigest()[:12]
+
+    @property
+    def script(self) -> str:
+        """The init script's path, as a node sees it."""
+        return f"{self.location}/{self.name}/{SCRIPT}"
+
+    def build(self, out: Path) -> list[Path]:
+        """Build the files into a folder, and return them.
+
+        Raises:
+            BundleError: the packages cannot be fetched.
+        """
+        runtimes = [bundle.RUNTIMES[runtime] for runtime in self.runtimes]
+        folder = f"{self.location}/{self.name}"
+        built = bundle.build(runtimes, folder, out, dict(self.settings), self.extras)
+        assert built.settings
+        archives = [archive.path for archive in built.archives]
+        return [*archives, built.settings, built.script, Path(__file__).with_name(TASK)]
+
+
+class Releases:
+    """The releases in the workspace, and the one that is wanted."""
+
+    def __init__(self, storage: Storage, record: Record, references: References) -> None:
+        """Name where they are."""
+        self._storage = storage
+        self._record = record
+        self._references = references
+        self._built: dict[str, bytes] = {}
+
+    def changes(self, wanted: Release) -> Iterator[Change]:
+        """Yield what uploads a release, if it is not there as it was uploaded."""
+        uploaded = (self._record.details(KIND, wanted.name) or {}).get("files", {})
+        found = self._found(wanted.name) if uploaded else {}
+        if not uploaded or found != uploaded:
+            yield Change(
+                "update" if uploaded else "create",
+                KIND,
+                wanted.name,
+                partial(self._upload, wanted),
+                tuple(differences(found, uploaded)),
+                prepare=partial(self._build, wanted),
+            )
+
+    def removals(self, wanted: Release | None) -> Iterator[Change | Kept]:
+        """Yield what becomes of the releases that are not wanted: what is pointed at is kept."""
+        for name in self._record.names(KIND):
+            if wanted and name == wanted.name:
+                continue
+            if users := self._references.to(f"{self._storage.location}/{name}/"):
+                yield Kept(KIND, name, users)
+            else:
+                yield Change("delete", KIND, name, partial(self._delete, name))
+
+    def _found(self, name: str) -> dict[str, Any]:
+        return {file: self._state(f"{name}/{file}", size) for file, size in self._storage.files(name).items()}
+
+    def _state(self, path: str, size: int) -> str:
+        content = self._storage.read(path) if size < _COMPARED_BYTES else None
+        return _state(size, content)
+
+    def _build(self, release: Release) -> None:
+        with tempfile.TemporaryDirectory() as scratch:
+            self._built = {path.name: path.read_bytes() for path in release.build(Path(scratch))}
+
+    def _upload(self, release: Release) -> dict[str, Any]:
+        self._storage.make(release.name)
+        for name, content in self._built.items():
+            self._storage.write(f"{release.name}/{name}", content)
+        return {"files": {name: _state(len(content), content) for name, content in self._built.items()}}
+
+    def _delete(self, name: str) -> None:
+        for file in self._storage.files(name):
+            self._storage.delete(f"{name}/{file}")
+        self._storage.delete(name)
+
+
+def _state(size: int, content: bytes | None) -> str:
+    if content is None or size >= _COMPARED_BYTES:
+        return f"{size:,} bytes"
+    return f"{size:,} bytes, SHA-256 {hashlib.sha256(content).hexdigest()[:16]}"

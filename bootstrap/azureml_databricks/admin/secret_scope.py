@@ -1,0 +1,132 @@
+"""A secret scope of the Databricks workspace: its keys, never their values.
+
+https://docs.databricks.com/api/azure/workspace/secrets
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+
+from databricks.sdk import WorkspaceClient
+from databricks.sdk.service.workspace import ScopeBackendType
+
+from azureml_databricks.admin.access import scopes_with_readers
+from azureml_databricks.admin.changes import Change, Kept
+from azureml_databricks.admin.databricks import telling
+from azureml_databricks.admin.errors import AdminError
+from azureml_databricks.admin.record import Record
+
+SCOPE, SECRET = "secret scope", "secret"
+
+
+def recorded_scopes(record: Record) -> list[str]:
+    """Return the names of the scopes in which something is ours."""
+    return [
+        *record.names(SCOPE),
+        *(name.partition("/")[0] for name in record.names(SECRET)),
+        *scopes_with_readers(record),
+    ]
+
+
+class SecretScope:
+    """A scope, which may be there or not.
+
+    Attributes:
+        name: its name.
+        exists: whether it is there.
+        keys: the names of its secrets.
+    """
+
+    def __init__(self, client: WorkspaceClient, name: str, record: Record) -> None:
+        """Look for it."""
+        self.name = name
+        self._secrets = client.secrets
+        self._record = record
+        self._rights = f"MANAGE on secret scope {name}"
+        with telling(f"secret scope {name} cannot be read", f"READ on secret scope {name}"):
+            self._found = next((scope for scope in self._secrets.list_scopes() if scope.name == name), None)
+            self.exists = self._found is not None
+            self.keys = {it.key or "" for it in self._secrets.list_secrets(name)} if self.exists else set()
+
+    def check(self, keys: list[str]) -> None:
+        """Look for keys.
+
+        Raises:
+            AdminError: one is not there: a cluster whose policy refers to it would not start.
+        """
+        if missing := [key for key in keys if key not in self.keys]:
+            what = f"there is no secret scope {self.name}" if not self.exists else ""
+            raise AdminError(
+                f"{what or f'secret scope {self.name} has no {missing[0]}'}: clusters would not start; "
+                "`azureml-databricks secrets set` puts the service principal there"
+            )
+
+    def check_writable(self, keys: list[str]) -> None:
+        """Look whether secrets can be put into it.
+
+        Raises:
+            AdminError: a Key Vault is behind it, into which Databricks cannot write.
+        """
+        if self._found and self._found.backend_type == ScopeBackendType.AZURE_KEYVAULT:
+            vault = self._found.keyvault_metadata
+            host = ((vault and vault.dns_name) or "").removeprefix("https://")
+            raise AdminError(
+                f"secret scope {self.name} is backed by a Key Vault, which Databricks cannot write to: put "
+                f"{', '.join(keys)} there, `az keyvault secret set --vault-name {host.partition('.')[0]} ...`"
+            )
+
+    def is_ours(self, key: str) -> bool:
+        """Return whether we have put a key there."""
+        return f"{self.name}/{key}" in self._record.names(SECRET)
+
+    def changes(self, values: Mapping[str, str]) -> Iterator[Change]:
+        """Yield what puts secrets into the scope.
+
+        Args:
+            values: by key.
+        """
+        if not self.exists and values:
+            yield Change("create", SCOPE, self.name, self._create)
+        for key, value in values.items():
+            action = "update" if key in self.keys else "create"
+            yield Change(action, SECRET, f"{self.name}/{key}", partial(self._put, key, value))  # type: ignore[arg-type]
+
+    def removals(self, in_use: Callable[[], str]) -> Iterator[Change | Kept]:
+        """Yield what becomes of our secrets, and of the scope, if that is ours and has no others.
+
+        Args:
+            in_use: says what refers to them, and nothing if nothing does.
+        """
+        ours = [name for name in self._record.names(SECRET) if name.startswith(f"{self.name}/")]
+        is_ours = self.name in self._record.names(SCOPE)
+        users = in_use() if ours or is_ours else ""
+        if users:
+            yield Kept(SCOPE, self.name, users)
+            return
+        for name in ours:
+            yield Change("delete", SECRET, name, partial(self._delete, name.partition("/")[2]))
+        if is_ours:
+            others = self.keys - {name.partition("/")[2] for name in ours}
+            if others:
+                yield Kept(SCOPE, self.name, f"{', '.join(sorted(others))} in it")
+            else:
+                yield Change("delete", SCOPE, self.name, self._delete_scope)
+
+    def _create(self) -> None:
+        with telling(f"secret scope {self.name} cannot be made", "the admin role of the workspace"):
+            self._secrets.create_scope(self.name)
+
+    def _put(self, key: str, value: str) -> None:
+        with telling(f"{self.name}/{key} cannot be written", f"WRITE on secret scope {self.name}"):
+            self._secrets.put_secret(self.name, key, string_value=value)
+
+    def _delete(self, key: str) -> None:
+        if key in self.keys:
+            with telling(f"{self.name}/{key} cannot be deleted", f"WRITE on secret scope {self.name}"):
+                self._secrets.delete_secret(self.name, key)
+
+    def _delete_scope(self) -> None:
+        if self.exists:
+            with telling(f"secret scope {self.name} cannot be deleted", self._rights):
+                self._secrets.delete_scope(self.name)

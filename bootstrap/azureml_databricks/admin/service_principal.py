@@ -1,0 +1,118 @@
+"""The service principal that clusters log in as: from what `az` prints of it into the secret scope."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from azureml_databricks.admin import workspace
+from azureml_databricks.admin.access import SecretReaders
+from azureml_databricks.admin.changes import Plan
+from azureml_databricks.admin.deploy import Site
+from azureml_databricks.admin.deployment import Deployment
+from azureml_databricks.admin.errors import AdminError
+
+# The names in what `az ad sp create-for-rbac` prints, now and with --sdk-auth.
+_NAMES = {
+    "tenant_id": ("tenant", "tenantId"),
+    "client_id": ("appId", "clientId"),
+    "client_secret": ("password", "clientSecret"),
+}
+_WHAT = "what `az ad sp create-for-rbac` prints"
+
+
+@dataclass(frozen=True)
+class ServicePrincipal:
+    """A service principal and its secret, which is in no representation of it."""
+
+    tenant_id: str
+    client_id: str
+    client_secret: str = field(repr=False)
+
+
+def parse(text: str, origin: str) -> ServicePrincipal:
+    """Return the service principal in what `az` prints.
+
+    Args:
+        text: the JSON.
+        origin: where it came from, in words that an error can use.
+
+    Raises:
+        AdminError: it is not that; nothing of it is shown.
+    """
+    try:
+        document = json.loads(text)
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        raise AdminError(f"{origin} is not JSON: give {_WHAT}")
+    found = {field: _first(document, names) for field, names in _NAMES.items()}
+    if "fileWithCertAndPrivateKey" in document:
+        raise AdminError(
+            f"{origin} is a service principal with a certificate: clusters need one with a password"
+        )
+    if missing := [" or ".join(_NAMES[field]) for field, value in found.items() if not value]:
+        raise AdminError(f"{origin} has no {missing[0]}: give {_WHAT}")
+    return ServicePrincipal(**found)
+
+
+def prove(principal: ServicePrincipal, deployment: Deployment) -> None:
+    """Log in to Azure as a service principal.
+
+    Raises:
+        AdminError: Azure refuses it, or the deployment has no use for it.
+    """
+    if not deployment.needs_secrets:
+        raise AdminError(f'clusters need no secret with auth = "{deployment.login.auth}" ([login])')
+    workspace.prove_login(
+        principal.tenant_id, principal.client_id, principal.client_secret, deployment.workspace.cloud
+    )
+
+
+def plan_to_set(site: Site, principal: ServicePrincipal) -> Plan:
+    """Return what puts a service principal into a scope that has none yet, or one of ours.
+
+    Raises:
+        AdminError: the scope cannot be written, or somebody else's secret is in it.
+    """
+    keys, scope = site.deployment.secrets, site.scope
+    scope.check_writable(keys.keys)
+    for key in keys.keys:
+        if key in scope.keys and not scope.is_ours(key):
+            raise AdminError(
+                f"secret scope {scope.name} has {key} already, which we have not put there: use it as it is, "
+                "or replace it with `azureml-databricks secrets rotate`"
+            )
+    # The keys of the usual manual way; what is there already, somebody's notebooks read.
+    subscription_id, resource_group, name = site.deployment.workspace.parts
+    usual = {"subscriptionid": subscription_id, "resourcegroup": resource_group, "workspacename": name}
+    besides = {key: value for key, value in usual.items() if key not in scope.keys}
+    changes = scope.changes({**besides, **_secrets(principal, site.deployment)})
+    readers = SecretReaders(site.client, scope.name).changes(site.deployment.principals)
+    return Plan([*changes, *readers])
+
+
+def plan_to_rotate(site: Site, principal: ServicePrincipal) -> Plan:
+    """Return what puts a service principal in the place of the one in the scope.
+
+    Raises:
+        AdminError: the scope cannot be written, or there is none in it.
+    """
+    keys = site.deployment.secrets.keys
+    site.scope.check_writable(keys)
+    site.scope.check(keys)
+    return Plan(list(site.scope.changes(_secrets(principal, site.deployment))))
+
+
+def _secrets(principal: ServicePrincipal, deployment: Deployment) -> dict[str, str]:
+    keys = deployment.secrets
+    return {
+        keys.tenant_id: principal.tenant_id,
+        keys.client_id: principal.client_id,
+        keys.client_secret: principal.client_secret,
+    }
+
+
+def _first(document: dict[str, Any], names: tuple[str, ...]) -> str:
+    return next((str(document[name]).strip() for name in names if document.get(name)), "")

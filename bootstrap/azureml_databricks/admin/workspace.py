@@ -1,0 +1,113 @@
+"""The Azure Machine Learning workspace: its tracking URI, looked up so that no cluster asks Azure."""
+
+from __future__ import annotations
+
+import re
+import warnings
+
+from azure.core.exceptions import (
+    AzureError,
+    ClientAuthenticationError,
+    HttpResponseError,
+    ResourceNotFoundError,
+    ServiceRequestError,
+    ServiceResponseError,
+)
+from azure.identity import AzureAuthorityHosts, ClientSecretCredential, DefaultAzureCredential
+
+from azureml_databricks.admin import deployment
+from azureml_databricks.admin.errors import AdminError, silence
+from azureml_databricks.tracking_uri import parse
+
+AUTHORITIES = {
+    "AzureCloud": AzureAuthorityHosts.AZURE_PUBLIC_CLOUD,
+    "AzureUSGovernment": AzureAuthorityHosts.AZURE_GOVERNMENT,
+    "AzureChinaCloud": AzureAuthorityHosts.AZURE_CHINA,
+}
+_ROLE = "Reader (or AzureML Data Scientist) on the workspace"
+_TIMEOUT_SECONDS = 10
+silence("azure")
+_SCOPES = {
+    "AzureCloud": "https://management.azure.com/.default",
+    "AzureUSGovernment": "https://management.usgovcloudapi.net/.default",
+    "AzureChinaCloud": "https://management.chinacloudapi.cn/.default",
+}
+
+
+def tracking_uri(workspace: deployment.Workspace) -> str:
+    """Return the MLflow tracking URI of a workspace, in the form that nodes use.
+
+    Raises:
+        AdminError: there is no such workspace, no right to read it, no login, or no way to Azure.
+    """
+    with warnings.catch_warnings():
+        # It tells of its experimental classes while it is imported.
+        warnings.simplefilter("ignore")
+        from azure.ai.ml import MLClient
+    subscription_id, resource_group, name = workspace.parts
+    where = f"Azure ML workspace {name!r} (resource group {resource_group!r}, subscription {subscription_id})"
+    credential = DefaultAzureCredential(
+        authority=AUTHORITIES[workspace.cloud],
+        connection_timeout=_TIMEOUT_SECONDS,
+        retry_total=1,
+    )
+    try:
+        client = MLClient(
+            credential, subscription_id, resource_group, cloud=workspace.cloud, enable_telemetry=False
+        )
+        found = client.workspaces.get(name).mlflow_tracking_uri
+    except ResourceNotFoundError as error:
+        raise AdminError(f"there is no {where}: {_message(error)}") from None
+    except ClientAuthenticationError as error:
+        raise AdminError(_no_login(error)) from None
+    except (ServiceRequestError, ServiceResponseError) as error:
+        raise AdminError(
+            f"Azure cannot be reached ({_message(error)}): does the network (HTTPS_PROXY) let it through?"
+        ) from None
+    except HttpResponseError as error:
+        if error.status_code == 403:
+            raise AdminError(f"{where} may not be read with this login: it takes the role {_ROLE}") from None
+        raise AdminError(f"{where} cannot be read: {_message(error)}") from None
+    if not found:
+        raise AdminError(f"{where} has no MLflow tracking URI: is it being made still?")
+    return parse(found).tracking_uri
+
+
+def prove_login(tenant_id: str, client_id: str, client_secret: str, cloud: str) -> None:
+    """Log in to Azure as a service principal.
+
+    Raises:
+        AdminError: Azure refuses it; the message holds no secret.
+    """
+    try:
+        ClientSecretCredential(
+            tenant_id,
+            client_id,
+            client_secret,
+            authority=AUTHORITIES[cloud],
+            connection_timeout=_TIMEOUT_SECONDS,
+            retry_total=1,
+        ).get_token(_SCOPES[cloud])
+    except (AzureError, ValueError) as error:
+        raise AdminError(
+            f"service principal {client_id} cannot log in to Azure, nothing was changed: {_message(error)}"
+        ) from None
+
+
+def _no_login(error: ClientAuthenticationError) -> str:
+    if "AADSTS" in str(error):
+        return f"Azure refuses the login: {_message(error)}"
+    if tried := re.search(r"^\s*(\w+: Authentication failed: .*)$", str(error), re.MULTILINE):
+        return f"the login to Azure fails ({tried[1]}): does the network (HTTPS_PROXY) let it through?"
+    return (
+        "no login to Azure: `az login`, or set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET "
+        "of a service principal"
+    )
+
+
+def _message(error: BaseException) -> str:
+    text = str(error).strip() or repr(error)
+    of_entra = re.search(r"AADSTS\d+: .*?(?= Trace ID:|\n|$)", text)
+    of_arm = re.search(r"^Message: (.*)$", text, re.MULTILINE)
+    found = of_entra[0] if of_entra else of_arm[1] if of_arm else text.splitlines()[0]
+    return found.partition(" For more details")[0].rstrip(". ")

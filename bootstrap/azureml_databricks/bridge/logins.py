@@ -1,0 +1,165 @@
+"""The ways to log in to Azure, by `auth`: which credential asks for tokens, and what its errors mean."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from azure.core.credentials import TokenCredential
+from azure.identity import ClientSecretCredential, ManagedIdentityCredential, WorkloadIdentityCredential
+from mlflow.utils.databricks_utils import _get_dbutils
+
+from azureml_databricks.settings import Settings
+
+# Two tries of at most this long each stay well under 15 seconds.
+_LIMITS: dict[str, Any] = {"connection_timeout": 5, "read_timeout": 5, "retry_total": 1}
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way to log in.
+
+    The texts may name a setting (`{clientId!r}`), the login `{host}`, the `{proxy}`, and what was `{said}`.
+
+    Attributes:
+        make: returns the credential that asks, for a login host.
+        causes: what an error says -> whose fault it is and what to do.
+        silence: what it is where the network gives no answer.
+        otherwise: what it is where no cause is known.
+        who_sets: where the settings that it needs come from.
+    """
+
+    make: Callable[[Settings, str], TokenCredential]
+    causes: Mapping[str, str]
+    silence: str
+    otherwise: str
+    who_sets: str = "set it in the settings file, or in the cluster policy as spark_env_vars"
+
+    def explain(self, error: Exception, is_silence: bool, texts: Mapping[str, str]) -> str:
+        """Return why a login failed and what to do, in one line.
+
+        Args:
+            error: what the credential raised.
+            is_silence: whether that was for want of an answer.
+            texts: by the names that the texts here use.
+        """
+        said = str(error).strip() or repr(error)
+        first = said.splitlines()[0].partition(" Trace ID: ")[0]
+        if is_silence:
+            return self.silence.format(**texts, said=first)
+        for sign, cause in self.causes.items():
+            if found := re.search(rf"{re.escape(sign)}\d*", said):
+                return f"{cause.format(**texts, said=first)} ({found[0]})"
+        return self.otherwise.format(**texts, said=first)
+
+
+def _service_principal(settings: Settings, host: str) -> TokenCredential:
+    return ClientSecretCredential(
+        settings["tenantId"],
+        settings["clientId"],
+        settings["clientSecret"],
+        authority=host,
+        **_LIMITS,
+    )
+
+
+def _managed_identity(settings: Settings, host: str) -> TokenCredential:
+    # No proxy leads to the node's own endpoint:
+    # https://learn.microsoft.com/azure/virtual-machines/instance-metadata-service#proxies
+    client_id = settings["clientId"] or None
+    return ManagedIdentityCredential(client_id=client_id, use_env_settings=False, **_LIMITS)
+
+
+def _workload_identity(settings: Settings, host: str) -> TokenCredential:
+    return WorkloadIdentityCredential(
+        tenant_id=settings["tenantId"],
+        client_id=settings["clientId"],
+        token_file_path=settings["federatedTokenFile"],
+        authority=host,
+        **_LIMITS,
+    )
+
+
+def _service_credential(settings: Settings, host: str) -> TokenCredential:
+    # https://learn.microsoft.com/azure/databricks/connect/unity-catalog/cloud-services/use-service-credentials
+    spark = sys.modules.get("pyspark")
+    in_udf = spark and spark.TaskContext.get()  # where there is no dbutils
+    databricks = import_module("databricks.service_credentials") if in_udf else _get_dbutils().credentials
+    credential: TokenCredential = databricks.getServiceCredentialsProvider(settings["serviceCredential"])
+    return credential
+
+
+# What Entra ID answers: https://learn.microsoft.com/entra/identity-platform/reference-error-codes
+_CLIENT = "take the application (client) ID from the app registration's page"
+_TENANT = "take the directory (tenant) ID from the app registration's page"
+_ENTRA = {
+    "AADSTS7000215": "the secret in AZURE_CLIENT_SECRET is wrong (a secret's value, not its ID, is needed); "
+    "put the right one into the secret scope",
+    "AADSTS7000222": "the secret in AZURE_CLIENT_SECRET has expired; put a new one into the secret scope",
+    "AADSTS700016": "AZURE_CLIENT_ID is {clientId!r}, which tenant {tenantId!r} does not know; " + _CLIENT,
+    "AADSTS90002": "AZURE_TENANT_ID is {tenantId!r}, which is no tenant of this cloud; " + _TENANT,
+    # MSAL's word for AADSTS90002, which it gets before it asks for a token.
+    "Unable to get authority configuration": "AZURE_TENANT_ID is {tenantId!r}, which is no tenant of this "
+    "cloud; " + _TENANT,
+    "AADSTS900023": "AZURE_TENANT_ID is {tenantId!r}, which is no tenant's ID or domain; " + _TENANT,
+    # azure-identity's, of letters that no tenant has.
+    "Invalid tenant": "AZURE_TENANT_ID is {tenantId!r}: that is no tenant's ID or domain; " + _TENANT,
+    "AADSTS7000112": "the service principal {clientId!r} is disabled; have it enabled in Entra ID",
+    # Also AADSTS700211 to 700213, which tell which of the three it is.
+    "AADSTS70021": "no federated credential of {clientId!r} fits the token in AZURE_FEDERATED_TOKEN_FILE; "
+    "give the app registration or managed identity one with the token's issuer, subject and audience: {said}",
+    "AADSTS70025": "{clientId!r} has no federated credential; give the app registration or managed identity "
+    "one with the issuer, subject and audience of the token in AZURE_FEDERATED_TOKEN_FILE",
+    "AADSTS700024": "the token in AZURE_FEDERATED_TOKEN_FILE ({federatedTokenFile!r}) has expired; have "
+    "what writes that file renew it",
+    "No such file or directory": "AZURE_FEDERATED_TOKEN_FILE is {federatedTokenFile!r}, which is not there; "
+    "set it to the file with the federated token",
+    "Permission denied": "AZURE_FEDERATED_TOKEN_FILE is {federatedTokenFile!r}, which this process may not "
+    "read; let the user that runs notebooks read it",
+}
+_ENTRA_IS_SILENT = "{host} cannot be reached {proxy}; open it for the cluster's network ({said})"
+_ENTRA_SAYS = "Entra ID says: {said}"
+WAYS = {
+    "service-principal": Way(
+        _service_principal,
+        _ENTRA,
+        _ENTRA_IS_SILENT,
+        _ENTRA_SAYS,
+        who_sets="the cluster policy sets the service principal's variables, as spark_env_vars with "
+        "{{secrets/scope/key}}",
+    ),
+    "workload-identity": Way(_workload_identity, _ENTRA, _ENTRA_IS_SILENT, _ENTRA_SAYS),
+    "managed-identity": Way(
+        _managed_identity,
+        # https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token#error-handling
+        causes={
+            "Identity not found": "AZURE_CLIENT_ID is {clientId!r}, no managed identity of this node; take "
+            "the client ID of one that is, such as dbmanagedidentity in the managed resource group",
+            "Multiple user assigned identities": "this node has several managed identities; set "
+            "AZURE_CLIENT_ID to the client ID of the one that has a role on the workspace",
+        },
+        # https://learn.microsoft.com/azure/databricks/compute/standard-limitations
+        silence="the node's identity endpoint does not answer, from which standard access mode keeps "
+        "code; use dedicated access mode, or auth = service-credential ({said})",
+        otherwise="the node's identity endpoint says: {said}",
+    ),
+    "service-credential": Way(
+        _service_credential,
+        causes={
+            "_NoDbutilsError": "this process has no dbutils, which gives service credentials; use MLflow in "
+            "a notebook, a job or a UDF, or another auth",
+            "no attribute 'credentials'": "this runtime has no service credentials; use 16.2 or later (15.4 "
+            "has a preview), or another auth",
+            "PERMISSION_DENIED": "Unity Catalog refuses the service credential {serviceCredential!r}; run "
+            "GRANT ACCESS ON SERVICE CREDENTIAL `{serviceCredential}` TO whoever runs this",
+            "DOES_NOT_EXIST": "Unity Catalog has no service credential {serviceCredential!r}; set "
+            "DATABRICKS_DEFAULT_SERVICE_CREDENTIAL_NAME to the name of one",
+        },
+        silence="Unity Catalog does not answer for the service credential {serviceCredential!r} ({said})",
+        otherwise="Unity Catalog says of the service credential {serviceCredential!r}: {said}",
+    ),
+}

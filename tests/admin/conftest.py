@@ -1,0 +1,115 @@
+"""An admin: a folder, a workspace with a volume, an Azure with a service principal."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from tests.admin.command import Command, Done
+from tests.azure import EmulatedAzure
+from tests.databricks import EmulatedDatabricks
+
+VOLUME = "sales.ml.azureml"
+LOCATION = "/Volumes/sales/ml/azureml"
+
+
+class Admin:
+    """Somebody who has a file that describes a deployment, and runs the command line."""
+
+    def __init__(
+        self, folder: Path, databricks: EmulatedDatabricks, azure: EmulatedAzure, archives: Path
+    ) -> None:
+        self.folder = folder
+        self.databricks = databricks
+        self.azure = azure
+        self.file = folder / "azureml-databricks.toml"
+        self.environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(folder),
+            # The session's bundle has brought the packages.
+            "UV_OFFLINE": "1",
+            "UV_CACHE_DIR": os.environ.get("UV_CACHE_DIR", str(Path.home() / ".cache/uv")),
+            **azure.environment,
+            "DATABRICKS_TOKEN": databricks.admin.token,
+            "AZURE_TENANT_ID": azure.principal.tenant_id,
+            "AZURE_CLIENT_ID": azure.principal.client_id,
+            "AZURE_CLIENT_SECRET": azure.principal.client_secret,
+        }
+        self._releases: list[str] = []
+        self.run = Command(folder, self.environment, archives)
+
+    @property
+    def service_principal(self) -> str:
+        """What `az ad sp create-for-rbac` prints."""
+        it = self.azure.principal
+        printed = {
+            "appId": it.client_id,
+            "displayName": "mlflow-on-databricks",
+            "password": it.client_secret,
+            "tenant": it.tenant_id,
+        }
+        return json.dumps(printed, indent=2)
+
+    def recorded(self) -> str:
+        """What was asked of the workspace since it was last asked, for a golden file."""
+        text = self.plain(self.databricks.recorded())
+        self.databricks.journal.clear()
+        return text
+
+    def plain(self, text: str) -> str:
+        """A text in which releases are numbered by their age, and what differs each time has a name."""
+        text = text.replace(self.databricks.host, "HOST").replace(version("azureml-databricks"), "VERSION")
+        # The last part of a GUID looks like a release.
+        found = re.findall(r"(?<![-\w])[0-9a-f]{12}\b", text)
+        self._releases += [name for name in dict.fromkeys(found) if name not in self._releases]
+        for number, name in enumerate(self._releases, start=1):
+            text = text.replace(name, f"RELEASE-{number}")
+        return text
+
+    def run_or_fail(self, *arguments: str, stdin: str = "") -> Done:
+        """Run a command that has to work."""
+        done = self.run(*arguments, stdin=stdin)
+        assert (done.returncode, done.stderr) == (0, ""), done
+        self.plain(done.stdout)
+        return done
+
+    def write(self, **sections: str) -> None:
+        """Write the file; a section is the TOML below its head, in the place of what is usual."""
+        usual = {
+            "databricks": f'host = "{self.databricks.host}"',
+            "workspace": f'id = "{self.azure.workspace.resource_id}"',
+            "clusters": f'runtimes = ["15.4"]\naccessMode = "standard"\nlocation = "{LOCATION}"',
+            "policy": 'name = "azureml"\ngroups = ["data-scientists"]',
+        }
+        self.file.write_text("".join(f"[{name}]\n{text}\n\n" for name, text in {**usual, **sections}.items()))
+
+
+@pytest.fixture
+def admin(tmp_path: Path, databricks: EmulatedDatabricks, azure: EmulatedAzure, bundle: Path) -> Admin:
+    """An admin with a file, a volume, and nothing deployed."""
+    databricks.make_volume(VOLUME, usable_by=())
+    databricks.user("ann@contoso.com", groups=["data-scientists"])
+    admin = Admin(tmp_path, databricks, azure, bundle.with_name("archives"))
+    admin.write()
+    return admin
+
+
+@pytest.fixture
+def admin_with_secrets(admin: Admin) -> Admin:
+    """An admin who has put the service principal into the scope."""
+    admin.run_or_fail("secrets", "set", stdin=admin.service_principal)
+    admin.databricks.journal.clear()
+    return admin
+
+
+@pytest.fixture
+def deployed(admin_with_secrets: Admin) -> Admin:
+    """An admin who has deployed what the file says."""
+    admin_with_secrets.run_or_fail("deploy", "--yes")
+    admin_with_secrets.databricks.journal.clear()
+    return admin_with_secrets

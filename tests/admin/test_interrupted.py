@@ -1,0 +1,191 @@
+"""Whatever is interrupted is repeated, and ends as if it had not been."""
+
+from __future__ import annotations
+
+import io
+import json
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from azureml_databricks.admin import bundle as bundles
+from azureml_databricks.admin import deploy, deployment_file
+from azureml_databricks.admin.changes import Plan
+from azureml_databricks.admin.release import Release
+from azureml_databricks.admin.service_principal import ServicePrincipal, plan_to_set
+from tests.admin.command import build_once
+from tests.admin.conftest import LOCATION, VOLUME, Admin
+from tests.admin.workspace_state import state
+
+FILES_BESIDE_THE_ARCHIVE = ["azureml-databricks.json", "azureml-databricks.sh", "verify_task.py"]
+
+
+class Library:
+    """What the command line calls, in this process: some hundred runs would take long as processes."""
+
+    def __init__(self, admin: Admin, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._admin = admin
+        self._monkeypatch = monkeypatch
+
+    def empty(self) -> None:
+        """Make an empty workspace with a volume."""
+        databricks = self._admin.databricks
+        databricks.reset()
+        databricks.make_volume(VOLUME, usable_by=())
+        databricks.user("ann@contoso.com", groups=["data-scientists"])
+        self._monkeypatch.setenv("DATABRICKS_TOKEN", databricks.admin.token)
+
+    def set_secrets(self) -> None:
+        site = self._site()
+        self._apply(site, plan_to_set(site, ServicePrincipal("tenant", "client", "s3cr3t")))
+
+    def deploy(self, **settings: str) -> None:
+        site = self._site()
+        self._apply(site, deploy.plan(site, Release(LOCATION, ("15.4",), (), settings)))
+
+    def destroy(self) -> None:
+        site = self._site()
+        self._apply(site, deploy.plan_to_destroy(site))
+
+    def state(self) -> dict[str, Any]:
+        return state(self._admin.databricks, VOLUME)
+
+    def could_start_a_cluster(self) -> bool:
+        """Whether one would start under the policy, if there is one."""
+        databricks = self._admin.databricks
+        client = databricks.cluster_client(databricks.admin)
+        policy = next(iter(client.cluster_policies.list()), None)
+        if policy is None:
+            return True
+        script = json.loads(policy.definition or "")["init_scripts.0.volumes.destination"]["value"]
+        files = [it.name for it in client.files.list_directory_contents(script.rpartition("/")[0])]
+        readers = client.grants.get("volume", VOLUME).privilege_assignments or []
+        return (
+            files[1:] == FILES_BESIDE_THE_ARCHIVE
+            and databricks.allowlists.allows(script)
+            and "data-scientists" in [it.principal for it in readers]
+            and bool(databricks.vault.value("azureml", "clientSecret"))
+        )
+
+    def _site(self) -> deploy.Site:
+        return deploy.Site(deployment_file.read(self._admin.file))
+
+    def _apply(self, site: deploy.Site, plan: Plan) -> None:
+        list(deploy.apply(site, plan, lambda change: None))
+
+
+@pytest.fixture
+def library(admin: Admin, bundle: Path, monkeypatch: pytest.MonkeyPatch) -> Library:
+    for name in ("_fill", "_pack"):
+        monkeypatch.setattr(bundles, name, getattr(bundles, name))
+    build_once(bundle.with_name("archives"))
+    library = Library(admin, monkeypatch)
+    library.empty()
+    return library
+
+
+class Interruptions:
+    """Ends what writes to the workspace, once for each write: the same one then works.
+
+    Args:
+        after: whether the workspace does what it is asked, and only its answer is lost.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, after: bool) -> None:
+        self.count = 0
+        self.paused = False
+        seen = set()
+        send = requests.Session.send
+
+        def interrupted(session: requests.Session, request: requests.PreparedRequest, **options: Any) -> Any:
+            write = (request.method, request.url, _content(request))
+            if self.paused or request.method in ("GET", "HEAD") or write in seen:
+                return send(session, request, **options)
+            seen.add(write)
+            self.count += 1
+            if after:
+                send(session, request, **options)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(requests.Session, "send", interrupted)
+
+
+def _content(request: requests.PreparedRequest) -> Any:
+    body: Any = request.body
+    if not isinstance(body, io.IOBase):
+        return body
+    content = body.read()
+    body.seek(0)
+    return content
+
+
+STAGES: dict[str, tuple[list[Callable[[Library], None]], Callable[[Library], None]]] = {
+    "secrets set": ([], Library.set_secrets),
+    "first deploy": ([Library.set_secrets], Library.deploy),
+    "changed setting": ([Library.set_secrets, Library.deploy], lambda it: it.deploy(onError="fail")),
+    "destroy": ([Library.set_secrets, Library.deploy], Library.destroy),
+}
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before it is done", "after it is done"])
+@pytest.mark.parametrize("stage", STAGES)
+def test_interrupted_at_each_call_and_repeated_it_ends_the_same(
+    library: Library, monkeypatch: pytest.MonkeyPatch, stage: str, after: bool
+) -> None:
+    before, act = STAGES[stage]
+    for prepare in (*before, act):
+        prepare(library)
+    expected = library.state()
+    library.empty()
+    for prepare in before:
+        prepare(library)
+
+    interruptions = Interruptions(monkeypatch, after=after)
+    while True:
+        try:
+            act(library)
+            break
+        except KeyboardInterrupt:
+            interruptions.paused = True
+            assert stage == "destroy" or library.could_start_a_cluster()
+            interruptions.paused = False
+
+    assert interruptions.count > 8
+    interruptions.paused = True
+    assert library.state() == expected
+
+
+def test_a_killed_deploy_is_repeated_as_if_nothing_had_been(admin_with_secrets: Admin) -> None:
+    admin = admin_with_secrets
+    fault = admin.databricks.faults.add(path=r"azureml-databricks\.sh", hang=True, after=True, times=1)
+    process = admin.run.script("deploy", "--yes")
+    assert fault.hit.wait(timeout=120)
+    process.send_signal(signal.SIGKILL)
+    stdout, stderr = process.communicate()
+    assert "made release" not in stdout
+    assert stderr == ""
+    admin.databricks.faults.clear()
+
+    admin.run_or_fail("deploy", "--yes")
+
+    assert admin.run("plan").returncode == 0
+
+
+def test_a_deploy_that_is_stopped_by_hand_says_what_to_do(admin_with_secrets: Admin) -> None:
+    admin = admin_with_secrets
+    fault = admin.databricks.faults.add(path="policies/clusters/create", hang=True, times=1)
+    process = admin.run.script("deploy", "--yes")
+    assert fault.hit.wait(timeout=120)
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate()
+
+    assert process.returncode == 1
+    assert "made right READ VOLUME on sales.ml.azureml for data-scientists\n" in stdout
+    assert stderr == "Error: interrupted: run it again, and it goes on where it stopped\n"
+    admin.databricks.faults.clear()
+    admin.run_or_fail("deploy", "--yes")
+    assert admin.run("plan").returncode == 0

@@ -1,0 +1,147 @@
+"""The policy: on top of a family or of an admin's own definition, and for other tools."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.admin.conftest import VOLUME, Admin
+from tests.admin.golden import assert_is_golden
+from tests.admin.workspace_state import state
+
+POLICY = 'name = "azureml"\ngroups = ["data-scientists"]'
+
+
+def rendered(admin: Admin) -> dict[str, Any]:
+    document = json.loads(admin.run_or_fail("policy", "render").stdout)
+    assert isinstance(document, dict)
+    return document
+
+
+def test_it_is_printed_as_deploy_makes_it(admin_with_secrets: Admin) -> None:
+    admin = admin_with_secrets
+    admin.write(policy=f'{POLICY}\n[policy.fixes]\nautotermination_minutes = {{type = "fixed", value = 60}}')
+
+    printed = admin.run_or_fail("policy", "render").stdout
+    admin.run_or_fail("deploy", "--yes")
+
+    assert_is_golden(admin.plain(printed), "policy")
+    assert state(admin.databricks, VOLUME)["policies"]["azureml"]["definition"] == json.loads(printed)
+
+
+def test_it_is_printed_without_a_login_to_databricks(admin: Admin) -> None:
+    del admin.environment["DATABRICKS_TOKEN"]
+
+    assert rendered(admin)["data_security_mode"]["value"] == "USER_ISOLATION"
+    assert not list(admin.databricks.journal)
+
+
+def test_terraform_reads_it(admin: Admin) -> None:
+    document = json.loads(admin.run_or_fail("policy", "render", "--format", "terraform").stdout)
+
+    resource = document["resource"]["databricks_cluster_policy"]["azureml"]
+    assert resource["name"] == "azureml"
+    assert json.loads(resource["definition"]) == rendered(admin)
+
+
+def test_on_a_family_only_what_we_say_is_ours(admin_with_secrets: Admin) -> None:
+    admin = admin_with_secrets
+    clusters = 'runtimes = ["15.4-ml"]\naccessMode = "dedicated"\nlocation = "/Volumes/sales/ml/azureml"'
+    admin.write(policy=f'{POLICY}\nfamily = "personal-vm"', clusters=clusters)
+
+    admin.run_or_fail("deploy", "--yes")
+
+    policy = state(admin.databricks, VOLUME)["policies"]["azureml"]
+    overrides = json.loads(policy["policy_family_definition_overrides"])
+    assert policy["policy_family_id"] == "personal-vm"
+    assert "node_type_id" in policy["definition"]
+    assert "node_type_id" not in overrides
+    assert overrides["spark_version"]["values"] == ["15.4.x-cpu-ml-scala2.12", "15.4.x-gpu-ml-scala2.12"]
+    assert "Nothing to change." in admin.run_or_fail("deploy").stdout
+
+
+def test_on_a_definition_of_the_admins_ours_is_added_and_their_init_scripts_stay_first(admin: Admin) -> None:
+    theirs = {
+        "init_scripts.0.volumes.destination": {"type": "fixed", "value": "/Volumes/it/security/agent.sh"},
+        "spark_version": {"type": "regex", "pattern": r"15\.4\.x.*"},
+        "custom_tags.team": {"type": "fixed", "value": "churn"},
+        "data_security_mode": {"type": "fixed", "value": "USER_ISOLATION"},
+    }
+    (admin.folder / "theirs.json").write_text(json.dumps(theirs))
+    admin.write(policy=f'{POLICY}\ndefinition = "theirs.json"')
+
+    definition = rendered(admin)
+
+    assert definition["init_scripts.0.volumes.destination"] == theirs["init_scripts.0.volumes.destination"]
+    assert definition["init_scripts.1.volumes.destination"]["value"].endswith("/azureml-databricks.sh")
+    assert definition["custom_tags.team"] == {"type": "fixed", "value": "churn"}
+    assert definition["spark_version"] == {"type": "fixed", "value": "15.4.x-scala2.12"}
+
+
+def test_what_a_definition_says_otherwise_is_named_and_not_overwritten(admin: Admin) -> None:
+    theirs = {
+        "spark_version": {"type": "fixed", "value": "14.3.x-scala2.12"},
+        "data_security_mode": {"type": "allowlist", "values": ["SINGLE_USER"]},
+    }
+    (admin.folder / "theirs.json").write_text(json.dumps(theirs))
+    admin.write(policy=f'{POLICY}\ndefinition = "theirs.json"')
+
+    done = admin.run("policy", "render")
+
+    assert done.stderr == (
+        "Error: theirs.json (policy.definition) and this deployment both say spark_version: fixed "
+        "14.3.x-scala2.12 there, fixed 15.4.x-scala2.12 here; take it out there\n"
+        "Error: theirs.json (policy.definition) and this deployment both say data_security_mode: "
+        '{"type": "allowlist", "values": ["SINGLE_USER"]} there, fixed USER_ISOLATION (hidden) here; '
+        "take it out there\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("policy", "said"),
+    [
+        (
+            'family = "personal-vm"',
+            "policy family personal-vm and this deployment both say data_security_mode: "
+            '{"type": "allowlist", "values": ["SINGLE_USER", "LEGACY_SINGLE_USER", "LEGACY_SINGLE_USER_STANDARD"], '
+            '"defaultValue": "SINGLE_USER", "hidden": true} there, fixed USER_ISOLATION (hidden) here; '
+            "take it out there",
+        ),
+        (
+            'family = "personal"',
+            "there is no policy family 'personal' (policy.family): there are personal-vm, shared-compute, job-cluster",
+        ),
+        (
+            'definition = "none.json"',
+            "none.json (policy.definition) cannot be read: No such file or directory",
+        ),
+        (
+            'definition = "azureml-databricks.toml"',
+            "azureml-databricks.toml (policy.definition) is not JSON: Expecting value: line 1 column 2 (char 1)",
+        ),
+        (
+            'definition = "list.json"',
+            "list.json (policy.definition) is no policy definition: that is an object of paths",
+        ),
+        (
+            'definition = "flat.json"',
+            "flat.json (policy.definition): node_type_id is Standard_DS3_v2: it must be an object, "
+            '{"type": "fixed", "value": ...}',
+        ),
+        (
+            'fixes = {data_security_mode = {type = "fixed", value = "NONE"}}',
+            "azureml-databricks.toml (policy.fixes) and this deployment both say data_security_mode: fixed NONE "
+            "there, fixed USER_ISOLATION (hidden) here; take it out there",
+        ),
+    ],
+)
+def test_what_it_cannot_start_from_is_told(admin: Admin, policy: str, said: str) -> None:
+    (admin.folder / "list.json").write_text("[]")
+    (admin.folder / "flat.json").write_text('{"node_type_id": "Standard_DS3_v2"}')
+    admin.write(policy=f"{POLICY}\n{policy}")
+
+    done = admin.run("policy", "render")
+
+    assert (done.returncode, done.stderr) == (1, f"Error: {said}\n")

@@ -1,0 +1,257 @@
+"""The service principal of the clusters, from what `az` prints into the secret scope."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import subprocess
+
+import pytest
+
+from tests.admin.command import SCRIPT, Done
+from tests.admin.conftest import VOLUME, Admin
+from tests.admin.workspace_state import state
+
+SECRETS_MADE = """\
+made secret scope azureml
+made secret azureml/subscriptionid
+made secret azureml/resourcegroup
+made secret azureml/workspacename
+made secret azureml/tenantId
+made secret azureml/clientId
+made secret azureml/clientSecret
+made right READ on secret scope azureml for data-scientists
+"""
+
+
+def assert_never_printed(admin: Admin, done: Done) -> None:
+    """The secret is in no output, no recorded call, no file and no variable but the admin's own."""
+    secret = admin.azure.principal.client_secret
+    files = [
+        path.read_text() for path in admin.folder.rglob("*") if path.is_file() and path.name != "sp.json"
+    ]
+    for text in (done.stdout, done.stderr, admin.databricks.recorded(), *files):
+        assert secret not in text
+    assert secret not in str(admin.azure.journal)
+
+
+def test_what_az_prints_becomes_the_keys_of_the_usual_way(admin: Admin) -> None:
+    done = admin.run("secrets", "set", stdin=admin.service_principal)
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, SECRETS_MADE, "")
+    now = state(admin.databricks, VOLUME)
+    workspace, principal = admin.azure.workspace, admin.azure.principal
+    assert now["secrets"] == {
+        "azureml": {
+            "tenantId": principal.tenant_id,
+            "clientId": principal.client_id,
+            "clientSecret": principal.client_secret,
+            "subscriptionid": workspace.subscription_id,
+            "resourcegroup": workspace.resource_group,
+            "workspacename": workspace.name,
+        }
+    }
+    assert now["acls"]["azureml"] == [("admin@contoso.com", "MANAGE"), ("data-scientists", "READ")]
+    assert_never_printed(admin, done)
+
+
+def test_the_form_of_sdk_auth_is_read_from_a_file(admin: Admin) -> None:
+    it = admin.azure.principal
+    printed = {
+        "clientId": it.client_id,
+        "clientSecret": it.client_secret,
+        "subscriptionId": admin.azure.workspace.subscription_id,
+        "tenantId": it.tenant_id,
+        "activeDirectoryEndpointUrl": "https://login.microsoftonline.com",
+    }
+    (admin.folder / "sp.json").write_text(json.dumps(printed))
+
+    done = admin.run_or_fail("secrets", "set", "--from", "sp.json", "--json")
+
+    assert [it["name"] for it in json.loads(done.stdout)["changes"]][-2:] == [
+        "azureml/clientSecret",
+        "READ on secret scope azureml for data-scientists",
+    ]
+    assert admin.databricks.vault.value("azureml", "clientSecret") == it.client_secret
+    assert_never_printed(admin, done)
+
+
+def test_names_of_keys_and_scope_are_those_of_the_file(admin: Admin) -> None:
+    admin.write(secrets='scope = "prod"\nclientSecret = "sp-secret"')
+
+    admin.run_or_fail("secrets", "set", stdin=admin.service_principal)
+    admin.run_or_fail("deploy", "--yes")
+
+    assert admin.databricks.vault.value("prod", "sp-secret") == admin.azure.principal.client_secret
+    definition = state(admin.databricks, VOLUME)["policies"]["azureml"]["definition"]
+    assert definition["spark_env_vars.AZURE_CLIENT_SECRET"] == {
+        "type": "fixed",
+        "value": "{{secrets/prod/sp-secret}}",
+        "hidden": True,
+    }
+
+
+def test_on_a_terminal_the_secret_is_asked_for_and_not_shown(admin: Admin) -> None:
+    it = admin.azure.principal
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [SCRIPT, "secrets", "set"],
+        cwd=admin.folder,
+        env=admin.environment,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    shown = b""
+    for answer in (it.tenant_id, it.client_id, it.client_secret):
+        while not shown.endswith(b": "):
+            shown += os.read(ours, 1000)
+        os.write(ours, f"{answer}\n".encode())
+        shown += b"\n"
+    while chunk := _read(ours):
+        shown += chunk
+
+    assert process.wait() == 0, shown.decode()
+    assert it.client_secret not in shown.decode()
+    assert b"Secret (password), not shown: " in shown
+    assert admin.databricks.vault.value("azureml", "clientSecret") == it.client_secret
+
+
+def _read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 1000)
+    except OSError:  # the other end is closed
+        return b""
+
+
+def test_a_secret_that_cannot_log_in_is_not_put_there(admin: Admin) -> None:
+    wrong = json.loads(admin.service_principal) | {"password": "wr0ng~secret"}
+
+    done = admin.run("secrets", "set", stdin=json.dumps(wrong))
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        f"Error: service principal {admin.azure.principal.client_id} cannot log in to Azure, nothing was changed: "
+        "AADSTS7000215: Invalid client secret provided. Ensure the secret being sent in the request is the client "
+        "secret value, not the client secret ID, for a secret added to app "
+        f"'{admin.azure.principal.client_id}'\n"
+    )
+    assert not list(admin.databricks.journal)
+
+
+def test_rotate_replaces_the_secret_by_one_that_logs_in(deployed: Admin) -> None:
+    before = state(deployed.databricks, VOLUME)
+
+    done = deployed.run_or_fail("secrets", "rotate", stdin=deployed.service_principal)
+
+    assert done.stdout == (
+        "updated secret azureml/tenantId\n"
+        "updated secret azureml/clientId\n"
+        "updated secret azureml/clientSecret\n"
+        "Clusters that run keep the old one until they restart: delete it in Entra ID after that.\n"
+    )
+    assert [(it.method, it.path) for it in deployed.databricks.journal if it.method == "POST"] == [
+        ("POST", "/api/2.0/secrets/put")
+    ] * 3
+    assert_never_printed(deployed, done)
+    assert state(deployed.databricks, VOLUME) == before
+
+
+def test_rotate_refuses_a_secret_that_cannot_log_in(deployed: Admin) -> None:
+    before = state(deployed.databricks, VOLUME)
+    wrong = json.loads(deployed.service_principal) | {"password": "wr0ng~secret"}
+
+    done = deployed.run("secrets", "rotate", stdin=json.dumps(wrong))
+
+    assert done.returncode == 1
+    assert "cannot log in to Azure, nothing was changed: AADSTS7000215" in done.stderr
+    assert "wr0ng~secret" not in done.stdout + done.stderr
+    assert state(deployed.databricks, VOLUME) == before
+    assert not list(deployed.databricks.journal)
+
+
+def test_rotate_needs_something_to_replace(admin: Admin) -> None:
+    done = admin.run("secrets", "rotate", stdin=admin.service_principal)
+
+    assert done.stderr == (
+        "Error: there is no secret scope azureml: clusters would not start; "
+        "`azureml-databricks secrets set` puts the service principal there\n"
+    )
+
+
+def test_what_somebody_else_put_there_is_not_replaced_unasked(admin: Admin) -> None:
+    client = admin.databricks.cluster_client(admin.databricks.admin)
+    client.secrets.create_scope("azureml")
+    client.secrets.put_secret("azureml", "clientId", string_value="somebody's")
+
+    done = admin.run("secrets", "set", stdin=admin.service_principal)
+
+    assert done.stderr == (
+        "Error: secret scope azureml has clientId already, which we have not put there: use it as it is, or "
+        "replace it with `azureml-databricks secrets rotate`\n"
+    )
+    assert admin.databricks.vault.value("azureml", "clientId") == "somebody's"
+
+
+def test_a_scope_of_a_key_vault_is_used_and_not_written(admin: Admin) -> None:
+    it = admin.azure.principal
+    values = {"tenantId": it.tenant_id, "clientId": it.client_id, "clientSecret": it.client_secret}
+    admin.databricks.vault.add_key_vault("azureml", values)
+
+    refused = admin.run("secrets", "set", stdin=admin.service_principal)
+    admin.run_or_fail("deploy", "--yes")
+
+    assert refused.stderr == (
+        "Error: secret scope azureml is backed by a Key Vault, which Databricks cannot write to: put tenantId, "
+        "clientId, clientSecret there, `az keyvault secret set --vault-name azureml ...`\n"
+    )
+    assert not [
+        it
+        for it in admin.databricks.journal
+        if it.path.startswith("/api/2.0/secrets/") and it.method == "POST"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("s3cr3t", "standard input is not JSON: give what `az ad sp create-for-rbac` prints"),
+        ("", "standard input is not JSON: give what `az ad sp create-for-rbac` prints"),
+        ('["s3cr3t"]', "standard input is not JSON: give what `az ad sp create-for-rbac` prints"),
+        (
+            '{"appId": "a", "tenant": "t"}',
+            "standard input has no password or clientSecret: give what `az ad sp create-for-rbac` prints",
+        ),
+        (
+            '{"password": "s3cr3t"}',
+            "standard input has no tenant or tenantId: give what `az ad sp create-for-rbac` prints",
+        ),
+        (
+            '{"appId": "a", "fileWithCertAndPrivateKey": "/x.pem", "tenant": "t"}',
+            "standard input is a service principal with a certificate: clusters need one with a password",
+        ),
+    ],
+)
+def test_what_is_no_service_principal_is_refused_and_not_shown(admin: Admin, text: str, said: str) -> None:
+    done = admin.run("secrets", "set", stdin=text)
+
+    assert (done.returncode, done.stderr) == (1, f"Error: {said}\n")
+
+
+def test_where_no_secret_is_needed_none_is_taken(admin: Admin) -> None:
+    admin.write(login='auth = "managed-identity"')
+
+    done = admin.run("secrets", "set", stdin=admin.service_principal)
+
+    assert done.stderr == 'Error: clusters need no secret with auth = "managed-identity" ([login])\n'
+
+
+def test_a_secret_is_in_no_argument_so_no_list_of_processes_shows_it(admin: Admin) -> None:
+    help_texts = [admin.run("secrets", it, "--help").stdout for it in ("set", "rotate")]
+
+    for text in help_texts:
+        assert not re.search(r"--[a-z-]*(secret|password)", text)
