@@ -12,7 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -111,10 +111,11 @@ def build_once(built: Path) -> None:
 
     fill, pack = bundle._fill, bundle._pack
 
-    def filled(folder: Path, runtime: bundle.Runtime) -> None:
-        # An archive's name has the version and the runtime.
-        if not list(built.glob(f"*-{bundle.version('azureml-databricks')}-runtime-{runtime.version}.tar.gz")):
-            fill(folder, runtime)
+    def filled(folder: Path, runtime: bundle.Runtime, extras: Sequence[str]) -> None:
+        # An archive's name has the version, the runtime and what it has besides.
+        ours = bundle.version("azureml-databricks")  # type: ignore[attr-defined]
+        if not list(built.glob(f"*-{ours}-runtime-{bundle.lock_name(runtime.version, extras)}.tar.gz")):
+            fill(folder, runtime, extras)
 
     def packed(folder: Path, archive: Path) -> None:
         if not (built / archive.name).exists():
