@@ -10,13 +10,17 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Column, Table
 
 from tests import databricks_context, manual_way
 from tests.azure import EmulatedAzure
-from tests.cluster import RUNTIME, SCRIPT, build_bundle, cluster_node, service_principal
+from tests.cluster import RUNTIME, build_bundle, cluster_node
+from tests.databricks import EmulatedDatabricks, started_cluster
+from tests.databricks.cluster import UNPRIVILEGED
+from tests.demo.admin import deploy
 from tests.measure import seconds_until_done
 from tests.node import Node, Replica, Runtime
 
@@ -49,28 +53,39 @@ def main() -> None:
         azure_folder = folder / "azure"
         azure_folder.mkdir()
         with EmulatedAzure(azure_folder) as azure:
-            _step("builds the bundle, as an admin does, with the workspace's tracking URI in its settings")
-            bundle = build_bundle(folder / "bundle", f'trackingUri = "{azure.workspace.tracking_uri}"')
             _step(f"prepares runtime {RUNTIME} (the first time fetches its packages, a minute or two)")
             _ = Replica(Runtime.load(RUNTIME)).layer
-            ours = _our_way(bundle, azure)
+            # The deployment below finds its packages in uv's cache, since it reaches nothing but this Azure.
+            bundle = build_bundle(folder / "bundle")
+            _step("starts an emulated Databricks workspace")
+            (folder / "databricks").mkdir()
+            with EmulatedDatabricks(folder / "databricks", azure=azure) as databricks:
+                ours = _our_way(databricks, azure, folder)
             manual = _manual_way(bundle, azure)
             _compare(ours, manual)
             if os.environ.get("KEEP"):
                 _keep_open(azure)
 
 
-def _our_way(bundle: Path, azure: EmulatedAzure) -> Beside:
-    # What the policy gives the cluster: the service principal, from the secret scope.
-    with cluster_node(bundle, service_principal(azure), azure=azure) as node:
-        _step("boots a node under the policy; its init script says:")
-        started = time.perf_counter()
-        done = node.run_init_script(SCRIPT)
-        _console.print(done.stdout + done.stderr, style="dim", end="")
-        _console.print(f"   in {time.perf_counter() - started:.1f} s", style="dim")
+def _our_way(databricks: EmulatedDatabricks, azure: EmulatedAzure, folder: Path) -> Beside:
+    _step("an admin describes the deployment, hands over the service principal, and deploys:")
+    for said in deploy(databricks, azure, folder / "admin"):
+        _console.print(said, style="dim", end="")
+    ann = databricks.user("ann@contoso.com", groups=["data-scientists"])
+    (policy,) = databricks.client(ann).cluster_policies.list()
+    assert policy.policy_id
+    _step(f"a data scientist picks the policy {policy.name!r} for a cluster; its node says:")
+    started = time.perf_counter()
+    cluster: dict[str, Any] = {"azure": azure, "node_type_id": "Standard_DS3_v2"}
+    with started_cluster(databricks, policy.policy_id, who=ann, **cluster) as node:
+        for log in sorted(node.path("/databricks/init_scripts").glob("*.log")):
+            _console.print(log.read_text(), style="dim", end="")
+        _console.print(f"   and is up in {time.perf_counter() - started:.1f} s", style="dim")
         _step(f"runs {_NOTEBOOK.name}, which has no line of Azure in it, in a kernel on the node")
         azure.journal.clear()
-        notebook = node.run_notebook(_NOTEBOOK, env=_notebook(node))
+        # As standard access mode does, where the node has other users than this one.
+        user = None if "other user" in node.cannot else UNPRIVILEGED
+        notebook = node.run_notebook(_NOTEBOOK, env=_notebook(node), user=user)
         _console.print(f"   predicted: {notebook.cells[-1].outputs[-1].data['text/plain']}", style="dim")
         hosts = dict(azure.journal.hosts())
         tokens = len(azure.journal.of("login.*", "/token"))

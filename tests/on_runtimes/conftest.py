@@ -21,7 +21,7 @@ from tests.node import Node
 
 IMPORTED = Path(__file__).with_name("imported.py").read_text()
 # An azure-identity that no runtime and no bundle has.
-ANOTHER = "1.26.0"
+ANOTHER = "1.25.1"
 PYTHON = "/databricks/python3/bin/python"
 
 # Of 18 and 19 only the ML variant's MLflow is known, and they have no bundle of their own.
@@ -88,17 +88,12 @@ def another_azure_identity(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the tests of a runtime in one process: they share its node."""
+    """Tell which cell each test is of, and run those of a row in one process: they share its node."""
     for item in items:
-        if isinstance(item, pytest.Function):
-            item.add_marker(pytest.mark.xdist_group(item.callspec.params["row"]))
-
-
-@pytest.fixture(autouse=True)
-def _cell(request: pytest.FixtureRequest, record_property: Any) -> None:
-    mark = request.node.get_closest_marker("column")
-    record_property("column", mark.args[0])
-    record_property("row", request.node.callspec.params["row"])
+        if isinstance(item, pytest.Function) and (mark := item.get_closest_marker("column")):
+            row = item.callspec.params["row"]
+            item.user_properties += [("row", row), ("column", mark.args[0])]
+            item.add_marker(pytest.mark.xdist_group(row))
 
 
 def seen(node: Node) -> dict[str, Any]:
