@@ -122,7 +122,8 @@ BAD = {
     "no resource ID": (
         described(workspace='id = "forecasting"'),
         [
-            ":5: workspace.id is 'forecasting': no /subscriptions/.../resourceGroups/.../workspaces/... in it; "
+            ":5: workspace.id is 'forecasting': no "
+            "/subscriptions/.../resourceGroups/.../workspaces/... in it; "
             "take it from the workspace's page in the Azure portal, or the address from the studio"
         ],
     ),
@@ -370,7 +371,7 @@ def test_init_writes_a_file_that_only_wants_a_workspace_that_is_there(run: Comma
 def test_what_init_writes_as_comments_are_keys_that_there_are(run: Command) -> None:
     run(
         *("init", "--host", "https://adb-1.2.azuredatabricks.net", "--workspace", WORKSPACE_ID),
-        *("--location", "/Volumes/sales/ml/azureml"),
+        *("--location", "/Volumes/sales/ml/azureml", "--group", "users"),
     )
     path = run.folder / "azureml-databricks.toml"
     text, count = re.subn(r"^# (?=\[|\w+ = )", "", path.read_text(), flags=re.MULTILINE)
@@ -378,10 +379,10 @@ def test_what_init_writes_as_comments_are_keys_that_there_are(run: Command) -> N
 
     done = run("plan")
 
-    assert count == 15
+    assert count == 16
     assert done.stderr.splitlines() == [
         "Error: azureml-databricks.toml:4: databricks needs host or profile, one of them",
-        "Error: azureml-databricks.toml:35: policy.family and policy.definition are both given: a policy "
+        "Error: azureml-databricks.toml:34: policy.family and policy.definition are both given: a policy "
         "starts from one of them",
     ]
 
@@ -389,7 +390,7 @@ def test_what_init_writes_as_comments_are_keys_that_there_are(run: Command) -> N
 def test_init_leaves_a_file_that_is_there(run: Command) -> None:
     (run.folder / "azureml-databricks.toml").write_text("mine")
 
-    done = run("init", "--host", "x", "--workspace", "x", "--location", "x")
+    done = run("init", "--host", "x", "--workspace", "x", "--location", "x", "--group", "x")
 
     assert done.stderr == "Error: azureml-databricks.toml is there already: change it, or move it away\n"
     assert (run.folder / "azureml-databricks.toml").read_text() == "mine"
@@ -397,7 +398,8 @@ def test_init_leaves_a_file_that_is_there(run: Command) -> None:
 
 def test_init_tells_what_was_answered_wrong(run: Command) -> None:
     done = run(
-        "init", "--host", "adb", "--workspace", "forecasting", "--location", "/Volumes/sales/ml/azureml"
+        *("init", "--host", "adb", "--workspace", "forecasting"),
+        *("--location", "/Volumes/sales/ml/azureml", "--group", "users"),
     )
 
     assert done.returncode == 1
