@@ -229,8 +229,20 @@ BAD = {
             "use another accessMode, or another auth"
         ],
     ),
+    "a node's identity in standard mode": (
+        described(login='auth = "managed-identity"'),
+        [
+            ':17: login.auth is "managed-identity": standard access mode keeps code from the node\'s '
+            "identity; "
+            'use "service-credential", or another accessMode'
+        ],
+    ),
     "secrets that are not needed": (
-        described(login='auth = "managed-identity"', secrets='scope = "azureml"'),
+        described(
+            clusters=clusters(accessMode='"dedicated"'),
+            login='auth = "managed-identity"',
+            secrets='scope = "azureml"',
+        ),
         [':19: secrets has no meaning with auth = "managed-identity", which needs none: take it out'],
     ),
     "two to start from": (

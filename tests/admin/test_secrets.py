@@ -246,7 +246,8 @@ def test_what_is_no_service_principal_is_refused_and_not_shown(admin: Admin, tex
 
 
 def test_where_no_secret_is_needed_none_is_taken(admin: Admin) -> None:
-    admin.write(login='auth = "managed-identity"')
+    clusters = 'runtimes = ["15.4"]\naccessMode = "dedicated"\nlocation = "/Volumes/sales/ml/azureml"'
+    admin.write(clusters=clusters, login='auth = "managed-identity"')
 
     done = admin.run("secrets", "set", stdin=admin.service_principal)
 

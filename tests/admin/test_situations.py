@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 
 import pytest
+from databricks.sdk.service.catalog import PermissionsChange, Privilege
 from databricks.sdk.service.workspace import AclPermission
 
 from azureml_databricks.admin.errors import AdminError
@@ -64,6 +65,15 @@ def without_a_key(admin: Admin) -> None:
 def with_a_profile(admin: Admin) -> None:
     del admin.environment["DATABRICKS_TOKEN"]
     admin.write(databricks='profile = "prod"')
+
+
+def with_users_who_write(to: str) -> Callable[[Admin], None]:
+    def give(admin: Admin) -> None:
+        client = admin.databricks.cluster_client(admin.databricks.admin)
+        everything = PermissionsChange(add=[Privilege.ALL_PRIVILEGES], principal=to)
+        client.grants.update("catalog", "sales", changes=[everything])
+
+    return give
 
 
 NOT_THERE = "there is no Azure ML workspace"
@@ -176,6 +186,23 @@ SITUATIONS: dict[str, tuple[Callable[[Admin], object], str]] = {
         lambda it: it.write(secrets='scope = "prod"'),
         "there is no secret scope prod: clusters would not start; `azureml-databricks secrets set` puts the "
         "service principal there",
+    ),
+    "a service credential that is not there": (
+        lambda it: it.write(login='auth = "service-credential"\nserviceCredential = "mlflow"'),
+        "Unity Catalog has no service credential 'mlflow' (login.serviceCredential): create it, or "
+        "name another",
+    ),
+    "users who write to the volume": (
+        with_users_who_write("data-scientists"),
+        "data-scientists may write to volume sales.ml.azureml, and what lies there runs as root on "
+        "every cluster: "
+        "take WRITE VOLUME from them, or use a volume that only admins may write to (clusters.location)",
+    ),
+    "everybody who writes to the volume": (
+        with_users_who_write("account users"),
+        "data-scientists may write to volume sales.ml.azureml, and what lies there runs as root on "
+        "every cluster: "
+        "take WRITE VOLUME from them, or use a volume that only admins may write to (clusters.location)",
     ),
     "a damaged record": (
         with_a_record("{"),

@@ -19,7 +19,8 @@ from azureml_databricks.settings import BY_NAME, Settings
 Definition = dict[str, Any]
 # The names that clusters and policies of any age have for them.
 _ACCESS_MODES = {"standard": "USER_ISOLATION", "dedicated": "SINGLE_USER", "no-isolation": "NONE"}
-_SCALA = "scala2.12"
+# From this runtime on it is Scala 2.13, before it 2.12.
+_SCALA_2_13 = 17
 
 
 def ours(deployment: Deployment, script: str, base: Mapping[str, Any]) -> Definition:
@@ -117,8 +118,9 @@ def _spark_version(runtimes: tuple[str, ...]) -> Definition:
     versions: list[str] = []
     for runtime in runtimes:
         number = runtime.removesuffix(ML)
+        scala = "scala2.13" if int(number.partition(".")[0]) >= _SCALA_2_13 else "scala2.12"
         kinds = ("-cpu-ml", "-gpu-ml") if runtime.endswith(ML) else ("",)
-        versions += [f"{number}.x{kind}-{_SCALA}" for kind in kinds]
+        versions += [f"{number}.x{kind}-{scala}" for kind in kinds]
     if len(versions) == 1:
         return _fixed(versions[0])
     return {"type": "allowlist", "values": versions, "defaultValue": versions[0]}
