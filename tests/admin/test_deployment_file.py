@@ -12,7 +12,7 @@ import pytest
 
 from azureml_databricks.admin import deployment_file, toml_file
 from azureml_databricks.admin.bundle import RUNTIMES
-from azureml_databricks.admin.deployment import Login
+from azureml_databricks.admin.deployment import Deployment, Login
 from azureml_databricks.settings import BY_NAME
 from tests.admin.command import SCRIPT, Command
 
@@ -354,6 +354,16 @@ def test_every_key_has_words_for_an_editor_to_show(run: Command) -> None:
 
     for section in schema["$defs"].values():
         assert all(key.get("description") for key in section["properties"].values())
+
+
+def test_the_docs_tell_of_every_key() -> None:
+    docs = (Path(__file__).parents[2] / "docs/admin.md").read_text()
+    sections = {name: field.annotation for name, field in Deployment.model_fields.items()}
+
+    for name, section in sections.items():
+        assert f"`[{name}]`" in docs
+        for key, field in getattr(section, "model_fields", {}).items():
+            assert f"`{field.alias or key}`" in docs, f"{name}.{key}"
 
 
 def test_the_login_is_said_in_settings_that_nodes_know() -> None:

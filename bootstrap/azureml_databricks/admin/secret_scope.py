@@ -114,7 +114,7 @@ class SecretScope:
                 yield Change("delete", SCOPE, self.name, self._delete_scope)
 
     def _create(self) -> None:
-        with telling(f"secret scope {self.name} cannot be made", "the admin role of the workspace"):
+        with telling(f"secret scope {self.name} cannot be made", "the right to make secret scopes"):
             self._secrets.create_scope(self.name)
 
     def _put(self, key: str, value: str) -> None:
