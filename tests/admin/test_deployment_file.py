@@ -418,6 +418,14 @@ def test_init_leaves_a_file_that_is_there(run: Command) -> None:
     assert (run.folder / "azureml-databricks.toml").read_text() == "mine"
 
 
+def test_init_tells_where_it_cannot_write(run: Command) -> None:
+    answers = ("--host", "x", "--workspace", "x", "--location", "x", "--group", "x")
+
+    done = run("init", *answers, "--file", "none/azureml-databricks.toml")
+
+    assert done.stderr == "Error: none/azureml-databricks.toml cannot be written: No such file or directory\n"
+
+
 def test_init_tells_what_was_answered_wrong(run: Command) -> None:
     done = run(
         *("init", "--host", "adb", "--workspace", "forecasting"),

@@ -91,9 +91,12 @@ def init(file: Path, **given: str | None) -> None:
     if file.exists():
         raise AdminError(f"{file} is there already: change it, or move it away")
     answers = {name: given[name] or _asked(name, question) for name, question in starter.QUESTIONS.items()}
-    file.write_text(starter.text(**answers), encoding="utf-8")
     schema_file = file.with_name(starter.SCHEMA_FILE)
-    schema_file.write_text(f"{deployments.schema()}\n", encoding="utf-8")
+    try:
+        file.write_text(starter.text(**answers), encoding="utf-8")
+        schema_file.write_text(f"{deployments.schema()}\n", encoding="utf-8")
+    except OSError as error:
+        raise AdminError(f"{error.filename} cannot be written: {error.strerror}") from None
     click.echo(f"{file}  what the deployment is to be")
     click.echo(f"{schema_file}  for editors, which complete and check it")
     # What was answered wrong is told by its line.
