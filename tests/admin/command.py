@@ -8,14 +8,14 @@ the archive from the session's first run. `Command.script` is the console script
 from __future__ import annotations
 
 import multiprocessing
+import multiprocessing.process
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 SCRIPT = Path(sys.executable).with_name("azureml-databricks")
 
@@ -27,6 +27,33 @@ class Done:
     returncode: int
     stdout: str
     stderr: str
+
+
+@dataclass(frozen=True)
+class Running:
+    """A run that has begun.
+
+    Args:
+        process: what runs.
+        files: its standard input, output and error.
+    """
+
+    process: multiprocessing.process.BaseProcess
+    files: list[Path]
+
+    def send(self, signal: int) -> None:
+        """Send it a signal."""
+        assert self.process.pid
+        os.kill(self.process.pid, signal)
+
+    def done(self) -> Done:
+        """Wait for its end."""
+        self.process.join()
+        texts = [file.read_text() for file in self.files]
+        for file in self.files:
+            file.unlink()
+        assert self.process.exitcode is not None
+        return Done(self.process.exitcode, texts[1], texts[2])
 
 
 @dataclass(frozen=True)
@@ -47,16 +74,29 @@ class Command:
 
     def __call__(self, *arguments: str, stdin: str = "") -> Done:
         """Run it to its end."""
+        return self.start(*arguments, stdin=stdin).done()
+
+    def start(self, *arguments: str, stdin: str = "") -> Running:
+        """Start it."""
         files = [self.folder / f".{name}" for name in ("stdin", "stdout", "stderr")]
         files[0].write_text(stdin)
-        process = _forkserver().Process(target=_run, args=(self, arguments, files))
+        for file in files[1:]:
+            file.write_text("")
+        return Running(self._process(arguments, files), files)
+
+    def on_terminal(
+        self, terminal: Path, *arguments: str, **variables: str
+    ) -> multiprocessing.process.BaseProcess:
+        """Start it on a terminal, with further variables."""
+        command = replace(self, environment={**self.environment, **variables})
+        return command._process(arguments, [terminal] * 3)
+
+    def _process(self, arguments: tuple[str, ...], files: list[Path]) -> multiprocessing.process.BaseProcess:
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["tests.admin.preloaded"])
+        process = context.Process(target=_run, args=(self, arguments, files))
         process.start()
-        process.join()
-        texts = [file.read_text() for file in files]
-        for file in files:
-            file.unlink()
-        assert process.exitcode is not None
-        return Done(process.exitcode, texts[1], texts[2])
+        return process
 
     def script(self, *arguments: str) -> subprocess.Popen[str]:
         """Start the console script."""
@@ -71,18 +111,12 @@ class Command:
         )
 
 
-def _forkserver() -> Any:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.admin.preloaded"])
-    return context
-
-
 def _run(command: Command, arguments: tuple[str, ...], files: list[Path]) -> None:
     os.chdir(command.folder)
     os.environ.clear()
     os.environ.update(command.environment)
     for number, file in enumerate(files):
-        os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT if number else os.O_RDONLY), number)
+        os.dup2(os.open(file, os.O_WRONLY if number else os.O_RDONLY), number)
     sys.stdin, sys.stdout, sys.stderr = (open(it, mode) for it, mode in enumerate("rww"))  # noqa: SIM115
     sys.argv = [str(SCRIPT), *arguments]
     from azureml_databricks.__main__ import main

@@ -11,6 +11,8 @@ import pytest
 from databricks.sdk.service.catalog import (
     ArtifactMatcher,
     ArtifactType,
+    AzureManagedIdentity,
+    CredentialPurpose,
     MatchType,
     PermissionsChange,
     Privilege,
@@ -301,7 +303,10 @@ def test_without_unity_catalog_the_files_are_workspace_files(admin: Admin, mode:
 
 def test_a_managed_identity_needs_no_secret(admin: Admin) -> None:
     identity = "99999999-2222-3333-4444-555555555555"
-    admin.write(login=f'auth = "managed-identity"\nclientId = "{identity}"')
+    admin.write(
+        clusters=f'runtimes = ["15.4"]\naccessMode = "dedicated"\nlocation = "{LOCATION}"',
+        login=f'auth = "managed-identity"\nclientId = "{identity}"',
+    )
 
     admin.run_or_fail("deploy", "--yes")
 
@@ -318,9 +323,33 @@ def test_a_managed_identity_needs_no_secret(admin: Admin) -> None:
     assert now["secrets"] == {}
 
 
+def make_service_credential(admin: Admin) -> None:
+    """Make the service credential `mlflow`, as an admin of the metastore does."""
+    admin.databricks.cluster_client(admin.databricks.admin).credentials.create_credential(
+        "mlflow",
+        purpose=CredentialPurpose.SERVICE,
+        azure_managed_identity=AzureManagedIdentity(access_connector_id="/subscriptions/0/.../mlflow"),
+    )
+
+
+def test_a_service_credential_needs_no_secret_and_its_users_get_access(admin: Admin) -> None:
+    make_service_credential(admin)
+    admin.write(login='auth = "service-credential"\nserviceCredential = "mlflow"')
+
+    done = admin.run_or_fail("deploy", "--yes")
+
+    assert "made right ACCESS on service credential mlflow for data-scientists\n" in done.stdout
+    client = admin.databricks.cluster_client(admin.databricks.admin)
+    (given,) = client.grants.get("credential", "mlflow").privilege_assignments or []
+    assert (given.principal, given.privileges) == ("data-scientists", [Privilege.ACCESS])
+    admin.run_or_fail("destroy", "--yes")
+    assert not client.grants.get("credential", "mlflow").privilege_assignments
+
+
 def test_a_change_of_the_login_takes_the_secrets_away_once_no_cluster_needs_them(deployed: Admin) -> None:
     cluster_id = make_cluster(deployed)
-    deployed.write(login='auth = "managed-identity"')
+    make_service_credential(deployed)
+    deployed.write(login='auth = "service-credential"\nserviceCredential = "mlflow"')
 
     first = deployed.run_or_fail("deploy", "--yes")
     deployed.databricks.cluster_client(deployed.databricks.admin).clusters.permanent_delete(cluster_id)

@@ -12,7 +12,7 @@ import pytest
 
 from azureml_databricks.admin import deployment_file, toml_file
 from azureml_databricks.admin.bundle import RUNTIMES
-from azureml_databricks.admin.deployment import Login
+from azureml_databricks.admin.deployment import Deployment, Login
 from azureml_databricks.settings import BY_NAME
 from tests.admin.command import SCRIPT, Command
 
@@ -122,7 +122,8 @@ BAD = {
     "no resource ID": (
         described(workspace='id = "forecasting"'),
         [
-            ":5: workspace.id is 'forecasting': no /subscriptions/.../resourceGroups/.../workspaces/... in it; "
+            ":5: workspace.id is 'forecasting': no "
+            "/subscriptions/.../resourceGroups/.../workspaces/... in it; "
             "take it from the workspace's page in the Azure portal, or the address from the studio"
         ],
     ),
@@ -228,8 +229,20 @@ BAD = {
             "use another accessMode, or another auth"
         ],
     ),
+    "a node's identity in standard mode": (
+        described(login='auth = "managed-identity"'),
+        [
+            ':17: login.auth is "managed-identity": standard access mode keeps code from the node\'s '
+            "identity; "
+            'use "service-credential", or another accessMode'
+        ],
+    ),
     "secrets that are not needed": (
-        described(login='auth = "managed-identity"', secrets='scope = "azureml"'),
+        described(
+            clusters=clusters(accessMode='"dedicated"'),
+            login='auth = "managed-identity"',
+            secrets='scope = "azureml"',
+        ),
         [':19: secrets has no meaning with auth = "managed-identity", which needs none: take it out'],
     ),
     "two to start from": (
@@ -343,6 +356,16 @@ def test_every_key_has_words_for_an_editor_to_show(run: Command) -> None:
         assert all(key.get("description") for key in section["properties"].values())
 
 
+def test_the_docs_tell_of_every_key() -> None:
+    docs = (Path(__file__).parents[2] / "docs/admin.md").read_text()
+    sections = {name: field.annotation for name, field in Deployment.model_fields.items()}
+
+    for name, section in sections.items():
+        assert f"`[{name}]`" in docs
+        for key, field in getattr(section, "model_fields", {}).items():
+            assert f"`{field.alias or key}`" in docs, f"{name}.{key}"
+
+
 def test_the_login_is_said_in_settings_that_nodes_know() -> None:
     assert {field.alias or name for name, field in Login.model_fields.items()} <= BY_NAME.keys()
 
@@ -370,7 +393,7 @@ def test_init_writes_a_file_that_only_wants_a_workspace_that_is_there(run: Comma
 def test_what_init_writes_as_comments_are_keys_that_there_are(run: Command) -> None:
     run(
         *("init", "--host", "https://adb-1.2.azuredatabricks.net", "--workspace", WORKSPACE_ID),
-        *("--location", "/Volumes/sales/ml/azureml"),
+        *("--location", "/Volumes/sales/ml/azureml", "--group", "users"),
     )
     path = run.folder / "azureml-databricks.toml"
     text, count = re.subn(r"^# (?=\[|\w+ = )", "", path.read_text(), flags=re.MULTILINE)
@@ -378,10 +401,10 @@ def test_what_init_writes_as_comments_are_keys_that_there_are(run: Command) -> N
 
     done = run("plan")
 
-    assert count == 15
+    assert count == 16
     assert done.stderr.splitlines() == [
         "Error: azureml-databricks.toml:4: databricks needs host or profile, one of them",
-        "Error: azureml-databricks.toml:35: policy.family and policy.definition are both given: a policy "
+        "Error: azureml-databricks.toml:34: policy.family and policy.definition are both given: a policy "
         "starts from one of them",
     ]
 
@@ -389,15 +412,24 @@ def test_what_init_writes_as_comments_are_keys_that_there_are(run: Command) -> N
 def test_init_leaves_a_file_that_is_there(run: Command) -> None:
     (run.folder / "azureml-databricks.toml").write_text("mine")
 
-    done = run("init", "--host", "x", "--workspace", "x", "--location", "x")
+    done = run("init", "--host", "x", "--workspace", "x", "--location", "x", "--group", "x")
 
     assert done.stderr == "Error: azureml-databricks.toml is there already: change it, or move it away\n"
     assert (run.folder / "azureml-databricks.toml").read_text() == "mine"
 
 
+def test_init_tells_where_it_cannot_write(run: Command) -> None:
+    answers = ("--host", "x", "--workspace", "x", "--location", "x", "--group", "x")
+
+    done = run("init", *answers, "--file", "none/azureml-databricks.toml")
+
+    assert done.stderr == "Error: none/azureml-databricks.toml cannot be written: No such file or directory\n"
+
+
 def test_init_tells_what_was_answered_wrong(run: Command) -> None:
     done = run(
-        "init", "--host", "adb", "--workspace", "forecasting", "--location", "/Volumes/sales/ml/azureml"
+        *("init", "--host", "adb", "--workspace", "forecasting"),
+        *("--location", "/Volumes/sales/ml/azureml", "--group", "users"),
     )
 
     assert done.returncode == 1

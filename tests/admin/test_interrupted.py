@@ -15,6 +15,7 @@ import requests
 from azureml_databricks.admin import bundle as bundles
 from azureml_databricks.admin import deploy, deployment_file
 from azureml_databricks.admin.changes import Plan
+from azureml_databricks.admin.deploy import Site
 from azureml_databricks.admin.release import Release
 from azureml_databricks.admin.service_principal import ServicePrincipal, plan_to_set
 from tests.admin.command import build_once
@@ -71,10 +72,10 @@ class Library:
             and bool(databricks.vault.value("azureml", "clientSecret"))
         )
 
-    def _site(self) -> deploy.Site:
-        return deploy.Site(deployment_file.read(self._admin.file))
+    def _site(self) -> Site:
+        return Site(deployment_file.read(self._admin.file))
 
-    def _apply(self, site: deploy.Site, plan: Plan) -> None:
+    def _apply(self, site: Site, plan: Plan) -> None:
         list(deploy.apply(site, plan, lambda change: None))
 
 
@@ -178,14 +179,14 @@ def test_a_killed_deploy_is_repeated_as_if_nothing_had_been(admin_with_secrets: 
 def test_a_deploy_that_is_stopped_by_hand_says_what_to_do(admin_with_secrets: Admin) -> None:
     admin = admin_with_secrets
     fault = admin.databricks.faults.add(path="policies/clusters/create", hang=True, times=1)
-    process = admin.run.script("deploy", "--yes")
+    running = admin.run.start("deploy", "--yes")
     assert fault.hit.wait(timeout=120)
-    process.send_signal(signal.SIGINT)
-    stdout, stderr = process.communicate()
+    running.send(signal.SIGINT)
+    done = running.done()
 
-    assert process.returncode == 1
-    assert "made right READ VOLUME on sales.ml.azureml for data-scientists\n" in stdout
-    assert stderr == "Error: interrupted: run it again, and it goes on where it stopped\n"
+    assert done.returncode == 1
+    assert "made right READ VOLUME on sales.ml.azureml for data-scientists\n" in done.stdout
+    assert done.stderr == "Error: interrupted: run it again, and it goes on where it stopped\n"
     admin.databricks.faults.clear()
     admin.run_or_fail("deploy", "--yes")
     assert admin.run("plan").returncode == 0

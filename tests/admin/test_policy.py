@@ -105,13 +105,15 @@ def test_what_a_definition_says_otherwise_is_named_and_not_overwritten(admin: Ad
         (
             'family = "personal-vm"',
             "policy family personal-vm and this deployment both say data_security_mode: "
-            '{"type": "allowlist", "values": ["SINGLE_USER", "LEGACY_SINGLE_USER", "LEGACY_SINGLE_USER_STANDARD"], '
+            '{"type": "allowlist", "values": ["SINGLE_USER", "LEGACY_SINGLE_USER", '
+            '"LEGACY_SINGLE_USER_STANDARD"], '
             '"defaultValue": "SINGLE_USER", "hidden": true} there, fixed USER_ISOLATION (hidden) here; '
             "take it out there",
         ),
         (
             'family = "personal"',
-            "there is no policy family 'personal' (policy.family): there are personal-vm, shared-compute, job-cluster",
+            "there is no policy family 'personal' (policy.family): there are personal-vm, "
+            "shared-compute, job-cluster",
         ),
         (
             'definition = "none.json"',
@@ -119,7 +121,8 @@ def test_what_a_definition_says_otherwise_is_named_and_not_overwritten(admin: Ad
         ),
         (
             'definition = "azureml-databricks.toml"',
-            "azureml-databricks.toml (policy.definition) is not JSON: Expecting value: line 1 column 2 (char 1)",
+            "azureml-databricks.toml (policy.definition) is not JSON: Expecting value: line 1 column "
+            "2 (char 1)",
         ),
         (
             'definition = "list.json"',
@@ -132,7 +135,8 @@ def test_what_a_definition_says_otherwise_is_named_and_not_overwritten(admin: Ad
         ),
         (
             'fixes = {data_security_mode = {type = "fixed", value = "NONE"}}',
-            "azureml-databricks.toml (policy.fixes) and this deployment both say data_security_mode: fixed NONE "
+            "azureml-databricks.toml (policy.fixes) and this deployment both say data_security_mode: "
+            "fixed NONE "
             "there, fixed USER_ISOLATION (hidden) here; take it out there",
         ),
     ],

@@ -135,8 +135,10 @@ def test_a_secret_that_cannot_log_in_is_not_put_there(admin: Admin) -> None:
 
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
-        f"Error: service principal {admin.azure.principal.client_id} cannot log in to Azure, nothing was changed: "
-        "AADSTS7000215: Invalid client secret provided. Ensure the secret being sent in the request is the client "
+        f"Error: service principal {admin.azure.principal.client_id} cannot log in to Azure, nothing "
+        f"was changed: "
+        "AADSTS7000215: Invalid client secret provided. Ensure the secret being sent in the request "
+        "is the client "
         "secret value, not the client secret ID, for a secret added to app "
         f"'{admin.azure.principal.client_id}'\n"
     )
@@ -206,7 +208,8 @@ def test_a_scope_of_a_key_vault_is_used_and_not_written(admin: Admin) -> None:
     admin.run_or_fail("deploy", "--yes")
 
     assert refused.stderr == (
-        "Error: secret scope azureml is backed by a Key Vault, which Databricks cannot write to: put tenantId, "
+        "Error: secret scope azureml is backed by a Key Vault, which Databricks cannot write to: put "
+        "tenantId, "
         "clientId, clientSecret there, `az keyvault secret set --vault-name azureml ...`\n"
     )
     assert not [
@@ -243,7 +246,8 @@ def test_what_is_no_service_principal_is_refused_and_not_shown(admin: Admin, tex
 
 
 def test_where_no_secret_is_needed_none_is_taken(admin: Admin) -> None:
-    admin.write(login='auth = "managed-identity"')
+    clusters = 'runtimes = ["15.4"]\naccessMode = "dedicated"\nlocation = "/Volumes/sales/ml/azureml"'
+    admin.write(clusters=clusters, login='auth = "managed-identity"')
 
     done = admin.run("secrets", "set", stdin=admin.service_principal)
 

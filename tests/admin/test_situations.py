@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 
 import pytest
+from databricks.sdk.service.catalog import PermissionsChange, Privilege
 from databricks.sdk.service.workspace import AclPermission
 
 from azureml_databricks.admin.errors import AdminError
@@ -66,6 +67,15 @@ def with_a_profile(admin: Admin) -> None:
     admin.write(databricks='profile = "prod"')
 
 
+def with_users_who_write(to: str) -> Callable[[Admin], None]:
+    def give(admin: Admin) -> None:
+        client = admin.databricks.cluster_client(admin.databricks.admin)
+        everything = PermissionsChange(add=[Privilege.ALL_PRIVILEGES], principal=to)
+        client.grants.update("catalog", "sales", changes=[everything])
+
+    return give
+
+
 NOT_THERE = "there is no Azure ML workspace"
 SITUATIONS: dict[str, tuple[Callable[[Admin], object], str]] = {
     "no login to Azure": (
@@ -75,33 +85,42 @@ SITUATIONS: dict[str, tuple[Callable[[Admin], object], str]] = {
     ),
     "a login that Azure refuses": (
         lambda it: it.environment.update(AZURE_CLIENT_SECRET="wr0ng"),
-        "Azure refuses the login: AADSTS7000215: Invalid client secret provided. Ensure the secret being sent in "
-        "the request is the client secret value, not the client secret ID, for a secret added to app '{client}'",
+        "Azure refuses the login: AADSTS7000215: Invalid client secret provided. Ensure the secret "
+        "being sent in "
+        "the request is the client secret value, not the client secret ID, for a secret added to app "
+        "'{client}'",
     ),
     "no way to Azure": (
         lambda it: it.environment.update(HTTPS_PROXY="http://127.0.0.1:9", https_proxy="http://127.0.0.1:9"),
-        "the login to Azure fails (EnvironmentCredential: Authentication failed: ('Unable to connect to proxy', "
-        "NewConnectionError(\"HTTPSConnection(host='127.0.0.1', port=9): Failed to establish a new connection: "
+        "the login to Azure fails (EnvironmentCredential: Authentication failed: ('Unable to connect "
+        "to proxy', "
+        "NewConnectionError(\"HTTPSConnection(host='127.0.0.1', port=9): Failed to establish a new "
+        "connection: "
         '[Errno 111] Connection refused"))): does the network (HTTPS_PROXY) let it through?',
     ),
     "a login that may not read the workspace": (
         as_a_stranger,
-        "Azure ML workspace 'forecasting' (resource group 'analytics', subscription {subscription}) may not be "
+        "Azure ML workspace 'forecasting' (resource group 'analytics', subscription {subscription}) "
+        "may not be "
         "read with this login: it takes the role Reader (or AzureML Data Scientist) on the workspace",
     ),
     "no such workspace": (
         lambda it: by_name(it, name="foretelling"),
-        f"{NOT_THERE} 'foretelling' (resource group 'analytics', subscription {{subscription}}): The Resource "
-        "'Microsoft.MachineLearningServices/workspaces/foretelling' under resource group 'analytics' was not found",
+        f"{NOT_THERE} 'foretelling' (resource group 'analytics', subscription {{subscription}}): The "
+        f"Resource "
+        "'Microsoft.MachineLearningServices/workspaces/foretelling' under resource group 'analytics' "
+        "was not found",
     ),
     "no such resource group": (
         lambda it: by_name(it, resourceGroup="synthetics"),
-        f"{NOT_THERE} 'forecasting' (resource group 'synthetics', subscription {{subscription}}): Resource group "
+        f"{NOT_THERE} 'forecasting' (resource group 'synthetics', subscription {{subscription}}): "
+        f"Resource group "
         "'synthetics' could not be found",
     ),
     "no such subscription": (
         lambda it: by_name(it, subscriptionId="11111111-2222-3333-4444-555555555555"),
-        f"{NOT_THERE} 'forecasting' (resource group 'analytics', subscription 11111111-2222-3333-4444-555555555555)"
+        f"{NOT_THERE} 'forecasting' (resource group 'analytics', subscription "
+        f"11111111-2222-3333-4444-555555555555)"
         ": The subscription '11111111-2222-3333-4444-555555555555' could not be found",
     ),
     "a wrong token": (
@@ -111,7 +130,8 @@ SITUATIONS: dict[str, tuple[Callable[[Admin], object], str]] = {
     ),
     "no token": (
         lambda it: it.environment.pop("DATABRICKS_TOKEN"),
-        "no login to HOST (default auth: cannot configure default credentials): `databricks auth login --host "
+        "no login to HOST (default auth: cannot configure default credentials): `databricks auth "
+        "login --host "
         "HOST`, or set DATABRICKS_TOKEN",
     ),
     "a profile that is not there": (
@@ -125,17 +145,20 @@ SITUATIONS: dict[str, tuple[Callable[[Admin], object], str]] = {
     ),
     "no such volume": (
         lambda it: it.write(clusters=CLUSTERS.format("/Volumes/sales/ml/none")),
-        "there is no volume sales.ml.none (clusters.location): create it, so that only admins may write to it, "
+        "there is no volume sales.ml.none (clusters.location): create it, so that only admins may "
+        "write to it, "
         "or name another",
     ),
     "a volume of others": (
         as_an_admin_who_lacks("admin of the metastore"),
-        f"{LOCATION} cannot be read: it takes READ VOLUME on sales.ml.azureml, and USE on its catalog and schema "
+        f"{LOCATION} cannot be read: it takes READ VOLUME on sales.ml.azureml, and USE on its catalog "
+        f"and schema "
         "(User does not have USE CATALOG on Catalog 'sales')",
     ),
     "no right on the allowlist": (
         as_an_admin_who_lacks("manage allowlist"),
-        "the allowlist of init scripts cannot be read: it takes MANAGE ALLOWLIST on the metastore, or its admin "
+        "the allowlist of init scripts cannot be read: it takes MANAGE ALLOWLIST on the metastore, "
+        "or its admin "
         "(User does not have MANAGE ALLOWLIST on Metastore 'metastore')",
     ),
     "no admin of the workspace": (
@@ -145,7 +168,8 @@ SITUATIONS: dict[str, tuple[Callable[[Admin], object], str]] = {
     ),
     "a policy of that name": (
         with_a_policy_of_eves,
-        "there is a policy 'azureml' already, which is not ours (made by eve@contoso.com): choose another name "
+        "there is a policy 'azureml' already, which is not ours (made by eve@contoso.com): choose "
+        "another name "
         "(policy.name), or delete it",
     ),
     "a group that is not there": (
@@ -154,7 +178,8 @@ SITUATIONS: dict[str, tuple[Callable[[Admin], object], str]] = {
     ),
     "a secret that is not there": (
         without_a_key,
-        "secret scope azureml has no clientSecret: clusters would not start; `azureml-databricks secrets set` "
+        "secret scope azureml has no clientSecret: clusters would not start; `azureml-databricks "
+        "secrets set` "
         "puts the service principal there",
     ),
     "a scope that is not there": (
@@ -162,9 +187,27 @@ SITUATIONS: dict[str, tuple[Callable[[Admin], object], str]] = {
         "there is no secret scope prod: clusters would not start; `azureml-databricks secrets set` puts the "
         "service principal there",
     ),
+    "a service credential that is not there": (
+        lambda it: it.write(login='auth = "service-credential"\nserviceCredential = "mlflow"'),
+        "Unity Catalog has no service credential 'mlflow' (login.serviceCredential): create it, or "
+        "name another",
+    ),
+    "users who write to the volume": (
+        with_users_who_write("data-scientists"),
+        "data-scientists may write to volume sales.ml.azureml, and what lies there runs as root on "
+        "every cluster: "
+        "take WRITE VOLUME from them, or use a volume that only admins may write to (clusters.location)",
+    ),
+    "everybody who writes to the volume": (
+        with_users_who_write("account users"),
+        "data-scientists may write to volume sales.ml.azureml, and what lies there runs as root on "
+        "every cluster: "
+        "take WRITE VOLUME from them, or use a volume that only admins may write to (clusters.location)",
+    ),
     "a damaged record": (
         with_a_record("{"),
-        f"{LOCATION}/azureml-databricks.made.json is damaged: it is the record of what was made here; put back an "
+        f"{LOCATION}/azureml-databricks.made.json is damaged: it is the record of what was made here; "
+        f"put back an "
         "older version of it",
     ),
     "a record of later times": (
@@ -173,7 +216,8 @@ SITUATIONS: dict[str, tuple[Callable[[Admin], object], str]] = {
     ),
     "a workspace that fails": (
         lambda it: it.databricks.faults.add(path="policies/clusters/create", status=500),
-        "policy azureml cannot be made: {'code': 'InjectedFault', 'message': 'A test asked for this answer.'}",
+        "policy azureml cannot be made: {'code': 'InjectedFault', 'message': 'A test asked for this "
+        "answer.'}",
     ),
 }
 CLUSTERS = 'runtimes = ["15.4"]\naccessMode = "standard"\nlocation = "{}"'
@@ -227,7 +271,8 @@ def test_a_file_that_is_too_large_for_a_workspace_says_so(admin: Admin) -> None:
         folder.write("archive.tar.gz", b"\0" * 10_485_761)
 
     assert str(raised.value) == (
-        "/Workspace/Admins/azureml/archive.tar.gz has 10,485,761 bytes, and a workspace file at most 10,485,760: "
+        "/Workspace/Admins/azureml/archive.tar.gz has 10,485,761 bytes, and a workspace file at most "
+        "10,485,760: "
         "use a volume (clusters.location)"
     )
 

@@ -5,22 +5,23 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
-from functools import partial
+from functools import cached_property, partial
 
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.errors import NotFound
-from databricks.sdk.service.catalog import PermissionsChange, Privilege
+from databricks.sdk.service.catalog import EffectivePrivilegeAssignment, PermissionsChange, Privilege
 from databricks.sdk.service.iam import AccessControlRequest, AccessControlResponse, PermissionLevel
 from databricks.sdk.service.workspace import AclPermission
 
 from azureml_databricks.admin.changes import Change, Kept
 from azureml_databricks.admin.databricks import telling
 from azureml_databricks.admin.deployment import Principal
+from azureml_databricks.admin.errors import AdminError
 from azureml_databricks.admin.record import Record
 
 RIGHT = "right"
 _FOR = " for "
-_READ_SECRETS = "READ on secret scope "
+READ_SECRETS, USE_CREDENTIAL = "READ on secret scope ", "ACCESS on service credential "
 # The group of everybody in a workspace, and what Unity Catalog has in its place.
 _EVERYBODY, _EVERYBODY_OF_UNITY_CATALOG = "users", "account users"
 
@@ -97,18 +98,23 @@ class UnityCatalogAccess(Access):
         self._privilege = privilege
         self.right = f"{privilege.value.replace('_', ' ')} on {name}"
         self.needs = f"MANAGE on {securable} {name}, or its owner"
-        # By now others may read other things in a catalog or schema by it.
-        self.is_ours = securable == "volume"
+        # By now they may read other things in a catalog or schema by it.
+        self.is_ours = securable not in ("catalog", "schema")
 
     def _holders(self) -> set[str]:
-        assignments = self._grants.get_effective(*self._of).privilege_assignments or []
+        return self._who_has(self._privilege)
+
+    def _who_has(self, privilege: Privilege) -> set[str]:
         holders = {
             assignment.principal or ""
-            for assignment in assignments
-            if {self._privilege, Privilege.ALL_PRIVILEGES}
-            & {granted.privilege for granted in assignment.privileges or []}
+            for assignment in self._assignments
+            if {privilege, Privilege.ALL_PRIVILEGES} & {it.privilege for it in assignment.privileges or []}
         }
         return holders | ({_EVERYBODY} if _EVERYBODY_OF_UNITY_CATALOG in holders else set())
+
+    @cached_property
+    def _assignments(self) -> list[EffectivePrivilegeAssignment]:
+        return self._grants.get_effective(*self._of).privilege_assignments or []
 
     def _give(self, principal: Principal) -> None:
         change = PermissionsChange(add=[self._privilege], principal=_in_unity_catalog(principal.name))
@@ -119,14 +125,62 @@ class UnityCatalogAccess(Access):
         self._grants.update(*self._of, changes=[change])
 
 
+class VolumeReaders(UnityCatalogAccess):
+    """Who may read a volume, to which none of them may write."""
+
+    def __init__(self, client: WorkspaceClient, name: str) -> None:
+        """Name the volume."""
+        super().__init__(client, "volume", name, Privilege.READ_VOLUME)
+
+    def changes(self, wanted: Sequence[Principal]) -> Iterator[Change]:
+        """Yield what gives the right to those who are to have it and do not.
+
+        Raises:
+            AdminError: one of them may write to the volume, and so become root on every cluster.
+        """
+        with self._telling("be read"):
+            writers = self._who_has(Privilege.WRITE_VOLUME)
+        if too_many := [it.name for it in wanted if writers & {it.name, _EVERYBODY}]:
+            _, name = self._of
+            raise AdminError(
+                f"{too_many[0]} may write to volume {name}, and what lies there runs as root on every "
+                f"cluster: "
+                "take WRITE VOLUME from them, or use a volume that only admins may write to "
+                "(clusters.location)"
+            )
+        yield from super().changes(wanted)
+
+
 def volume_readers(client: WorkspaceClient, volume: str) -> list[Access]:
     """Return the rights that it takes to read a volume; the last is on the volume itself."""
     catalog, schema, _ = volume.split(".")
     return [
         UnityCatalogAccess(client, "catalog", catalog, Privilege.USE_CATALOG),
         UnityCatalogAccess(client, "schema", f"{catalog}.{schema}", Privilege.USE_SCHEMA),
-        UnityCatalogAccess(client, "volume", volume, Privilege.READ_VOLUME),
+        VolumeReaders(client, volume),
     ]
+
+
+class CredentialUsers(UnityCatalogAccess):
+    """Who may log in with a service credential."""
+
+    def __init__(self, client: WorkspaceClient, name: str) -> None:
+        """Name the service credential."""
+        super().__init__(client, "credential", name, Privilege.ACCESS)
+        self.right = f"{USE_CREDENTIAL}{name}"
+        self._credentials = client.credentials
+
+    def _holders(self) -> set[str]:
+        _, name = self._of
+        try:
+            self._credentials.get_credential(name)
+        except NotFound:
+            raise AdminError(
+                f"Unity Catalog has no service credential {name!r} (login.serviceCredential): create "
+                f"it, or name "
+                "another"
+            ) from None
+        return super()._holders()
 
 
 class SecretReaders(Access):
@@ -136,7 +190,7 @@ class SecretReaders(Access):
         """Name the scope."""
         self._secrets = client.secrets
         self._scope = scope
-        self.right = f"{_READ_SECRETS}{scope}"
+        self.right = f"{READ_SECRETS}{scope}"
         self.needs = f"MANAGE on secret scope {scope}"
 
     def _holders(self) -> set[str]:
@@ -151,10 +205,10 @@ class SecretReaders(Access):
         self._secrets.delete_acl(self._scope, name)
 
 
-def scopes_with_readers(record: Record) -> list[str]:
-    """Return the secret scopes that we let somebody read."""
+def given_on(record: Record, kind: str) -> list[str]:
+    """Return the objects on which we gave a kind of right, such as `READ on secret scope `."""
     rights = (name.partition(_FOR)[0] for name in record.names(RIGHT))
-    return [right.removeprefix(_READ_SECRETS) for right in rights if right.startswith(_READ_SECRETS)]
+    return [right.removeprefix(kind) for right in rights if right.startswith(kind)]
 
 
 class PermissionList(Access):

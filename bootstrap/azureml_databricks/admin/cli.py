@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -27,11 +28,11 @@ from azureml_databricks.settings import BY_NAME, SettingError, Settings
 if TYPE_CHECKING:
     from azureml_databricks.admin.compliance import Governed
     from azureml_databricks.admin.deploy import Site
+    from azureml_databricks.admin.release import Release
     from azureml_databricks.admin.service_principal import ServicePrincipal
 
 # What `plan` and `status` exit with where something differs.
 _DIFFERS = 2
-_FILE = "azureml-databricks.toml"
 
 
 class _Group(click.Group):
@@ -44,8 +45,9 @@ class _Group(click.Group):
             error.exit_code = 1  # type: ignore[misc]
             raise
         except (AdminError, InterpreterError, SettingError, bundles.BundleError) as error:
+            head = "Error: " if os.environ.get("NO_COLOR") else click.style("Error: ", fg="red")
             for line in str(error).splitlines():
-                click.echo(click.style("Error: ", fg="red") + line, err=True)
+                click.echo(head + line, err=True)
             context.exit(1)
 
 
@@ -57,16 +59,20 @@ def main() -> None:
     """Point MLflow on Databricks clusters at an Azure Machine Learning workspace."""
 
 
+_file = click.option(
+    "--file",
+    type=click.Path(path_type=Path),
+    default="azureml-databricks.toml",
+    show_default=True,
+    help="The file that describes the deployment.",
+)
+_yes = click.option("--yes", is_flag=True, help="Do not ask.")
+
+
 def _on_a_deployment(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options --file and --json; it gets what the file says, and where to print."""
 
-    @click.option(
-        "--file",
-        type=click.Path(path_type=Path),
-        default=_FILE,
-        show_default=True,
-        help="The file that describes the deployment.",
-    )
+    @_file
     @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
     @functools.wraps(command)
     def wrapped(*, file: Path, as_json: bool, **options: Any) -> None:
@@ -75,80 +81,33 @@ def _on_a_deployment(command: Callable[..., Any]) -> Callable[..., Any]:
     return wrapped
 
 
-_yes = click.option("--yes", is_flag=True, help="Do not ask.")
-
-
 @main.command()
 @click.option("--host", help="The Databricks workspace, https://adb-....azuredatabricks.net.")
 @click.option("--workspace", help="The Azure ML workspace: its resource ID, or its address in the studio.")
 @click.option("--location", help="The folder for our files: /Volumes/CATALOG/SCHEMA/VOLUME or /Workspace/...")
-@click.option(
-    "--runtime",
-    "runtimes",
-    multiple=True,
-    default=[list(bundles.RUNTIMES)[-1]],
-    show_default=True,
-    help="A Databricks runtime; -ml after it for the ML runtime.",
-)
-@click.option(
-    "--access-mode",
-    type=click.Choice(deployments.ACCESS_MODES),
-    help="Who shares a cluster. Default: standard with a volume, else dedicated.",
-)
-@click.option(
-    "--auth",
-    type=click.Choice(deployments.AUTHS),
-    default=deployments.AUTHS[0],
-    show_default=True,
-    help="How clusters log in to Azure.",
-)
-@click.option("--policy", "name", default="azureml", show_default=True, help="The policy's name.")
-@click.option(
-    "--group",
-    "groups",
-    multiple=True,
-    default=["users"],
-    show_default=True,
-    help="A group that may use it; users is everybody.",
-)
-@click.option(
-    "--file", type=click.Path(path_type=Path), default=_FILE, show_default=True, help="The file to write."
-)
-def init(
-    file: Path,
-    host: str | None,
-    workspace: str | None,
-    location: str | None,
-    access_mode: str | None,
-    **given: Any,
-) -> None:
+@click.option("--group", help="Who may use the policy; users is everybody.")
+@_file
+def init(file: Path, **given: str | None) -> None:
     """Write the file that describes a deployment; what no option says is asked."""
     if file.exists():
         raise AdminError(f"{file} is there already: change it, or move it away")
-    answers = starter.Answers(
-        host=_asked(host, "--host", "Databricks workspace (https://adb-....azuredatabricks.net)"),
-        workspace=_asked(
-            workspace, "--workspace", "Azure ML workspace (resource ID, or address in the studio)"
-        ),
-        location=(
-            place := _asked(location, "--location", "Folder for our files (/Volumes/..., /Workspace/...)")
-        ),
-        access_mode=access_mode or ("standard" if place.startswith("/Volumes/") else "dedicated"),
-        **given,
-    )
-    file.write_text(starter.text(answers), encoding="utf-8")
+    answers = {name: given[name] or _asked(name, question) for name, question in starter.QUESTIONS.items()}
     schema_file = file.with_name(starter.SCHEMA_FILE)
-    schema_file.write_text(f"{deployments.schema()}\n", encoding="utf-8")
+    try:
+        file.write_text(starter.text(**answers), encoding="utf-8")
+        schema_file.write_text(f"{deployments.schema()}\n", encoding="utf-8")
+    except OSError as error:
+        raise AdminError(f"{error.filename} cannot be written: {error.strerror}") from None
     click.echo(f"{file}  what the deployment is to be")
     click.echo(f"{schema_file}  for editors, which complete and check it")
     # What was answered wrong is told by its line.
     deployment_file.read(file)
 
 
-def _asked(given: str | None, option: str, question: str) -> str:
-    if given is None and not sys.stdin.isatty():
-        raise click.UsageError(f"Missing option '{option}', and nobody is there to ask.")
-    return given if given is not None else str(click.prompt(question))
+def _asked(name: str, question: str) -> str:
+    if not sys.stdin.isatty():
+        raise click.UsageError(f"Missing option '--{name}', and nobody is there to ask.")
+    return str(click.prompt(question))
 
 
 @main.command()
@@ -161,12 +120,7 @@ def schema() -> None:
 @_on_a_deployment
 def plan(deployment: Deployment, output: Output) -> None:
     """Show what deploy would change. Exits with 2 if anything, with 0 if nothing."""
-    from azureml_databricks.admin import deploy as deploying
-
-    with output.working("looking"):
-        site = deploying.Site(deployment)
-        planned = deploying.plan(site, deploying.release(deployment))
-    _show(site, planned, output)
+    _, _, planned = _planned(deployment, output)
     output.document(changes=planned.changes, kept=planned.kept)
     sys.exit(_DIFFERS if planned.changes else 0)
 
@@ -179,11 +133,7 @@ def deploy(deployment: Deployment, output: Output, *, enforce: bool, yes: bool) 
     """Make the Databricks workspace as the file says. Repeat it if it was interrupted."""
     from azureml_databricks.admin import deploy as deploying
 
-    with output.working("looking"):
-        site = deploying.Site(deployment)
-        release = deploying.release(deployment)
-        planned = deploying.plan(site, release)
-    _show(site, planned, output)
+    site, release, planned = _planned(deployment, output)
     if planned.changes:
         output.confirm("Deploy?", yes=yes)
         _apply(site, planned, output)
@@ -217,14 +167,11 @@ def destroy(deployment: Deployment, output: Output, *, yes: bool) -> None:
 def status(deployment: Deployment, output: Output) -> None:
     """Compare what is deployed with the file. Exits with 2 if they differ, with 0 if not."""
     from azureml_databricks.admin import compliance
-    from azureml_databricks.admin import deploy as deploying
 
+    site, _, planned = _planned(deployment, output)
     with output.working("looking"):
-        site = deploying.Site(deployment)
-        planned = deploying.plan(site, deploying.release(deployment))
-        governed = compliance.governed(site.client, site.policy.id) if site.policy.id else []
+        governed = compliance.governed(site.client, site.policy.id)
         users = site.users_of_releases()
-    _show(site, planned, output)
     output.table(
         "Releases", ["release", "in use by"], [(name, who or "nobody") for name, who in users.items()]
     )
@@ -276,16 +223,9 @@ _principal = click.option(
 @_on_a_deployment
 def set_secrets(deployment: Deployment, output: Output, *, origin: Any) -> None:
     """Make the scope, put the service principal's keys there, let the policy's users read them."""
-    from azureml_databricks.admin import deploy as deploying
     from azureml_databricks.admin import service_principal
 
-    principal = _read_principal(deployment, origin)
-    with output.working("logging in as the service principal"):
-        service_principal.prove(principal, deployment)
-        site = deploying.Site(deployment)
-        planned = service_principal.plan_to_set(site, principal)
-    _apply(site, planned, output)
-    output.document(changes=planned.changes)
+    _put(deployment, output, origin, service_principal.plan_to_set)
 
 
 @secrets.command()
@@ -293,20 +233,26 @@ def set_secrets(deployment: Deployment, output: Output, *, origin: Any) -> None:
 @_on_a_deployment
 def rotate(deployment: Deployment, output: Output, *, origin: Any) -> None:
     """Replace the secret by a new one, once that is seen to log in to Azure."""
+    from azureml_databricks.admin import service_principal
+
+    _put(deployment, output, origin, service_principal.plan_to_rotate)
+    output.line("Clusters that run keep the old one until they restart: delete it in Entra ID after that.")
+
+
+def _put(deployment: Deployment, output: Output, origin: Any, plan: Callable[..., Plan]) -> None:
     from azureml_databricks.admin import deploy as deploying
     from azureml_databricks.admin import service_principal
 
-    principal = _read_principal(deployment, origin)
+    principal = _read_principal(origin)
     with output.working("logging in as the service principal"):
         service_principal.prove(principal, deployment)
         site = deploying.Site(deployment)
-        planned = service_principal.plan_to_rotate(site, principal)
+        planned = plan(site, principal)
     _apply(site, planned, output)
-    output.line("Clusters that run keep the old one until they restart: delete it in Entra ID after that.")
     output.document(changes=planned.changes)
 
 
-def _read_principal(deployment: Deployment, origin: Any) -> ServicePrincipal:
+def _read_principal(origin: Any) -> ServicePrincipal:
     from azureml_databricks.admin import service_principal
 
     if origin or not sys.stdin.isatty():
@@ -335,7 +281,7 @@ def policy() -> None:
     show_default=True,
     help="The definition alone, or a resource of Terraform (*.tf.json).",
 )
-@click.option("--file", type=click.Path(path_type=Path), default=_FILE, show_default=True)
+@_file
 def render(file: Path, as_: str) -> None:
     """Print the policy as `deploy` would make it, for Terraform, asset bundles or Git."""
     from azureml_databricks.admin import deploy as deploying
@@ -413,6 +359,17 @@ def _unnamed(settings: dict[str, str]) -> list[str]:
     parts = [name for name in Settings.WORKSPACE_PARTS if not settings.get(name)]
     names = ["trackingUri"] if len(parts) == len(Settings.WORKSPACE_PARTS) else parts
     return [BY_NAME[name].variable for name in names]
+
+
+def _planned(deployment: Deployment, output: Output) -> tuple[Site, Release, Plan]:
+    from azureml_databricks.admin import deploy as deploying
+
+    with output.working("looking"):
+        site = deploying.Site(deployment)
+        release = deploying.release(deployment)
+        planned = deploying.plan(site, release)
+    _show(site, planned, output)
+    return site, release, planned
 
 
 def _show(site: Site, planned: Plan, output: Output) -> None:

@@ -41,12 +41,8 @@ class Governed:
 
     @property
     def verdict(self) -> str:
-        """What to tell of it: `yes`, or the first violation and how many there are besides."""
-        if self.complies:
-            return "yes"
-        path, why = next(iter(self.violations.items()), ("?", ""))
-        more = f", and {len(self.violations) - 1} more" if len(self.violations) > 1 else ""
-        return f"no: {path}: {why}{more}"
+        """What to tell of it: `yes`, or what is not so."""
+        return "yes" if self.complies else f"no: {', '.join(self.violations)}"
 
     @property
     def enforceable(self) -> bool:
@@ -60,11 +56,17 @@ class Governed:
 
 
 def governed(client: WorkspaceClient, policy_id: str) -> list[Governed]:
-    """Return all clusters and jobs under a policy.
+    """Return all clusters and jobs under a policy; none without one.
+
+    Args:
+        client: of the workspace.
+        policy_id: the policy's, empty for none.
 
     Raises:
         AdminError: Databricks refuses to tell.
     """
+    if not policy_id:
+        return []
     with telling("compliance with the policy cannot be read", _RIGHT):
         return [*_clusters(client, policy_id), *_jobs(client, policy_id)]
 

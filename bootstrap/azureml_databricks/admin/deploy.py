@@ -13,7 +13,15 @@ from databricks.sdk.service.iam import PermissionLevel
 
 from azureml_databricks.admin import databricks, settings_file, storage, workspace
 from azureml_databricks.admin import policy as policies
-from azureml_databricks.admin.access import Access, PermissionList, SecretReaders, volume_readers
+from azureml_databricks.admin.access import (
+    USE_CREDENTIAL,
+    Access,
+    CredentialUsers,
+    PermissionList,
+    SecretReaders,
+    given_on,
+    volume_readers,
+)
 from azureml_databricks.admin.allowlist import Allowlist
 from azureml_databricks.admin.changes import Change, Kept, Plan
 from azureml_databricks.admin.deployment import ML, Deployment, Principal
@@ -146,6 +154,8 @@ def _changes(site: Site, release: Release) -> Iterator[Change | Kept]:
         yield from readers.changes(principals)
     if deployment.needs_secrets:
         yield from SecretReaders(site.client, site.scope.name).changes(principals)
+    if credential := deployment.login.service_credential:
+        yield from CredentialUsers(site.client, credential).changes(principals)
     if deployment.policy.deployed:
         yield from site.policy.changes(wanted)
         yield from site.policy.users.changes(principals)
@@ -161,6 +171,9 @@ def _removals(site: Site, release: Release | None) -> Iterator[Change | Kept]:
     yield from _removals_of_secrets(site, principals, is_wanted=bool(release and deployment.needs_secrets))
     location = deployment.clusters.location
     in_use = partial(site.references.to, f"{location}/") if not release else None
+    for name in given_on(record, USE_CREDENTIAL):
+        users = principals if name == deployment.login.service_credential else []
+        yield from CredentialUsers(site.client, name).removals(record, users, in_use)
     yield from site.file_readers()[-1].removals(record, principals, in_use)
     is_standard = bool(release and deployment.clusters.access_mode == "standard")
     yield from site.allowlist.removals(location if is_standard else None)

@@ -142,6 +142,12 @@ def _of_login(deployment: Deployment, document: dict[str, Any]) -> Iterator[Prob
             ("secrets",),
             f"secrets has no meaning with {auth}, which needs none: take it out",
         )
+    if login.auth == "managed-identity" and deployment.clusters.access_mode == "standard":
+        yield (
+            ("login", "auth"),
+            'login.auth is "managed-identity": standard access mode keeps code from the node\'s identity; '
+            'use "service-credential", or another accessMode',
+        )
     if login.auth == "service-credential" and deployment.clusters.access_mode == "no-isolation":
         yield (
             ("login", "auth"),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import sys
 from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager
 from typing import Any
 
 import click
 from rich.console import Console
+from rich.padding import Padding
 from rich.status import Status
 from rich.table import Table
 from rich.text import Text
@@ -50,7 +51,7 @@ class Output:
             for difference in change.differences:
                 self.difference(difference)
         for kept in plan.kept:
-            self.line(f"  {kept.kind} {kept.name} stays: {kept.why}", "dim")
+            self._pair(f"  {kept.kind} {kept.name} stays", [kept.why], "dim")
         actions = [change.action for change in plan.changes]
         counted = [f"{actions.count(it)} {words}" for it, words in _TO_DO.items() if it in actions]
         self.line(", ".join(counted) or "Nothing to change.", "bold")
@@ -58,14 +59,19 @@ class Output:
     def difference(self, difference: Difference) -> None:
         """Print a field that differs: what it is, and what it is to be."""
         sides = [difference.wanted] if difference.found is None else [difference.found, difference.wanted]
-        lines = ["(none)" if side is None else shown(side) for side in sides]
-        together = f"    {difference.field}: {' -> '.join(lines)}"
+        self._pair(f"    {difference.field}", ["(none)" if it is None else shown(it) for it in sides])
+
+    def _pair(self, head: str, texts: list[str], style: str = "") -> None:
+        """Print a head and a text, or one that becomes another; where they do not fit, below one another."""
+        together = f"{head}: {' -> '.join(texts)}"
         if len(together) <= self._console.width:
-            self.line(together)
-        else:
-            self.line(f"    {difference.field}:")
-            for line in (f"      {lines[0]}", *(f"   -> {line}" for line in lines[1:])):
-                self.line(line)
+            self.line(together, style)
+            return
+        self.line(f"{head}:", style)
+        for number, text in enumerate(texts):
+            if not self._as_json:
+                indented = Padding(Text(f"-> {text}" if number else text, style), (0, 0, 0, 6))
+                self._console.print(indented)
 
     def done(self, change: Change) -> None:
         """Print that a change is made."""
@@ -78,11 +84,15 @@ class Output:
             table.add_row(*row)
         if table.rows and not self._as_json:
             self.line(f"\n{title}", "bold")
-            self._console.print(table)
+            with self._console.capture() as captured:
+                self._console.print(table)
+            click.echo(re.sub(r" +$", "", captured.get(), flags=re.MULTILINE), nl=False)
 
-    def working(self, what: str) -> AbstractContextManager[Status]:
+    def working(self, what: str) -> Status:
         """Show on a terminal that something takes its time."""
-        return Console(stderr=True).status(what)
+        # On standard output, if that is one: lines that are printed meanwhile go above it.
+        beside = self._as_json or not self._console.is_terminal
+        return (Console(stderr=True) if beside else self._console).status(what)
 
     def document(self, **fields: Any) -> None:
         """Print the document, if that is asked for."""

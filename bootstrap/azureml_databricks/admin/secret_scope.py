@@ -11,7 +11,7 @@ from functools import partial
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.service.workspace import ScopeBackendType
 
-from azureml_databricks.admin.access import scopes_with_readers
+from azureml_databricks.admin.access import READ_SECRETS, given_on
 from azureml_databricks.admin.changes import Change, Kept
 from azureml_databricks.admin.databricks import telling
 from azureml_databricks.admin.errors import AdminError
@@ -25,7 +25,7 @@ def recorded_scopes(record: Record) -> list[str]:
     return [
         *record.names(SCOPE),
         *(name.partition("/")[0] for name in record.names(SECRET)),
-        *scopes_with_readers(record),
+        *given_on(record, READ_SECRETS),
     ]
 
 
@@ -114,7 +114,7 @@ class SecretScope:
                 yield Change("delete", SCOPE, self.name, self._delete_scope)
 
     def _create(self) -> None:
-        with telling(f"secret scope {self.name} cannot be made", "the admin role of the workspace"):
+        with telling(f"secret scope {self.name} cannot be made", "the right to make secret scopes"):
             self._secrets.create_scope(self.name)
 
     def _put(self, key: str, value: str) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+
+from azureml_databricks.admin.bundle import RUNTIMES
 
 SCHEMA_FILE = "azureml-databricks.schema.json"
 _FILE = """\
@@ -26,7 +27,7 @@ accessMode = {access_mode}  # "standard", "dedicated" or "no-isolation"
 location = {location}  # only admins may write there
 
 [login]
-auth = {auth}  # or "managed-identity", "service-credential", ...
+auth = "service-principal"  # or "managed-identity", "service-credential", ...
 
 # [secrets]  # of the service principal; `azureml-databricks secrets set` fills them
 # scope = "azureml"
@@ -35,7 +36,7 @@ auth = {auth}  # or "managed-identity", "service-credential", ...
 # clientSecret = "clientSecret"
 
 [policy]
-name = {name}
+name = "azureml"
 # description = "..."
 groups = {groups}  # who may use it; ["users"] is everybody
 # users = []
@@ -50,24 +51,26 @@ groups = {groups}  # who may use it; ["users"] is everybody
 """
 
 
-@dataclass(frozen=True)
-class Answers:
-    """What is asked."""
-
-    host: str
-    workspace: str
-    runtimes: tuple[str, ...]
-    access_mode: str
-    location: str
-    auth: str
-    name: str
-    groups: tuple[str, ...]
+QUESTIONS = {
+    "host": "Databricks workspace (https://adb-....azuredatabricks.net)",
+    "workspace": "Azure ML workspace (resource ID, or address in the studio)",
+    "location": "Folder for our files (/Volumes/CATALOG/SCHEMA/VOLUME, or /Workspace/...)",
+    "group": "Group that may use the policy (users is everybody)",
+}
 
 
-def text(answers: Answers) -> str:
-    """Return the file."""
-    values = {field: json.dumps(value, ensure_ascii=False) for field, value in vars(answers).items()}
-    lines = _FILE.format(schema=SCHEMA_FILE, **values).splitlines()
+def text(host: str, workspace: str, location: str, group: str) -> str:
+    """Return the file; its arguments answer the questions."""
+    values = {
+        "host": host,
+        "workspace": workspace,
+        "runtimes": list(RUNTIMES)[-1:],
+        "access_mode": "standard" if location.startswith("/Volumes/") else "dedicated",
+        "location": location,
+        "groups": [group],
+    }
+    written = {name: json.dumps(value, ensure_ascii=False) for name, value in values.items()}
+    lines = _FILE.format(schema=SCHEMA_FILE, **written).splitlines()
     return "".join(f"{_aligned(line)}\n" for line in lines)
 
 
