@@ -16,7 +16,7 @@ help: ## Show this
 setup: .venv/ready ## Make .venv with everything, by locked versions
 
 .venv/ready: tests/requirements.txt setup.cfg pyproject.toml
-	@$(PYTHON) -c 'import sys; v = sys.version.split()[0]; sys.exit(sys.version_info < (3, 10) and f"this needs Python 3.10 or later, and $(PYTHON) is {v}: make PYTHON=python3.11 ...")'
+	@$(PYTHON) -c 'import sys; v = sys.version.split()[0]; sys.exit(sys.version_info < (3, 11) and f"this needs Python 3.11 or later, and $(PYTHON) is {v}: make PYTHON=python3.11 ...")'
 	@echo "==> makes .venv (the first time fetches the locked packages, some 400 MB)"
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet uv==$(UV_VERSION)
@@ -27,8 +27,8 @@ setup: .venv/ready ## Make .venv with everything, by locked versions
 demo: setup ## Boot an emulated cluster node and run a notebook on it (KEEP=1: leave the results open)
 	@KEEP=$(KEEP) $(BIN)/python -m tests.demo
 
-test: setup ## Run the tests
-	$(BIN)/python -m pytest
+test: setup ## Run the tests, two files at a time
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
 
 test-all: test test-matrix runtimes stories ## Run the tests, on every Python and runtime, and the stories
 

@@ -68,10 +68,10 @@ def main() -> None:
 
 
 def _our_way(databricks: EmulatedDatabricks, azure: EmulatedAzure, folder: Path) -> Beside:
+    ann = databricks.user("ann@contoso.com", groups=["data-scientists"])
     _step("an admin describes the deployment, hands over the service principal, and deploys:")
     for said in deploy(databricks, azure, folder / "admin"):
         _console.print(said, style="dim", end="")
-    ann = databricks.user("ann@contoso.com", groups=["data-scientists"])
     (policy,) = databricks.client(ann).cluster_policies.list()
     assert policy.policy_id
     _step(f"a data scientist picks the policy {policy.name!r} for a cluster; its node says:")

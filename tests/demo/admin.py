@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from azureml_databricks.admin.bundle import RUNTIMES
 from tests.azure import EmulatedAzure
 from tests.cluster import RUNTIME, service_principal
 from tests.databricks import EmulatedDatabricks
@@ -34,7 +35,7 @@ def deploy(databricks: EmulatedDatabricks, azure: EmulatedAzure, folder: Path) -
     # fmt: off
     init = [
         "init", "--host", databricks.host, "--workspace", azure.workspace.resource_id,
-        "--location", _LOCATION, "--runtime", RUNTIME, "--group", "data-scientists",
+        "--location", _LOCATION, "--group", "data-scientists",
     ]
     # fmt: on
     environment = {
@@ -45,20 +46,25 @@ def deploy(databricks: EmulatedDatabricks, azure: EmulatedAzure, folder: Path) -
         **service_principal(azure),
         "UV_OFFLINE": "1",
     }
-    for arguments, stdin in (
-        (init, ""),
-        (["secrets", "set"], json.dumps(principal)),
-        (["deploy", "--yes"], ""),
-    ):
-        done = subprocess.run(
-            [Path(sys.executable).with_name("azureml-databricks"), *arguments],
-            cwd=folder,
-            env=environment,
-            input=stdin,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout
-        yield f"   $ azureml-databricks {' '.join(arguments)}\n{done.stdout}"
+    yield _run(init, folder, environment)
+    file = folder / "azureml-databricks.toml"
+    newest = list(RUNTIMES)[-1]
+    file.write_text(file.read_text().replace(f'["{newest}"]', f'["{RUNTIME}"]'))
+    yield f'   in an editor: runtimes = ["{RUNTIME}"]\n'
+    yield _run(["secrets", "set"], folder, environment, stdin=json.dumps(principal))
+    yield _run(["deploy", "--yes"], folder, environment)
+
+
+def _run(arguments: list[str], folder: Path, environment: dict[str, str], stdin: str = "") -> str:
+    done = subprocess.run(
+        [Path(sys.executable).with_name("azureml-databricks"), *arguments],
+        cwd=folder,
+        env=environment,
+        input=stdin,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    return f"   $ azureml-databricks {' '.join(arguments)}\n{done.stdout}"
