@@ -16,7 +16,8 @@ def test_the_readmes_table_of_settings_is_the_table() -> None:
         for setting in TABLE
     ]
     rows.append(
-        '| `env.NAME` | `NAME` | | Any further variable to export: a line `NAME = "..."` under `[env]`. |'
+        "| `env.NAME` | `NAME` | | Any further variable to export: "
+        'a line `NAME = "..."` under `[settings.env]`. |'
     )
     text = README.read_text()
     shown = text[text.index("|---|---|---|---|\n") :].split("<!-- end of settings -->")[0]

@@ -33,6 +33,8 @@ class Admin:
             "HOME": str(folder),
             # The session's bundle has brought the packages.
             "UV_OFFLINE": "1",
+            # Another runtime's Python.
+            "PYENV_ROOT": os.environ.get("PYENV_ROOT", str(Path.home() / ".pyenv")),
             "UV_CACHE_DIR": os.environ.get("UV_CACHE_DIR", str(Path.home() / ".cache/uv")),
             **azure.environment,
             "DATABRICKS_TOKEN": databricks.admin.token,

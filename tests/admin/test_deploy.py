@@ -23,6 +23,7 @@ from databricks.sdk.service.workspace import AclPermission
 from tests.admin.conftest import LOCATION, VOLUME, Admin
 from tests.admin.golden import assert_is_golden
 from tests.admin.workspace_state import state
+from tests.cluster import build_bundle
 
 FIRST_PLAN = """\
 + release RELEASE-1
@@ -416,3 +417,26 @@ def test_a_deployment_whose_bundle_cannot_be_built_leaves_nothing_behind(admin_w
     assert done.returncode == 1
     assert "this machine needs pypi.org, or UV_DEFAULT_INDEX set to a mirror of it" in done.stderr
     assert state(admin.databricks, VOLUME) == before
+
+
+def test_one_deployment_serves_several_runtimes(
+    admin_with_secrets: Admin, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    # Given packages of both, brought while this machine's index can be reached
+    build_bundle(tmp_path_factory.mktemp("fetched") / "out", runtimes=["15.4", "16.4"])
+    admin = admin_with_secrets
+    admin.write(clusters=f'runtimes = ["15.4", "16.4"]\naccessMode = "standard"\nlocation = "{LOCATION}"')
+
+    admin.run_or_fail("deploy", "--yes")
+
+    found = state(admin.databricks, VOLUME)
+    archives = [name for name in found["files"] if name.endswith(".tar.gz")]
+    assert [archive.rpartition("-runtime-")[2] for archive in sorted(archives)] == [
+        "15.4.tar.gz",
+        "16.4.tar.gz",
+    ]
+    assert found["policies"]["azureml"]["definition"]["spark_version"]["values"] == [
+        "15.4.x-scala2.12",
+        "16.4.x-scala2.12",
+        "16.4.x-scala2.13",
+    ]

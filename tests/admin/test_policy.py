@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.admin.conftest import VOLUME, Admin
+from tests.admin.conftest import LOCATION, VOLUME, Admin
 from tests.admin.golden import assert_is_golden
 from tests.admin.workspace_state import state
 
@@ -149,3 +149,12 @@ def test_what_it_cannot_start_from_is_told(admin: Admin, policy: str, said: str)
     done = admin.run("policy", "render")
 
     assert (done.returncode, done.stderr) == (1, f"Error: {said}\n")
+
+
+def test_with_azure_ai_ml_it_points_at_another_release(admin: Admin) -> None:
+    clusters = f'runtimes = ["15.4"]\naccessMode = "standard"\nlocation = "{LOCATION}"'
+    without = rendered(admin)["init_scripts.0.volumes.destination"]
+
+    admin.write(clusters=f'{clusters}\nwith = ["azure-ai-ml"]')
+
+    assert rendered(admin)["init_scripts.0.volumes.destination"] != without
