@@ -380,6 +380,8 @@ def test_init_writes_a_file_that_only_wants_a_workspace_that_is_there(run: Comma
     assert done.stdout == (
         "azureml-databricks.toml  what the deployment is to be\n"
         "azureml-databricks.schema.json  for editors, which complete and check it\n"
+        "chosen for you: runtimes 17.3, access mode standard, service-principal; "
+        "change them there before you deploy\n"
     )
     written = (run.folder / "azureml-databricks.toml").read_text()
     assert written.startswith("#:schema ./azureml-databricks.schema.json\n")
@@ -426,7 +428,7 @@ def test_init_tells_where_it_cannot_write(run: Command) -> None:
     assert done.stderr == "Error: none/azureml-databricks.toml cannot be written: No such file or directory\n"
 
 
-def test_init_tells_what_was_answered_wrong(run: Command) -> None:
+def test_init_tells_what_was_answered_wrong_and_can_be_run_again(run: Command) -> None:
     done = run(
         *("init", "--host", "adb", "--workspace", "forecasting"),
         *("--location", "/Volumes/sales/ml/azureml", "--group", "users"),
@@ -436,6 +438,7 @@ def test_init_tells_what_was_answered_wrong(run: Command) -> None:
     assert done.stderr.startswith(
         "Error: azureml-databricks.toml:9: workspace.id is 'forecasting': no /subscr"
     )
+    assert not (run.folder / "azureml-databricks.toml").exists()
 
 
 def test_init_does_not_wait_for_answers_where_nobody_is(run: Command) -> None:

@@ -223,7 +223,11 @@ def test_a_scope_of_a_key_vault_is_used_and_not_written(admin: Admin) -> None:
     ("text", "said"),
     [
         ("s3cr3t", "standard input is not JSON: give what `az ad sp create-for-rbac` prints"),
-        ("", "standard input is not JSON: give what `az ad sp create-for-rbac` prints"),
+        (
+            "",
+            "standard input is empty: give what `az ad sp create-for-rbac` prints, "
+            "if that failed see what it said",
+        ),
         ('["s3cr3t"]', "standard input is not JSON: give what `az ad sp create-for-rbac` prints"),
         (
             '{"appId": "a", "tenant": "t"}',

@@ -122,8 +122,10 @@ def build(
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         archives = list(pool.map(lambda runtime: _archive(runtime, extras, out), asked))
     settings_file = None
-    # One of an earlier build would be uploaded along.
-    (out / _SETTINGS).unlink(missing_ok=True)
+    # What an earlier build has left would be uploaded along.
+    for left in {out / _SETTINGS, *out.glob("azureml-databricks-*-runtime-*.tar.gz")}:
+        if left not in [archive.path for archive in archives]:
+            left.unlink(missing_ok=True)
     if settings is not None:
         settings_file = out / _SETTINGS
         settings_file.write_bytes(json.dumps(settings, indent=2).encode() + b"\n")

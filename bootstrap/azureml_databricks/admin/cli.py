@@ -98,10 +98,16 @@ def init(file: Path, **given: str | None) -> None:
         schema_file.write_text(f"{deployments.schema()}\n", encoding="utf-8")
     except OSError as error:
         raise AdminError(f"{error.filename} cannot be written: {error.strerror}") from None
+    try:
+        # What was answered wrong is told by its line, and no file is left that a second try would find.
+        written = deployment_file.read(file)
+    except AdminError:
+        file.unlink()
+        raise
     click.echo(f"{file}  what the deployment is to be")
     click.echo(f"{schema_file}  for editors, which complete and check it")
-    # What was answered wrong is told by its line.
-    deployment_file.read(file)
+    chosen = f"runtimes {', '.join(written.clusters.runtimes)}, access mode {written.clusters.access_mode}"
+    click.echo(f"chosen for you: {chosen}, {written.login.auth}; change them there before you deploy")
 
 
 def _asked(name: str, question: str) -> str:

@@ -164,7 +164,8 @@ def _problem(found: ErrorDetails) -> Problem:
     if kind == "extra_forbidden":
         return key, _unknown(key, name)
     if kind == "missing":
-        return key, f"{name} is missing: {_field(key).description if key[1:] else f'a table, [{name}]'}"
+        wanted = " ".join((_field(key).description or "").split()) if key[1:] else f"a table, [{name}]"
+        return key, f"{name} is missing: {wanted}"
     # What somebody took for the place of a secret is not shown.
     value = "***" if key[0] in ("login", "secrets") else repr(found["input"])
     if kind == "value_error":

@@ -41,6 +41,8 @@ def parse(text: str, origin: str) -> ServicePrincipal:
     Raises:
         AdminError: it is not that; nothing of it is shown.
     """
+    if not text.strip():
+        raise AdminError(f"{origin} is empty: give {_WHAT}, if that failed see what it said")
     try:
         document = json.loads(text)
     except ValueError:
