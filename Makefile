@@ -28,7 +28,7 @@ demo: setup ## Boot an emulated cluster node and run a notebook on it (KEEP=1: l
 	@KEEP=$(KEEP) $(BIN)/python -m tests.demo
 
 test: setup ## Run the tests, two files at a time
-	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
 test-all: test test-matrix runtimes stories ## Run the tests, on every Python and runtime, and the stories
 
