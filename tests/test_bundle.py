@@ -222,3 +222,13 @@ def test_a_location_is_a_folder_on_the_node(tmp_path: Path, location: str) -> No
     assert done.stderr == (
         f"Error: --location is {location!r}: give it as a node sees it, /Volumes/... or /Workspace/...\n"
     )
+
+
+def test_no_bundle_is_made_for_a_folder_that_everybody_can_write_to(tmp_path: Path) -> None:
+    done = bundle(tmp_path / "out", "--location", "/Workspace/Shared/azureml")
+
+    assert (done.returncode, done.stderr) == (
+        1,
+        "Error: --location is '/Workspace/Shared/azureml': every user can write there, and what lies there "
+        "would run as root\n",
+    )

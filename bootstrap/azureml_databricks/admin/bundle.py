@@ -110,12 +110,16 @@ def build(
         extras: which of `EXTRAS` the archives carry.
 
     Raises:
-        BundleError: `location` is no path on a node, or the packages cannot be fetched.
+        BundleError: `location` is no path on a node or open to everybody, or the packages cannot be fetched.
         InterpreterError: there is no Python of a runtime's version to compile for it.
     """
     if not _is_folder_on_a_node(location):
         raise BundleError(
             f"--location is {location!r}: give it as a node sees it, /Volumes/... or /Workspace/..."
+        )
+    if PurePosixPath(location).is_relative_to("/Workspace/Shared"):
+        raise BundleError(
+            f"--location is {location!r}: every user can write there, and what lies there would run as root"
         )
     out.mkdir(parents=True, exist_ok=True)
     asked = [runtime for runtime in RUNTIMES.values() if runtime in runtimes]
