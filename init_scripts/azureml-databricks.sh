@@ -2,8 +2,9 @@
 #
 # Databricks init script: points MLflow on this node at an Azure Machine Learning workspace.
 #
-# It chooses the bundle for the node's runtime, checks it, unpacks it and hands over to the Python in it. It needs bash, coreutils,
-# tar and the node's Python; no network, no pip. It may run again, twice at once, or be killed at any point.
+# It chooses the bundle for the node's runtime, checks it, unpacks it and hands over to the Python in it. It
+# needs bash, coreutils, tar and the node's Python; no network, no pip. It may run again, twice at once, or be
+# killed at any point.
 #
 # `azureml-databricks bundle` fills in the constants below.
 #

@@ -71,7 +71,8 @@ def install(paths: Paths, unpacked: Path, sha256: str, settings_file: Path | Non
         _point(paths.current, release)
         if not pythons_of_older_releases(paths):
             for older in older_releases(paths):
-                shutil.rmtree(older)
+                # The new one is in service: what cannot be removed is no failure of that.
+                shutil.rmtree(older, ignore_errors=True)
     return known.settings
 
 

@@ -28,12 +28,10 @@ def _findings(paths: Paths) -> Iterator[tuple[bool, str]]:
         f"bundle       azureml-databricks {bundle['version']} for runtime {bundle['runtime']}, "
         f"{paths.current.resolve()}",
     )
-    for release in install.older_releases(paths):
+    if older := install.older_releases(paths):
         users = len(install.pythons_of_older_releases(paths))
-        yield (
-            True,
-            f"older bundle {release}, which {users} running Pythons may use; the next install looks again",
-        )
+        may = f"which {users} running Pythons may use; the next install looks again"
+        yield from ((True, f"older bundle {release}, {may}") for release in older)
     yield from _settings()
     for hook in hooks.all_hooks(paths):
         yield hook.installed, f"hook         {hook.way}: {hook.path}"
