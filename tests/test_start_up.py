@@ -6,10 +6,11 @@ import json
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from azureml_databricks.node.start import is_pip as is_pip_argv
+from azureml_databricks.node.pip import is_pip as is_pip_argv
 from tests.cluster import LOCATION, build_bundle, cluster_node, start
 from tests.measure import instructions_at_start
 from tests.node import Node
@@ -20,7 +21,7 @@ BASE = "/usr/bin/python3.11"
 OTHER_URI = TRACKING_URI.replace("/workspaces/ws", "/workspaces/other")
 
 
-def dump(node: Node, expression: str, env: Mapping[str, str] | None = None, python: str = CLUSTER) -> object:
+def dump(node: Node, expression: str, env: Mapping[str, str] | None = None, python: str = CLUSTER) -> Any:
     """Return what a fresh interpreter says of itself, with an empty stderr."""
     code = f"import sys; names = sorted(sys.modules); import json, os; print(json.dumps({expression}))"
     done = node.run([node.inside(python), "-c", code], env=env)
@@ -42,8 +43,24 @@ def node(bundle: Path) -> Iterator[Node]:
 # What is set ---------------------------------------------------------------------------------------
 
 
-def test_with_nothing_configured_the_hook_does_nothing(bundle: Path) -> None:
+def test_with_nothing_configured_the_bundle_waits_for_a_spark_session_and_all_else_is_as_before(
+    bundle: Path,
+) -> None:
     with cluster_node(bundle, {}) as node:
+        state = "[dict(os.environ), sys.path, names]"
+        before = [dump(node, state, python=python) for python in (CLUSTER, BASE)]
+
+        start(node)
+
+        (release,) = node.path("/databricks/azureml-databricks/releases").iterdir()
+        there = f"/databricks/azureml-databricks/releases/{release.name}"
+        for state_before in before:
+            state_before[1].append(node.inside(there))
+        assert [dump(node, state, python=python) for python in (CLUSTER, BASE)] == before
+
+
+def test_switched_off_everything_is_as_before(bundle: Path) -> None:
+    with cluster_node(bundle, {"AZUREML_ENABLED": "false"}) as node:
         state = "[dict(os.environ), sys.path, names]"
         before = dump(node, state), dump(node, state, python=BASE)
 

@@ -1,12 +1,12 @@
 """The one table of settings, and how a process reads it.
 
-A setting has a name and a variable. A process takes a value from its variables, else from what the node laid
-down at install time (the settings file beside the bundle, the cluster's variables), else the default.
+A setting has a name, a key in the Spark conf (`spark.azureml.` and the name) and a variable. A process takes
+a value from the Spark conf, else from its variables, else from what the node laid down at install time (the
+settings file beside the bundle, the cluster's variables), else the default.
 """
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from azureml_databricks import tracking_uri as uris
 
 ENV_PREFIX = "env."
+SPARK_PREFIX = "spark.azureml."
 
 
 class SettingError(ValueError):
@@ -161,29 +162,53 @@ _SECRET_WORDS = {"SECRET", "PASSWORD", "PASSWD", "PWD", "TOKEN", "KEY", "SAS", "
 _VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
+def check_name(name: str, origin: str, prefix: str = "") -> None:
+    """Refuse a name that is neither a setting's nor a further variable's.
+
+    Args:
+        name: without the prefix.
+        origin: where it was found.
+        prefix: of all names there.
+
+    Raises:
+        SettingError: it names the nearest setting.
+    """
+    variable = name.removeprefix(ENV_PREFIX)
+    if name != variable:
+        if not _VARIABLE_NAME.fullmatch(variable):
+            raise SettingError(f"{prefix}{name} ({origin}): {variable!r} is no name for a variable")
+        for setting in TABLE:
+            if variable == setting.variable and not setting.secret:
+                raise SettingError(
+                    f"{prefix}{name} ({origin}) is the setting {prefix}{setting.name}: write that"
+                )
+    elif name not in BY_NAME:
+        import difflib  # processes that read their settings at start do without
+
+        near = difflib.get_close_matches(name, BY_NAME, n=1, cutoff=0.5)
+        hint = f"did you mean {prefix}{near[0]}?" if near else f"the settings are {', '.join(BY_NAME)}"
+        raise SettingError(f"{prefix}{name} ({origin}) is not a setting: {hint}")
+
+
 def check_of_file(name: str, origin: str) -> None:
     """Refuse a name that no settings file may have.
 
     Raises:
         SettingError: it is not in the table (the nearest that is gets named), or it is a secret's.
     """
-    variable = name.removeprefix(ENV_PREFIX)
-    if name != variable:
-        if not _VARIABLE_NAME.fullmatch(variable):
-            raise SettingError(f"{name} ({origin}): {variable!r} is no name for a variable")
-        for setting in TABLE:
-            if variable == setting.variable and not setting.secret:
-                raise SettingError(f"{name} ({origin}) is the setting {setting.name}: write that")
-    elif name not in BY_NAME:
-        near = difflib.get_close_matches(name, BY_NAME, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]}?" if near else f"the settings are {', '.join(BY_NAME)}"
-        raise SettingError(f"{name} ({origin}) is not a setting: {hint}")
-    secret = BY_NAME[name].secret if name in BY_NAME else _SECRET_WORDS & set(variable.upper().split("_"))
-    if secret:
+    check_name(name, origin)
+    if is_secret(name):
         raise SettingError(
             f"{name} ({origin}): a secret is in no file of ours; "
             "give it in the policy as spark_env_vars, {{secrets/scope/key}}"
         )
+
+
+def is_secret(name: str) -> bool:
+    """Return whether the text of a setting, or of a further variable (`env.NAME`), must not be shown."""
+    if name in BY_NAME:
+        return BY_NAME[name].secret
+    return bool(_SECRET_WORDS & set(name.removeprefix(ENV_PREFIX).upper().split("_")))
 
 
 class Settings:
@@ -191,13 +216,18 @@ class Settings:
 
     Attributes:
         values: by setting name.
+        spark: what the Spark conf says, by setting name or `env.NAME`.
     """
 
     WORKSPACE_PARTS = ("subscriptionId", "resourceGroup", "workspaceName", "region")
     SERVICE_PRINCIPAL = NEEDED_FOR_LOGIN["service-principal"]
 
     def __init__(
-        self, environ: Mapping[str, str], laid_down: Mapping[str, Value], file_problem: str = ""
+        self,
+        environ: Mapping[str, str],
+        laid_down: Mapping[str, Value],
+        file_problem: str = "",
+        spark: Mapping[str, Value] | None = None,
     ) -> None:
         """Read them; an empty variable counts as not set.
 
@@ -205,12 +235,17 @@ class Settings:
             environ: the process's variables.
             laid_down: what the node knew at install time, by setting name.
             file_problem: what is wrong with the settings file as such, empty for nothing.
+            spark: what the Spark conf says, by setting name or `env.NAME`; None for nothing.
         """
         self._file_problem = file_problem
+        self.spark = spark or {}
         self.values: dict[str, Value] = {}
         for setting in TABLE:
             text = environ.get(setting.variable, "")
             known = laid_down.get(setting.name)
+            if setting.name in self.spark:
+                self.values[setting.name] = self.spark[setting.name]
+                continue
             # A process exports what was laid down: in its children that is no choice of theirs.
             if text and (known is None or known.text != text):
                 value = Value(text, setting.variable, "a variable of this process")

@@ -18,6 +18,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import UNAUTHENTICATED
 
 from azureml_databricks.bridge import logins
+from azureml_databricks.bridge.shared_tokens import Answer, SharedTokens
 from azureml_databricks.node import variables
 from azureml_databricks.settings import BY_NAME, SettingError, Settings
 
@@ -49,32 +50,45 @@ class AzureCredential:
 
     def _forget(self) -> None:
         self._inner: TokenCredential | None = None
-        self._tokens: dict[tuple[str, ...], AccessToken] = {}
-        self._failure = (0.0, "")
+        self._answers: dict[tuple[str, ...], Answer] = {}
 
     def get_token(self, *scopes: str, **kwargs: Any) -> AccessToken:
-        """Return a token, from memory while one is valid.
+        """Return a token, from memory while one is valid: this process's, else this user's on the node.
 
         Raises:
-            AzureLoginError: within 15 seconds, with the cause.
+            AzureLoginError: within 15 seconds of the login's begin, with the cause.
         """
         # One login for all threads; and where it hangs, one wait.
         with self._lock:
             settings = self._read()
-            known = self._tokens.get(scopes)
-            if known and known.expires_on - time.time() > _RENEWED_BEFORE_SECONDS:
-                return known
-            failed_at, why = self._failure
-            if not why or time.monotonic() - failed_at > _FAILURE_LASTS_SECONDS:
-                way = logins.WAYS[settings["auth"]]
-                try:
-                    self._inner = self._inner or way.make(settings, self._host)
-                    self._tokens[scopes] = self._inner.get_token(*scopes, **kwargs)
-                    return self._tokens[scopes]
-                except Exception as error:  # noqa: BLE001  # what Databricks raises has no type of ours
-                    why = self._cause(error, way, settings)
-                    self._failure = (time.monotonic(), why)
-        raise AzureLoginError(why)
+            answer = self._answers.get(scopes)
+            if answer is None or not answer.is_good_for(_RENEWED_BEFORE_SECONDS):
+                answer = self._answer(settings, scopes, kwargs)
+                self._answers[scopes] = answer
+        if answer.failure:
+            raise AzureLoginError(answer.failure)
+        return answer.access_token
+
+    def _answer(self, settings: Settings, scopes: tuple[str, ...], kwargs: dict[str, Any]) -> Answer:
+        def ask() -> Answer:
+            return self._ask(settings, scopes, kwargs)
+
+        if settings["auth"] == "service-credential":
+            # Who may have its tokens is Unity Catalog's to say, and people may share an account on the node.
+            return ask()
+        # A failure may be of the way to the network, which is each process's own.
+        proxies = tuple(os.environ.get(name, "") for name in ("HTTPS_PROXY", "https_proxy"))
+        return SharedTokens((*self._login, self._host, *scopes, *proxies)).get(_RENEWED_BEFORE_SECONDS, ask)
+
+    def _ask(self, settings: Settings, scopes: tuple[str, ...], kwargs: dict[str, Any]) -> Answer:
+        way = logins.WAYS[settings["auth"]]
+        try:
+            self._inner = self._inner or way.make(settings, self._host)
+            token = self._inner.get_token(*scopes, **kwargs)
+        except Exception as error:  # noqa: BLE001  # what Databricks raises has no type of ours
+            failure = self._cause(error, way, settings)
+            return Answer(failure=failure, expires_on=time.time() + _FAILURE_LASTS_SECONDS)
+        return Answer(token=token.token, expires_on=token.expires_on)
 
     def _read(self) -> Settings:
         """Return the settings, and forget the login before where somebody has changed them."""

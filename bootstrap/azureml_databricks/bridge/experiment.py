@@ -11,7 +11,8 @@ from mlflow.entities import Experiment
 from mlflow.exceptions import MlflowException
 from mlflow.tracking.default_experiment.abstract_context import DefaultExperimentProvider
 
-from azureml_databricks.node import variables
+from azureml_databricks.bridge import workers
+from azureml_databricks.node import spark_conf, variables
 
 _logger = logging.getLogger("mlflow.azureml_databricks")
 
@@ -47,10 +48,13 @@ class WorkspaceExperimentProvider(DefaultExperimentProvider):
         return mlflow.get_tracking_uri().startswith("azureml:")
 
     def get_experiment_id(self) -> str:
-        """Return the experiment's id."""
-        name = legal_name(variables.settings_now()["experiment"] or _place()) or _ELSEWHERE
+        """Return the experiment's id: on an executor, that of the driver."""
+        if told := spark_conf.told_by_driver(spark_conf.DRIVERS_EXPERIMENT_ID):
+            return told
+        name = default_name()
         place = mlflow.get_tracking_uri(), name
         if place in self._known:  # MLflow asks at every run and every trace
+            workers.tell(spark_conf.DRIVERS_EXPERIMENT_ID, self._known[place])
             return self._known[place]
         client = mlflow.MlflowClient()
         try:
@@ -62,7 +66,14 @@ class WorkspaceExperimentProvider(DefaultExperimentProvider):
                 _logger.warning("experiment %r can be neither found nor made: %s", name, error)
             return name
         self._known[place] = str(found.experiment_id)
+        workers.tell(spark_conf.DRIVERS_EXPERIMENT_ID, self._known[place])
         return self._known[place]
+
+
+def default_name() -> str:
+    """Return the name of the experiment of code that sets none."""
+    told = spark_conf.told_by_driver(spark_conf.DRIVERS_EXPERIMENT)
+    return told or legal_name(variables.settings_now()["experiment"] or _place()) or _ELSEWHERE
 
 
 def _created(client: mlflow.MlflowClient, name: str) -> Experiment:

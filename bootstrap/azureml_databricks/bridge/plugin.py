@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from azureml_databricks.node import start, variables
+from azureml_databricks.node import variables
 
 if TYPE_CHECKING:
     from mlflow.store.artifact.artifact_repo import ArtifactRepository
@@ -76,38 +75,35 @@ def on_import() -> DefaultExperimentProvider:
     MLflow calls this while it registers its experiment providers, when its stores are registered already.
     Whatever the runtime has set since the interpreter started is put right once more.
     """
-    problem = _finish_start()
-    if problem:
-        _tell_at_first_use(problem, raising=variables.settings_now()["onError"] == "fail")
     from azureml_databricks.bridge import experiment
 
+    failed = ""
+    try:
+        from azureml_databricks.bridge import late_session
+
+        late_session.complete()
+        late_session.keep_up()
+    except Exception as error:  # noqa: BLE001  # `import mlflow` must not fail because of us
+        failed = f"azureml-databricks itself failed: {error!r}"
+    _tell_problems_at_first_use(failed)
     return experiment.put_first()
 
 
-def _finish_start() -> str:
-    """Do what the start-up hook does, and return what is wrong, empty for nothing."""
-    try:
-        wanted = variables.wanted_now()
-        if wanted:
-            start.apply(str(Path(__file__).parents[2]), wanted)
-        return variables.settings_now().problem
-    except Exception as error:  # noqa: BLE001  # `import mlflow` must not fail because of us
-        return f"azureml-databricks itself failed: {error!r}"
-
-
-def _tell_at_first_use(problem: str, raising: bool) -> None:
-    """Make every store tell of `problem` before it is built, so that no run goes elsewhere silently."""
+def _tell_problems_at_first_use(failed: str) -> None:
+    """Make every store tell of what is wrong before it is built, so that no run goes elsewhere silently."""
     from mlflow.exceptions import MlflowException
     from mlflow.tracking._model_registry import utils as model_registry
     from mlflow.tracking._tracking_service import utils as tracking
 
-    told: list[str] = []
+    told: set[str] = set()
 
     def tell() -> None:
-        if raising:
+        settings = variables.settings_now()
+        problem = failed or settings.problem
+        if problem and settings["onError"] == "fail":
             raise MlflowException(f"MLflow is not connected to Azure Machine Learning: {problem}")
-        if not told:
-            told.append(problem)
+        if problem and problem not in told:
+            told.add(problem)
             _logger.warning(
                 "MLflow is not connected to Azure Machine Learning, and works as it would without: %s",
                 problem,

@@ -21,12 +21,14 @@ from mlflow.entities import (
 from mlflow.exceptions import MlflowException
 from mlflow.store.entities.paged_list import PagedList
 from mlflow.store.tracking.abstract_store import AbstractStore
+from mlflow.tracking import fluent
 
-from azureml_databricks.bridge import links, unavailable
+from azureml_databricks.bridge import links, unavailable, workers
 from azureml_databricks.bridge.artifacts import Container
 from azureml_databricks.bridge.experiment import legal_name
 from azureml_databricks.bridge.records import Record, Records
 from azureml_databricks.bridge.unavailable import NoTraces
+from azureml_databricks.node import spark_conf
 
 # Reported by users of the service: the most that one request may hold.
 _METRICS, _PARAMS, _TAGS = 200, 100, 100
@@ -100,6 +102,13 @@ class WorkspaceTrackingStore(NoTraces, AzureMLRestStore):  # type: ignore[misc] 
             if models or not unavailable.is_missing(error):
                 raise
             self.note(run_id, {"datasets": [_fields(data_set) for data_set in datasets or ()]})
+
+    def create_run(self, experiment_id: str, *args: Any, **kwargs: Any) -> Run:
+        """Create a run, and let tasks that start from now on log beside it."""
+        run: Run = super().create_run(experiment_id, *args, **kwargs)
+        # Somebody's `set_experiment` counts more than a single run elsewhere.
+        workers.tell(spark_conf.DRIVERS_EXPERIMENT_ID, str(fluent._active_experiment_id or experiment_id))
+        return run
 
     def create_experiment(self, name: str, *args: Any, **kwargs: Any) -> str:
         """Create the experiment that `legal_name` says, and return its id."""

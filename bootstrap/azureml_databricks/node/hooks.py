@@ -27,11 +27,17 @@ from pathlib import Path
 from azureml_databricks.node.ledger import BEGIN, END, Ledger, without_block
 from azureml_databricks.node.paths import Paths
 
+# By hand: importlib's loader takes four times the instructions.
 _RUN = """\
 try:
-    from _frozen_importlib_external import SourcelessFileLoader as _Loader
+    import marshal as _marshal, posix as _posix
+    from _frozen_importlib_external import MAGIC_NUMBER as _magic
 
-    exec(_Loader("_", {start!r}).get_code("_"), {{}})
+    _file = _posix.open({start!r}, _posix.O_RDONLY)
+    _code = _posix.read(_file, 1_000_000)
+    _posix.close(_file)
+    if _code[:4] == _magic:
+        exec(_marshal.loads(_code[16:]), {{}})
 except Exception:
     pass
 """
@@ -46,6 +52,14 @@ if hasattr(sys, "azureml_databricks"):
         sys.path.append(sys.azureml_databricks)
 else:
 {run}
+"""
+
+# In the user's namespace, where no name of ours shall stay.
+_WATCH_NOTEBOOK = """\
+try:
+    __import__("azureml_databricks.node.session", fromlist=["_"]).watch_notebook()
+except Exception:
+    pass
 """
 
 # Where the standard library had no sitecustomize, ours shadows one further down `sys.path`: that one
@@ -112,7 +126,7 @@ def install(paths: Paths, ledger: Ledger) -> None:
         elif hook.way == "sitecustomize":
             _install_sitecustomize(hook.path, code, ledger)
         else:
-            ledger.write(hook.path, _block(code))
+            ledger.write(hook.path, _block(code + _WATCH_NOTEBOOK))
 
 
 def _block(code: str) -> bytes:

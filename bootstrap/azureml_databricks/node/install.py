@@ -85,6 +85,9 @@ def uninstall(paths: Paths) -> list[str]:
     with _locked(paths):
         left = Ledger(paths.ledger).undo()
         shutil.rmtree(paths.home)
+        for tokens in paths.memory.glob(paths.tokens("*").name):
+            # Anybody can put something else there under this name.
+            shutil.rmtree(tokens, ignore_errors=True)
     return left
 
 

@@ -52,3 +52,12 @@ class Paths:
     def command(self) -> Path:
         """The `azureml-databricks` that `%sh` finds."""
         return self.root / "usr/local/bin/azureml-databricks"
+
+    @property
+    def memory(self) -> Path:
+        """A file system in memory that every process reaches."""
+        return self.root / "dev/shm"
+
+    def tokens(self, user: int | str) -> Path:
+        """The folder in memory where the processes of one user, by number, share a token; `*` for all."""
+        return self.memory / f"azureml-databricks-{user}"

@@ -28,53 +28,73 @@ def run(release: str, known: "dict[bytes, bytes]", wanted: "Wanted | None") -> N
     for name, text in known.items():
         # `os.environ` would spend eight times ten thousand instructions on encoding.
         if posix.environ.get(name, b"") not in (b"", text):
-            # Somebody set a setting for this process: worth the imports that reading it takes.
-            sys.path.insert(0, release)
-            try:
-                from azureml_databricks.node import variables
-            finally:
-                sys.path.remove(release)
-            wanted = variables.wanted_now()
             break
+    else:
+        if not spark_confs():
+            if wanted:
+                apply(release, wanted)
+            return
+    # Somebody set a setting for this process or this cluster: worth the imports that reading it takes.
+    sys.path.insert(0, release)
+    try:
+        from azureml_databricks.node import variables
+    finally:
+        sys.path.remove(release)
+    wanted = variables.wanted_now()
     if wanted:
         apply(release, wanted)
 
 
+def spark_confs() -> "list[tuple[bytes, bytes]]":
+    """Return the files that speak of us in the cluster's Spark conf, path and content, the first counts most.
+
+    Where they may be is seen, not promised: Spark's own file, the one that is there when Databricks starts
+    Spark's daemons, and those by which init scripts give the driver its conf. Whoever uses what is in them
+    has to see first who wrote them.
+    """
+    folder = posix.environ.get(b"SPARK_CONF_DIR", b"/databricks/spark/conf")
+    paths = [folder + b"/spark-defaults.conf", b"/tmp/custom-spark.conf"]
+    folder = b"/databricks/driver/conf/"
+    if posix.access(folder, posix.R_OK):
+        paths += [folder + name for name in sorted(posix.listdir(folder)) if name[-5:] == b".conf"]
+    found = []
+    for path in paths:
+        # Asked first, since raising an error costs more.
+        if posix.access(path, posix.R_OK):
+            # Somebody's pipe in /tmp would else be waited for.
+            file = posix.open(path, posix.O_RDONLY | posix.O_NONBLOCK)
+            try:
+                content = posix.read(file, 1_000_000)
+            except OSError:  # a folder
+                content = b""
+            posix.close(file)
+            if b"spark.azureml." in content:
+                found.append((path, content))
+    return found
+
+
 def apply(release: str, wanted: "Wanted") -> None:
-    """Set what is wanted: the exports where unset, the overrides where a preset of Databricks stands.
+    """Set what is wanted: the exports where unset, what is given anyway, the overrides where a preset stands.
 
     Harmless to repeat.
     """
-    exports, overrides = wanted
+    exports, overrides, given = wanted
     if release in sys.path:
         sys.path.remove(release)
-    if not is_pip(sys.orig_argv):
-        # At the end: the runtime's own versions win, and the bundle fills the gaps.
-        sys.path.append(release)
+    # At the end: the runtime's own versions win, and the bundle fills the gaps.
+    sys.path.append(release)
+    for argument in sys.orig_argv:
+        if "pip" in argument:
+            from azureml_databricks.node.pip import is_pip
+
+            if is_pip(sys.orig_argv):
+                sys.path.remove(release)
+            break
     for name, text in exports.items():
         if not os.environ.get(name):
             os.environ[name] = text
+    for name, text in given.items():
+        os.environ[name] = text
     for name, (text, presets) in overrides.items():
         if os.environ.get(name, "") in presets:
             os.environ[name] = text
-
-
-def is_pip(argv: "list[str]") -> bool:
-    """Return whether a process is pip, to which the node has what the runtime ships and nothing more.
-
-    Args:
-        argv: the interpreter's, as `sys.orig_argv`.
-    """
-    arguments = iter(argv[1:])
-    for argument in arguments:
-        if argument == "-m":
-            return next(arguments, "") == "pip"
-        if argument in ("-W", "-X"):
-            next(arguments, "")
-        elif argument[:1] != "-":
-            # pip, pip3, pip3.11
-            name = argument.rpartition("/")[2]
-            return name[:3] == "pip" and not name[3:].strip(".0123456789")
-        elif argument == "-c":
-            break
-    return False

@@ -66,4 +66,4 @@ def tracking_uri(settings: Settings) -> str:
         return settings.workspace().tracking_uri
     if settings["enabled"] == "false":
         return f"none, since {settings.values['enabled'].key} is false ({settings.values['enabled'].origin})"
-    return "none is configured: every Python is as it would be without us"
+    return "none is configured, unless a notebook's Spark conf has spark.azureml.trackingUri"
