@@ -27,17 +27,11 @@ from pathlib import Path
 from azureml_databricks.node.ledger import BEGIN, END, Ledger, without_block
 from azureml_databricks.node.paths import Paths
 
-# By hand: importlib's loader takes four times the instructions.
 _RUN = """\
 try:
-    import marshal as _marshal, posix as _posix
-    from _frozen_importlib_external import MAGIC_NUMBER as _magic
+    from _frozen_importlib_external import SourcelessFileLoader as _Loader
 
-    _file = _posix.open({start!r}, _posix.O_RDONLY)
-    _code = _posix.read(_file, 1_000_000)
-    _posix.close(_file)
-    if _code[:4] == _magic:
-        exec(_marshal.loads(_code[16:]), {{}})
+    exec(_Loader("_", {start!r}).get_code("_"), {{}})
 except Exception:
     pass
 """
