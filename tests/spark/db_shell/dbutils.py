@@ -39,6 +39,8 @@ class DBUtils:
         """Make it; `kernel` is the command of such a kernel, without the connection's file."""
         self.notebook = _Notebook(kernel)
         self.library = SimpleNamespace(restartPython=_restart_python)
+        # MLflow takes it while it is imported, and asks it when somebody logs to Databricks.
+        self.entry_point = SimpleNamespace(getDbutils=lambda: SimpleNamespace(notebook=SimpleNamespace))
 
 
 class _Notebook:
