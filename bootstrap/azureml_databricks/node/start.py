@@ -90,6 +90,11 @@ def apply(release: str, wanted: "Wanted") -> None:
             if is_pip(sys.orig_argv):
                 sys.path.remove(release)
             break
+        if argument == "pyspark.daemon":
+            from azureml_databricks.node import spark_worker
+
+            spark_worker.watch()
+            break
     for name, text in exports.items():
         if not os.environ.get(name):
             os.environ[name] = text
