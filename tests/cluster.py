@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -88,3 +89,13 @@ def way_to(azure: EmulatedAzure, node: Node) -> dict[str, str]:
     return {
         name: node.inside(trusted) if value == authority else value for name, value in environment.items()
     }
+
+
+def forget_tokens(memory: Path = Path("/dev/shm")) -> None:
+    """Remove the tokens that processes share: each process logs in anew.
+
+    Args:
+        memory: a node's, by `Node.path`; this machine's unless given.
+    """
+    for folder in memory.glob("azureml-databricks-*"):
+        shutil.rmtree(folder)

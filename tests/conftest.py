@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.azure import EmulatedAzure
-from tests.cluster import build_bundle
+from tests.cluster import build_bundle, forget_tokens
 from tests.databricks import EmulatedDatabricks
 
 
@@ -29,6 +29,7 @@ def _azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatedAzure]:
 def azure(_azure: EmulatedAzure) -> Iterator[EmulatedAzure]:
     """The emulated Azure, with an empty journal and no faults but those that the test adds."""
     _azure.journal.clear()
+    forget_tokens()
     yield _azure
     _azure.faults.clear()
 

@@ -17,7 +17,7 @@ import pytest
 from tests import unity_catalog
 from tests.azure import EmulatedAzure
 from tests.azure.imds import HOST as IMDS
-from tests.cluster import cluster_node, start
+from tests.cluster import cluster_node, forget_tokens, start
 from tests.node import Node
 from tests.on_azure import run as run_with_mlflow
 
@@ -35,6 +35,11 @@ def node(bundle: Path, _azure: EmulatedAzure) -> Iterator[Node]:
     with cluster_node(bundle, {"AZUREML_TRACKING_URI": _azure.workspace.tracking_uri}, azure=_azure) as node:
         start(node)
         yield node
+
+
+@pytest.fixture(autouse=True)
+def _no_token_yet(node: Node) -> None:
+    forget_tokens(node.path("/dev/shm"))
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 
 from tests import databricks_context, manual_way
 from tests.azure import EmulatedAzure
-from tests.cluster import SCRIPT, build_bundle, cluster_node, service_principal, start
+from tests.cluster import SCRIPT, build_bundle, cluster_node, forget_tokens, service_principal, start
 from tests.node import Node
 
 CLUSTER = "/databricks/python3/bin/python"
@@ -25,6 +25,11 @@ def node(bundle: Path, _azure: EmulatedAzure) -> Iterator[Node]:
     with cluster_node(bundle, variables, azure=_azure) as node:
         start(node)
         yield node
+
+
+@pytest.fixture(autouse=True)
+def _no_token_yet(node: Node) -> None:
+    forget_tokens(node.path("/dev/shm"))
 
 
 def run(
