@@ -80,7 +80,8 @@ def standard() -> Iterator[SparkCluster]:
 
 
 def text_of(notebook: NotebookNode, cell: int = -1) -> str:
-    return "".join(output.get("text", "") for output in notebook.cells[cell].outputs).strip()
+    outputs = notebook.cells[cell].outputs
+    return "".join(output.text for output in outputs if output.get("name") == "stdout").strip()
 
 
 def printed(notebook: NotebookNode, cell: int = -1) -> Any:

@@ -232,6 +232,8 @@ def _of_databricks(cluster: SparkCluster, cores: int) -> dict[str, str]:
         "spark.ui.enabled": "false",
         "spark.sql.shuffle.partitions": total,
         "spark.sql.warehouse.dir": "/Volumes/main/default/warehouse",
+        # Volumes know no owners, and Hadoop changes modes itself (volumes.py does the rest).
+        "spark.hadoop.fs.permissions.umask-mode": "000",
         # No job begins before all workers are there, and each has a part of it.
         "spark.cores.max": total,
         "spark.scheduler.minRegisteredResourcesRatio": "1.0",
