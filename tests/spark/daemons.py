@@ -110,4 +110,3 @@ def _wait(node: Node, name: str, process: subprocess.Popen[str], ready: Callable
             what = f"did not start in {_SECONDS:.0f} s" if process.poll() is None else "ended"
             raise NodeError(f"Spark's {name} {what}:\n{_log(node, name).read_text(errors='replace')[-4000:]}")
         time.sleep(0.05)
-

@@ -17,9 +17,10 @@ from tests.node.interpreter import Interpreter
 from tests.node.replica import REPOSITORY
 
 # https://docs.databricks.com/aws/en/release-notes/runtime/
-_SPARK_OF_RUNTIME = {"14.3": "3.5", "15.4": "3.5", "16.4": "3.5", "17.3": "4.0"}
+_OF_RUNTIMES = {"14.3": "3.5", "15.4": "3.5", "16.4": "3.5", "17.3": "4.0"}
+VERSIONS = sorted(set(_OF_RUNTIMES.values()))
 _CACHE = REPOSITORY / ".cache" / "spark"
-_LOCKS = Path(__file__).parent / "requirements"
+REQUIREMENTS = Path(__file__).parent / "requirements"
 # All else in the package is Python.
 _NO_PYTHON = "bin", "jars", "licenses", "sbin"
 _LEFT_OUT = "data", "examples"
@@ -27,7 +28,7 @@ _LEFT_OUT = "data", "examples"
 
 def spark_of(runtime: str) -> str:
     """Return the Spark that stands for a runtime's own, such as "3.5"; KeyError for a runtime not known."""
-    return _SPARK_OF_RUNTIME[runtime]
+    return _OF_RUNTIMES[runtime]
 
 
 def spark_layer(spark: str, interpreter: Interpreter) -> Path:
@@ -40,7 +41,7 @@ def spark_layer(spark: str, interpreter: Interpreter) -> Path:
     Raises:
         subprocess.CalledProcessError: uv could not fetch it; it has said why.
     """
-    lock = _LOCKS / f"{spark}.txt"
+    lock = REQUIREMENTS / f"{spark}.txt"
     version = lock.read_text().split()[0].removeprefix("pyspark==")
     layer = _CACHE / f"{version}-python{interpreter.version}"
     if layer.exists():
