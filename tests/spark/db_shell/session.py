@@ -1,4 +1,4 @@
-"""What a process of a notebook or a job has before any code of the user's: MLflow on ML runtimes, and Spark."""
+"""What a notebook's or job's Python has before any code of the user's: MLflow on ML runtimes, and Spark."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ def prepare(*, ml: bool) -> SparkSession:
 
     spark = _connect()
     if spark.conf.get("spark.databricks.mlflow.autologging.enabled", "true") == "true":
+        # Of data sources: its archive for the JVM is in ML runtimes, and PyPI has none.
+        mlflow.spark.autolog(disable=True)
         mlflow.autolog()
     return spark
 
