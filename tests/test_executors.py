@@ -46,8 +46,11 @@ TASK = """
 
 @pytest.fixture(scope="module")
 def cluster(bundle: Path, _azure: EmulatedAzure) -> Iterator[SparkCluster]:
-    """15.4, Spark 3.5, dedicated access mode; no file has its Spark conf, only the driver's sessions."""
-    with our_cluster(bundle, _azure, "15.4", CONF, cores=WORKERS // 2) as cluster:
+    """15.4 ML, Spark 3.5, dedicated access mode: MLflow is imported before there is a session.
+
+    No file has its Spark conf, only the driver's sessions.
+    """
+    with our_cluster(bundle, _azure, "15.4", CONF, ml=True, cores=WORKERS // 2) as cluster:
         yield cluster
 
 
