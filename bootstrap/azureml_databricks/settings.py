@@ -161,6 +161,13 @@ _SECRET_WORDS = {"SECRET", "PASSWORD", "PASSWD", "PWD", "TOKEN", "KEY", "SAS", "
 _VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
+def is_secret(name: str) -> bool:
+    """Return whether the value of a setting, or of a further variable, must never be shown."""
+    if name in BY_NAME:
+        return BY_NAME[name].secret
+    return not _SECRET_WORDS.isdisjoint(name.removeprefix(ENV_PREFIX).upper().split("_"))
+
+
 def check_of_file(name: str, origin: str) -> None:
     """Refuse a name that no settings file may have.
 
@@ -178,8 +185,7 @@ def check_of_file(name: str, origin: str) -> None:
         near = difflib.get_close_matches(name, BY_NAME, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]}?" if near else f"the settings are {', '.join(BY_NAME)}"
         raise SettingError(f"{name} ({origin}) is not a setting: {hint}")
-    secret = BY_NAME[name].secret if name in BY_NAME else _SECRET_WORDS & set(variable.upper().split("_"))
-    if secret:
+    if is_secret(name):
         raise SettingError(
             f"{name} ({origin}): a secret is in no file of ours; "
             "give it in the policy as spark_env_vars, {{secrets/scope/key}}"

@@ -1,0 +1,70 @@
+"""The workspace: whether it can be reached and lets this login read."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+
+from azureml_databricks.checkup.findings import Finding, Part, in_one_line
+from azureml_databricks.node import variables
+from azureml_databricks.tracking_uri import Workspace
+
+PART = Part("workspace")
+_LIMIT_SECONDS = 10
+_ROLE = "AzureML Data Scientist"
+
+
+def findings() -> Iterator[Finding]:
+    """Yield whether the workspace answers the cheapest question there is: one experiment."""
+    import requests
+
+    from azureml_databricks.bridge.workspace import service_context
+
+    workspace = variables.settings_now().workspace()
+    context = service_context(workspace.tracking_uri)
+    token = context.auth.get_token(context.cloud._get_default_scope()).token
+    address = workspace.tracking_uri.replace("azureml://", "https://") + "/api/2.0/mlflow/experiments/search"
+    started = time.perf_counter()
+    try:
+        response = requests.post(
+            address,
+            json={"max_results": 1},
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=_LIMIT_SECONDS,
+        )
+    except requests.exceptions.SSLError as error:
+        yield PART.wrong(
+            workspace.host,
+            f"its certificate is not trusted ({error})",
+            "let the network's proxy leave this host alone, or set REQUESTS_CA_BUNDLE to its authority",
+        )
+    except requests.exceptions.RequestException as error:
+        yield unreachable(workspace.host, error)
+    else:
+        yield _answer(workspace, response.status_code, response.text, time.perf_counter() - started)
+
+
+def unreachable(host: str, error: Exception) -> Finding:
+    """Return the finding that the cluster's network does not lead to a host."""
+    proxy = os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy")
+    way = "through the proxy in HTTPS_PROXY" if proxy else "with no proxy (HTTPS_PROXY is not set)"
+    return PART.wrong(
+        host, f"cannot be reached {way} ({type(error).__name__})", "open it for the cluster's network"
+    )
+
+
+def _answer(workspace: Workspace, status: int, text: str, seconds: float) -> Finding:
+    if status == 200:
+        return PART.ok(workspace.host, f"{workspace.name} answers, in {seconds:.1f} s")
+    said = f"{workspace.name}: {workspace.host} answers {status} ({in_one_line(text)[:300]})"
+    return PART.wrong(workspace.host, said, _ADVICE.get(status, _OTHERWISE).format(id=workspace.resource_id))
+
+
+_OTHERWISE = "try again; if it stays so, look at the workspace's health in the Azure portal"
+_ADVICE = {
+    401: "the workspace may belong to another tenant than the login: set tenantId to its own",
+    403: f"give the login the role on the workspace: az role assignment create --role {_ROLE!r} --assignee "
+    "CLIENT_ID --scope {id}",
+    404: "take the MLflow tracking URI from the workspace's overview page, and put it into the settings",
+}
