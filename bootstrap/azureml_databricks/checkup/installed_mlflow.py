@@ -19,13 +19,14 @@ def findings() -> Iterator[Finding]:
     """Yield whether `import mlflow` works here."""
     try:
         import mlflow
+
+        found: str = mlflow.__version__
     except Exception as error:  # noqa: BLE001  # what is wrong with somebody's packages can be anything
         yield PART.wrong("import", f"import mlflow fails ({type(error).__name__}: {error})", _GET_ONE)
         return
-    names = [f"{name} {found}" for name in ("mlflow", "mlflow-skinny") if (found := _version(name))]
-    detail = f"{' and '.join(names) or f'version {mlflow.__version__}'} in {Path(mlflow.__file__).parents[1]}"
-    numbers = tuple(int(number) for number in re.findall(r"\d+", mlflow.__version__)[:3])
-    if numbers < _OLDEST:
+    names = [f"{name} {known}" for name in ("mlflow", "mlflow-skinny") if (known := _version(name))]
+    detail = f"{' and '.join(names) or f'version {found}'} in {Path(mlflow.__file__).parents[1]}"
+    if tuple(int(number) for number in re.findall(r"\d+", found)[:3]) < _OLDEST:
         yield PART.wrong("version", f"{detail}: too old", _GET_ONE)
     else:
         yield PART.ok("version", detail)

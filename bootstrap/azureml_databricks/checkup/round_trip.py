@@ -148,7 +148,7 @@ class RoundTrip:
                 Path(scratch, "MLmodel").write_text(model)
                 source = scratch
             # To read it back is all the waiting that it needs.
-            made = client.create_model_version(NAME, source, self.run_id or None, await_creation_for=None)
+            made = client.create_model_version(NAME, source, self.run_id or None, await_creation_for=0)
             self._version = made.version
         with tempfile.TemporaryDirectory() as scratch:
             _compare(_downloaded(client.get_model_version_download_uri(NAME, self._version), scratch), model)
