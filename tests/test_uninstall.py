@@ -10,7 +10,7 @@ import pytest
 
 from tests.cluster import SCRIPT, cluster_node, start
 from tests.node import Node
-from tests.workspace import GIVEN, TRACKING_URI
+from tests.workspace import GIVEN, SUBSCRIPTION, TRACKING_URI
 
 COMMAND = "/usr/local/bin/azureml-databricks"
 SITECUSTOMIZE = "/usr/lib/python3.11/sitecustomize.py"
@@ -109,7 +109,7 @@ def test_status_shows_what_is_in_service_and_no_secret(node: Node) -> None:
         f"in service: azureml-databricks 0.1.0 for runtime 15.4, {node.inside(HOME)}/releases/...",
         f"trackingUri: {TRACKING_URI} (a variable of the cluster)",
         "clientSecret: *** (a variable of this process)",
-        f"workspace: {TRACKING_URI}",
+        f"workspace: ws in resource group rg, subscription {SUBSCRIPTION}, at westeurope.api.azureml.ms",
     ):
         assert f"  ok         {finding}\n" in said
     for way in ("sitecustomize", ".pth", "IPython startup"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
 
@@ -17,6 +18,8 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument("--json", action="store_true", help="print one line of JSON")
     options = parser.parse_args(arguments)
+    # It warns of a failed login in its own words, where nobody handles its warnings.
+    logging.getLogger("azure").addHandler(logging.NullHandler())
     report = examination.whole()
     # https://no-color.org
     colours = sys.stdout.isatty() and not os.environ.get("NO_COLOR")

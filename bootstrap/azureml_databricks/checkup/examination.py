@@ -32,28 +32,27 @@ class _Examination:
 
     def __init__(self) -> None:
         self.findings: list[Finding] = []
+        self._causes: dict[str, Finding] = {}
 
-    def broken(self, part: Part) -> Finding | None:
-        """Return the first finding of a part on which nothing can be built."""
-        bad = (Verdict.WRONG, Verdict.NOT_TRIED)
-        return next((it for it in self.findings if it.part == part.name and it.verdict in bad), None)
-
-    def look(self, part: Part, findings: Iterable[Finding], *needs: Part) -> bool:
-        """Add what a part finds, and return whether others can be built on it."""
-        if blocked := next(filter(None, map(self.broken, needs)), None):
-            self.findings.append(part.not_tried("all of it", f"it needs {blocked.part}: {blocked.what}"))
-            return False
+    def look(self, part: Part, findings: Iterable[Finding], *needs: Part) -> None:
+        """Add what a part finds, unless something that it needs is not as it should be."""
+        for need in needs:
+            if cause := self._causes.get(need.name):
+                self._causes[part.name] = cause
+                self.findings.append(part.not_tried("all of it", f"it needs {cause.part}: {cause.what}"))
+                return
         try:
             # One by one: what was found before an error stays.
             for finding in findings:
-                self.findings.append(finding)
+                self._add(finding)
         except Exception as error:  # noqa: BLE001  # a doctor that fails says so, and goes on
-            self.findings.append(
-                part.wrong(
-                    "doctor", f"failed itself ({type(error).__name__}: {error})", "report this, please"
-                )
-            )
-        return not self.broken(part)
+            said = f"failed itself ({type(error).__name__}: {error})"
+            self._add(part.wrong("doctor", said, "report this, please"))
+
+    def _add(self, finding: Finding) -> None:
+        self.findings.append(finding)
+        if finding.verdict in (Verdict.WRONG, Verdict.NOT_TRIED):
+            self._causes.setdefault(finding.part, finding)
 
 
 def of_the_node() -> Report:

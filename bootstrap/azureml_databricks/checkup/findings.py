@@ -8,6 +8,8 @@ from enum import Enum
 
 # Who is named in an address, and what signs one.
 _IN_ADDRESS = re.compile(r"(?<=://)[^/@\s]+(?=@)|(?<=[?&]sig=)[^&\s]+")
+# Entra ID's, at the end of what to do about it.
+_CODE = re.compile(r" \(AADSTS\d+\)$")
 
 
 class Verdict(str, Enum):
@@ -77,4 +79,6 @@ def cause_and_advice(message: str, otherwise: str) -> tuple[str, str]:
         otherwise: the advice where the message has none.
     """
     cause, _, advice = in_one_line(message).partition("; ")
+    if code := _CODE.search(advice):
+        cause, advice = cause + code[0], advice[: code.start()]
     return cause, advice or otherwise

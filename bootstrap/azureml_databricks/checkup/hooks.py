@@ -18,8 +18,9 @@ _LIMIT_SECONDS = 60
 
 def findings(paths: Paths) -> Iterator[Finding]:
     """Yield a finding for each hook, for this process, and for each interpreter of the node."""
-    yield _of_this_process()
-    for hook in hooks.all_hooks(paths):
+    all_hooks = hooks.all_hooks(paths)
+    yield _of_this_process(all(hook.installed for hook in all_hooks))
+    for hook in all_hooks:
         yield _of_hook(hook)
     cluster = str(paths.root / "databricks/python3/bin/python")
     for python in dict.fromkeys((sys.executable, cluster, hooks.base_python())):
@@ -61,17 +62,14 @@ def _shadow(hook: hooks.Hook) -> str:
     return f", since {loaded} comes before it" if shadowed else ""
 
 
-def _of_this_process() -> Finding:
+def _of_this_process(installed: bool) -> Finding:
     ran, release = hooks.ran(), hooks.release_in_use()
     if release:
         return PART.ok("this process", f"{sys.executable} has {release}")
     if ran:
         return PART.wrong("this process", f"{sys.executable}: {ran[0]} ran and found no bundle", _RESTART)
-    return PART.wrong(
-        "this process",
-        f"{sys.executable} ran no hook{', by its option -S' if sys.flags.no_site else ''}",
-        "start it without -S, and with the cluster's Python or an environment over it",
-    )
+    advice = "use the cluster's Python, or an environment over it" if installed else _RESTART
+    return PART.wrong("this process", f"{sys.executable} ran no hook", advice)
 
 
 def _of_start(python: str) -> Finding:

@@ -35,7 +35,8 @@ def findings() -> Iterator[Finding]:
         yield PART.wrong(
             settings["auth"],
             *cause_and_advice(
-                error.message, f"the ways to log in, and what each needs: auth = {settings['auth']}"
+                error.message.removeprefix("cannot log in to Azure: "),
+                f"the ways to log in, and what each needs: auth = {settings['auth']}",
             ),
         )
         return

@@ -41,6 +41,11 @@ class _Found:
 
 def findings(paths: Paths) -> Iterator[Finding]:
     """Yield which packages are not the bundle's or the runtime's, and whether all of it can be imported."""
+    if str(_OUR_BUNDLE) not in sys.path:
+        yield PART.wrong(
+            "of the bundle", f"{_OUR_BUNDLE} is not on this process's sys.path", "see the hooks above"
+        )
+        return
     carried: Mapping[str, str] = json.loads((_OUR_BUNDLE / "BUNDLE.json").read_bytes())["packages"]
     found = {name: known for name in carried if (known := _found(name))}
     ours = [f"{it.name} {it.version}" for it in found.values() if it.is_in(_OUR_BUNDLE)]

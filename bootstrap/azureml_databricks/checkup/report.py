@@ -47,10 +47,10 @@ class Report:
     def summary(self) -> str:
         """The report in a few words."""
         counts = [(self._count(verdict), verdict.value) for verdict in (Verdict.WRONG, Verdict.NOTE)]
-        said = [f"{count} {what}" for count, what in counts if count]
+        said = [f"{count} {what}" for count, what in counts if count] or ["all is well"]
         if untried := self._count(Verdict.NOT_TRIED):
             said.append(f"{untried} not tried")
-        return ", ".join(said) or "all is well"
+        return ", ".join(said)
 
     def __repr__(self) -> str:
         """Return the lines, as a cell or a log shows them."""

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from azureml_databricks.checkup.findings import Finding, Part
+from azureml_databricks.checkup.workspace import unreachable
 from azureml_databricks.node import variables
 
 if TYPE_CHECKING:
@@ -27,6 +28,10 @@ _TEXT = "written by azureml-databricks doctor"
 _LIMIT_SECONDS = 5
 # Else MLflow would ask a host that does not answer for many minutes.
 HURRY = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}
+
+
+class _UnreachableError(Exception):
+    """A host that the cluster's network does not lead to."""
 
 
 class RoundTrip:
@@ -55,6 +60,9 @@ class RoundTrip:
             try:
                 with _in_a_hurry():
                     detail = step()
+            except _UnreachableError as error:
+                yield PART.wrong(what, str(error), "open that host for the cluster's network")
+                return
             except Exception as error:  # noqa: BLE001  # whatever goes wrong is what we look for
                 yield PART.wrong(what, f"{type(error).__name__}: {error}", _advice(error))
                 return
@@ -63,10 +71,9 @@ class RoundTrip:
     def clean_up(self) -> Iterator[Finding]:
         """Delete what was made, and yield what stays."""
         gone, stays = [], []
-        client = self._client()
         steps: list[tuple[str, str, Callable[[], None]]] = [
-            ("version", self._version, lambda: client.delete_model_version(NAME, self._version)),
-            ("run", self.run_id, lambda: _end(client, self.run_id)),
+            ("version", self._version, self._delete_version),
+            ("run", self.run_id, self._delete_run),
         ]
         for what, name, delete in steps:
             if not name:
@@ -93,6 +100,13 @@ class RoundTrip:
 
         uri = variables.settings_now().workspace().tracking_uri
         return MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+    def _delete_version(self) -> None:
+        self._client().delete_model_version(NAME, self._version)
+
+    def _delete_run(self) -> None:
+        self._client().set_terminated(self.run_id)
+        self._client().delete_run(self.run_id)
 
     def _log(self) -> str:
         client = self._client()
@@ -126,7 +140,7 @@ class RoundTrip:
         try:
             requests.head(f"https://{host}/", timeout=_LIMIT_SECONDS)
         except requests.RequestException as error:
-            raise ConnectionError(f"the workspace's storage, {host}, cannot be reached ({error})") from error
+            raise _UnreachableError(f"the workspace's storage {unreachable(host, error)}") from error
         return host
 
     def _register(self) -> str:
@@ -155,11 +169,6 @@ class RoundTrip:
         return f"{NAME}, version {self._version}, is as it was written"
 
 
-def _end(client: MlflowClient, run_id: str) -> None:
-    client.set_terminated(run_id)
-    client.delete_run(run_id)
-
-
 def _downloaded(address: str, scratch: str) -> str:
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
@@ -173,8 +182,6 @@ def _compare(read: object, written: object) -> None:
 
 
 def _advice(error: Exception) -> str:
-    if isinstance(error, ConnectionError):
-        return "open that host for the cluster's network"
     if "403" in str(error) or "authorization" in str(error):
         return "give the login the role AzureML Data Scientist on the workspace: it may read, and not write"
     return "try again; if it stays so, the line names what Azure ML refuses"

@@ -39,7 +39,12 @@ def _workspace(settings: Settings) -> Finding:
     if settings.problem:
         return PART.wrong("workspace", *cause_and_advice(settings.problem, "correct it where it is set"))
     if settings.asked:
-        return PART.ok("workspace", settings.workspace().tracking_uri)
+        workspace = settings.workspace()
+        return PART.ok(
+            "workspace",
+            f"{workspace.name} in resource group {workspace.resource_group}, subscription "
+            f"{workspace.subscription_id}, at {workspace.host}",
+        )
     enabled = settings.values["enabled"]
     if enabled.text == "false":
         return PART.not_tried(

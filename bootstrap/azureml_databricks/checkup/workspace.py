@@ -5,13 +5,18 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from azureml_databricks.checkup.findings import Finding, Part, in_one_line
+from azureml_databricks.checkup.findings import Finding, Part
 from azureml_databricks.node import variables
 from azureml_databricks.tracking_uri import Workspace
 
+if TYPE_CHECKING:
+    from requests import Response
+
 PART = Part("workspace")
 _LIMIT_SECONDS = 10
+_LONGEST = 300
 _ROLE = "AzureML Data Scientist"
 
 
@@ -35,30 +40,40 @@ def findings() -> Iterator[Finding]:
         )
     except requests.exceptions.SSLError as error:
         yield PART.wrong(
-            workspace.host,
-            f"its certificate is not trusted ({error})",
+            workspace.name,
+            f"{workspace.host}: its certificate is not trusted ({error})",
             "let the network's proxy leave this host alone, or set REQUESTS_CA_BUNDLE to its authority",
         )
     except requests.exceptions.RequestException as error:
-        yield unreachable(workspace.host, error)
+        yield PART.wrong(
+            workspace.name, unreachable(workspace.host, error), "open that host for the cluster's network"
+        )
     else:
-        yield _answer(workspace, response.status_code, response.text, time.perf_counter() - started)
+        yield _answer(workspace, response, time.perf_counter() - started)
 
 
-def unreachable(host: str, error: Exception) -> Finding:
-    """Return the finding that the cluster's network does not lead to a host."""
+def unreachable(host: str, error: Exception) -> str:
+    """Return the words for a host that the cluster's network does not lead to."""
     proxy = os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy")
     way = "through the proxy in HTTPS_PROXY" if proxy else "with no proxy (HTTPS_PROXY is not set)"
-    return PART.wrong(
-        host, f"cannot be reached {way} ({type(error).__name__})", "open it for the cluster's network"
-    )
+    return f"{host} cannot be reached {way} ({type(error).__name__})"
 
 
-def _answer(workspace: Workspace, status: int, text: str, seconds: float) -> Finding:
+def _answer(workspace: Workspace, response: Response, seconds: float) -> Finding:
+    status = response.status_code
     if status == 200:
-        return PART.ok(workspace.host, f"{workspace.name} answers, in {seconds:.1f} s")
-    said = f"{workspace.name}: {workspace.host} answers {status} ({in_one_line(text)[:300]})"
-    return PART.wrong(workspace.host, said, _ADVICE.get(status, _OTHERWISE).format(id=workspace.resource_id))
+        return PART.ok(workspace.name, f"{workspace.host} answers, in {seconds:.1f} s")
+    advice = _ADVICE.get(status, _OTHERWISE).format(id=workspace.resource_id)
+    return PART.wrong(workspace.name, f"{workspace.host} answers {status}: {_said(response)}", advice)
+
+
+def _said(response: Response) -> str:
+    """Return the message in an error of Azure's services, or of MLflow's API."""
+    try:
+        error = response.json()
+        return str(error.get("error", error)["message"])
+    except (ValueError, LookupError, AttributeError, TypeError):
+        return response.text[:_LONGEST]
 
 
 _OTHERWISE = "try again; if it stays so, look at the workspace's health in the Azure portal"
