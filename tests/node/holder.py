@@ -4,9 +4,9 @@ It mounts, under one folder:
 
     fresh/    what hides this machine's own things (homes, /tmp, ...) from the node
     machine/  fresh over this machine's root
-    base/     the node as it was at boot: the replica's layer over machine
+    base/     the node as it was at boot: the replica's layer, and Spark's, over machine
     upper/    what the node changes
-    root/     the node: upper over base
+    root/     the node: upper over base, with a /dev/shm of its own
 
 It says `ready`, and when its standard input ends, it kills all that runs on the node and goes. So
 a node does not outlive the process that booted it, however that one ends.
@@ -34,14 +34,16 @@ class Plan:
 
     Attributes:
         folder: an empty folder to do it in; it is removed at the end.
-        layer: the replica's files.
+        layers: what is laid over this machine, each laid out as under `/`; the first hides the others.
+        shared: folders of this machine by the path where the node has them.
         emptied: mode by path of folders of this machine that are empty on the node.
         removed: files of this machine that the node has not.
         copied: files of this machine that are mounts of their own, which an overlay does not show.
     """
 
     folder: str
-    layer: str
+    layers: list[str]
+    shared: dict[str, str]
     emptied: dict[str, int]
     removed: list[str]
     copied: list[str]
@@ -72,12 +74,16 @@ def _mount(plan: Plan, folder: Path) -> None:
     _lay_fresh(plan, folder / "fresh")
     # Not one overlay: the kernel refuses a layer that lies within another one, as the replica does in `/`.
     _overlay(f"lowerdir={folder}/fresh:/", folder / "machine")
-    lower = f"lowerdir={plan.layer}:{folder}/machine"
+    lower = f"lowerdir={':'.join(plan.layers)}:{folder}/machine"
     _overlay(lower, folder / "base")
     upper = f"upperdir={folder}/upper,workdir={folder}/work"
     _overlay(f"{lower},{upper}", folder / "root")
     for shared in ("proc", "sys", "dev"):
         subprocess.run(["mount", "--rbind", Path("/") / shared, folder / "root" / shared], check=True)
+    # Processes of one node share memory, those of two do not.
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=1777", "node", folder / "root/dev/shm"], check=True)
+    for path, source in plan.shared.items():
+        subprocess.run(["mount", "--bind", source, folder / "root" / path.lstrip("/")], check=True)
 
 
 def _overlay(layers: str, where: Path) -> None:

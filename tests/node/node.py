@@ -199,9 +199,11 @@ class Node(ABC):
         self,
         cells: Path | Sequence[str],
         *,
+        launcher: Sequence[str] = notebook.IPYKERNEL,
         environment: str | None = None,
         env: Mapping[str, str] | None = None,
         user: str | None = None,
+        cwd: str = notebook.FOLDER,
         timeout: float = 120,
         allow_errors: bool = False,
     ) -> NotebookNode:
@@ -209,9 +211,11 @@ class Node(ABC):
 
         Args:
             cells: a file of this machine (`.ipynb`), or the source of each cell.
+            launcher: what the environment's Python runs as the kernel.
             environment: what `notebook_environment` returned; a new one, unless given.
             env: variables besides the node's own.
             user: who runs it; root, unless given.
+            cwd: the folder it starts in.
             timeout: of each cell, in seconds.
             allow_errors: whether to go on after a cell that raises.
 
@@ -222,9 +226,11 @@ class Node(ABC):
         return notebook.run(
             self,
             notebook.read(cells),
+            launcher=launcher,
             environment=environment or self.notebook_environment(),
             env=env or {},
             user=user,
+            cwd=cwd,
             timeout=timeout,
             allow_errors=allow_errors,
         )

@@ -19,8 +19,12 @@ from nbformat.v4 import new_code_cell, new_notebook
 if TYPE_CHECKING:
     from tests.node.node import Node
 
-_FOLDER = "/databricks/driver"
+FOLDER = "/databricks/driver"
 _PYTHONPATH = "/databricks/spark/python", "/databricks/python_shell"
+# What a cell shows that asks for it: tests/spark/db_shell/dbutils.py.
+_EXIT = "application/vnd.databricks.notebook-exit"
+_RESTART = "application/vnd.databricks.restart-python"
+IPYKERNEL = "-m", "ipykernel_launcher"
 
 
 class KernelError(Exception):
@@ -45,6 +49,25 @@ class _Kernel(AsyncKernelManager):
         Path(self.connection_file).chmod(0o644)
 
 
+class _Client(NotebookClient):
+    """Runs cells as a notebook's page does: it restarts Python, and ends, where a cell asks for it."""
+
+    _ended = False
+
+    async def async_execute_cell(
+        self, cell: nbformat.NotebookNode, cell_index: int, *arguments: Any, **options: Any
+    ) -> nbformat.NotebookNode:
+        if self._ended or cell.cell_type != "code":
+            return cell
+        await super().async_execute_cell(cell, cell_index, *arguments, **options)
+        shown = {kind for output in cell.outputs for kind in output.get("data", {})}
+        self._ended = _EXIT in shown
+        if _RESTART in shown:
+            await self.km.restart_kernel(now=True)
+            await self.kc.wait_for_ready(timeout=self.startup_timeout)
+        return cell
+
+
 def read(cells: Path | Sequence[str]) -> nbformat.NotebookNode:
     """Return the notebook in a file, or the one made of these cells."""
     if isinstance(cells, Path):
@@ -59,8 +82,10 @@ def run(
     node: Node,
     notebook: nbformat.NotebookNode,
     *,
+    launcher: Sequence[str],
     environment: str,
     env: Mapping[str, str],
+    cwd: str,
     user: str | None,
     timeout: float,
     allow_errors: bool,
@@ -69,13 +94,15 @@ def run(
     connection = f"/tmp/kernel-{uuid.uuid4()}.json"
     argv = [
         node.inside(f"{environment}/bin/python"),
-        *("-m", "ipykernel_launcher", "-f", node.inside(connection)),
+        *(*launcher, "-f", node.inside(connection)),
     ]
     kernel = _Kernel(
-        kernel_spec_manager=_OneKernel(node.command(argv, user=user, cwd=_FOLDER)),
+        kernel_spec_manager=_OneKernel(node.command(argv, user=user, cwd=cwd)),
         connection_file=str(node.path(connection)),
     )
-    client = NotebookClient(notebook, km=kernel, timeout=timeout, allow_errors=allow_errors)
+    client = _Client(
+        notebook, km=kernel, timeout=timeout, allow_errors=allow_errors, allow_error_names=["NotebookExit"]
+    )
     variables = {
         **node.variables(user),
         "PYTHONPATH": ":".join(map(node.inside, _PYTHONPATH)),

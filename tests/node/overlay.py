@@ -101,13 +101,19 @@ def _resolve(root: Path, path: Path) -> Path:
 
 
 @contextlib.contextmanager
-def boot_overlay(replica: Replica, environment: Mapping[str, str]) -> Iterator[OverlayNode]:
-    """Boot a node.
+def boot_overlay(
+    replica: Replica,
+    environment: Mapping[str, str],
+    layers: Sequence[Path] = (),
+    shared: Mapping[str, Path] | None = None,
+) -> Iterator[OverlayNode]:
+    """Boot a node; `layers` and `shared` as of `boot`.
 
     Raises:
         NodeError: this machine does not permit it.
     """
-    with _mounted(replica.layer, replica.interpreter.version) as (process, folder):
+    all_layers = [*layers, replica.layer]
+    with _mounted(all_layers, shared or {}, replica.interpreter.version) as (process, folder):
         yield OverlayNode(replica, process, folder, environment)
 
 
@@ -115,19 +121,22 @@ def boot_overlay(replica: Replica, environment: Mapping[str, str]) -> Iterator[O
 def refusal() -> str | None:
     """Return why this machine permits no overlays, or None where it does."""
     try:
-        with _mounted(REPOSITORY, ""):
+        with _mounted([REPOSITORY], {}, ""):
             return None
     except NodeError as error:
         return str(error)
 
 
 @contextlib.contextmanager
-def _mounted(layer: Path, python: str) -> Iterator[tuple[int, Path]]:
+def _mounted(
+    layers: Sequence[Path], shared: Mapping[str, Path], python: str
+) -> Iterator[tuple[int, Path]]:
     """Yield the process that holds the namespace, and the folder that is a node in it."""
     folder = Path(tempfile.mkdtemp(prefix="node-"))
     plan = holder.Plan(
         folder=str(folder),
-        layer=str(layer),
+        layers=[str(layer) for layer in layers],
+        shared={path: str(source) for path, source in shared.items()},
         emptied={
             path: mode
             for path, mode in {**_EMPTIED, f"/usr/local/lib/python{python}": 0o755}.items()
