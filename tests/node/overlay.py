@@ -128,9 +128,7 @@ def refusal() -> str | None:
 
 
 @contextlib.contextmanager
-def _mounted(
-    layers: Sequence[Path], shared: Mapping[str, Path], python: str
-) -> Iterator[tuple[int, Path]]:
+def _mounted(layers: Sequence[Path], shared: Mapping[str, Path], python: str) -> Iterator[tuple[int, Path]]:
     """Yield the process that holds the namespace, and the folder that is a node in it."""
     folder = Path(tempfile.mkdtemp(prefix="node-"))
     plan = holder.Plan(

@@ -34,10 +34,14 @@ def question(
         for _ in batches:
             # Long enough that no executor takes another's tasks.
             until = time.monotonic() + _SECONDS_OF_A_TASK
-            executor = _executor_id()
+            executor, host = _executor()
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as first:
                 if _is_first(first, f"azureml-databricks-doctor-{os.getuid()}-{executor}"):
-                    answer = {"executor": executor, **_answer(address, run_id, executor, limits)}
+                    answer = {
+                        "executor": executor,
+                        "host": host,
+                        **_answer(address, run_id, executor, limits),
+                    }
                     yield pa.RecordBatch.from_pydict({"answer": [json.dumps(answer)]})
                 time.sleep(max(0.0, until - time.monotonic()))
 
@@ -53,23 +57,23 @@ def _is_first(mark: socket.socket, name: str) -> bool:
     return True
 
 
-def _executor_id() -> str:
-    """Return the id by which Spark knows the executor above this process, `driver` in local mode."""
+def _executor() -> tuple[str, str]:
+    """Return id and host by which Spark knows the executor above this process; in local mode, the driver's."""
     number = os.getpid()
     while number > 1:
         with open(f"/proc/{number}/cmdline", errors="replace") as file:
             words = file.read().split("\0")
         if "--executor-id" in words:
-            return words[words.index("--executor-id") + 1]
+            # org.apache.spark.executor.CoarseGrainedExecutorBackend
+            return words[words.index("--executor-id") + 1], words[words.index("--hostname") + 1]
         with open(f"/proc/{number}/stat", errors="replace") as file:
             number = int(file.read().rpartition(")")[2].split()[1])
-    return "driver"
+    return "driver", socket.gethostname()
 
 
 def _answer(address: str, run_id: str, executor: str, limits: Mapping[str, str]) -> dict[str, Any]:
     release = getattr(sys, "azureml_databricks", "")
     answer: dict[str, Any] = {
-        "host": socket.gethostname(),
         "python": platform.python_version(),
         "release": release.rpartition("/")[2],
         "hooks": list(dict.fromkeys(getattr(sys, "azureml_databricks_hooks", ()))),
