@@ -11,7 +11,7 @@ from typing import Any
 from azureml_databricks.checkup import on_executor
 from azureml_databricks.checkup.bundle import INIT_SCRIPT
 from azureml_databricks.checkup.findings import Finding, Part, cause_and_advice
-from azureml_databricks.checkup.round_trip import HURRY, RoundTrip
+from azureml_databricks.checkup.round_trip import MLFLOW_VARIABLES, RoundTrip
 from azureml_databricks.node import hooks, variables
 
 PART = Part("executors")
@@ -56,7 +56,7 @@ def _session() -> Any:
 
 
 def _answers(session: Any, run_id: str) -> list[Mapping[str, Any]]:
-    """Return what the executors answer, by id; an executor that is slow may have answered twice."""
+    """Return what the executors answer, by host; one that was asked twice may have answered twice."""
     from pyspark import cloudpickle  # type: ignore[import-not-found]  # the runtime's
 
     cores = session.range(2**16).selectExpr("spark_partition_id() AS core").distinct().count()
@@ -65,13 +65,13 @@ def _answers(session: Any, run_id: str) -> list[Mapping[str, Any]]:
     # By value: the executors may not have the module.
     cloudpickle.register_pickle_by_value(on_executor)
     try:
-        ask = on_executor.question(address, run_id, HURRY)
+        ask = on_executor.question(address, run_id, MLFLOW_VARIABLES)
         rows = session.range(0, tasks, 1, tasks).mapInArrow(ask, "answer string").collect()
     finally:
         cloudpickle.unregister_pickle_by_value(on_executor)
     found = [json.loads(row["answer"]) for row in rows]
     by_id = {(answer["host"], answer["executor"]): answer for answer in found}
-    return sorted(by_id.values(), key=lambda answer: (len(answer["executor"]), answer["executor"]))
+    return [by_id[key] for key in sorted(by_id)]
 
 
 def _wanted(variable: str) -> str:

@@ -18,14 +18,14 @@ _SECONDS_OF_A_TASK = 1.0
 
 
 def question(
-    address: str, run_id: str, limits: Mapping[str, str]
+    address: str, run_id: str, mlflow_variables: Mapping[str, str]
 ) -> Callable[[Iterable[Any]], Iterator[Any]]:
     """Return the function for `DataFrame.mapInArrow`, whose rows are answers: JSON in a column `answer`.
 
     Args:
         address: the tracking URI that executors should have.
         run_id: of the run that each logs a metric to; empty for none.
-        limits: variables that make MLflow give up soon.
+        mlflow_variables: with which MLflow gives up soon.
     """
 
     def ask(batches: Iterable[Any]) -> Iterator[Any]:
@@ -40,7 +40,7 @@ def question(
                     answer = {
                         "executor": executor,
                         "host": host,
-                        **_answer(address, run_id, executor, limits),
+                        **_answer(address, run_id, executor, mlflow_variables),
                     }
                     yield pa.RecordBatch.from_pydict({"answer": [json.dumps(answer)]})
                 time.sleep(max(0.0, until - time.monotonic()))
@@ -58,7 +58,7 @@ def _is_first(mark: socket.socket, name: str) -> bool:
 
 
 def _executor() -> tuple[str, str]:
-    """Return id and host by which Spark knows the executor above this process; in local mode, the driver's."""
+    """Return by which id and host Spark knows the executor above this process; `driver` in local mode."""
     number = os.getpid()
     while number > 1:
         with open(f"/proc/{number}/cmdline", errors="replace") as file:
@@ -71,7 +71,7 @@ def _executor() -> tuple[str, str]:
     return "driver", socket.gethostname()
 
 
-def _answer(address: str, run_id: str, executor: str, limits: Mapping[str, str]) -> dict[str, Any]:
+def _answer(address: str, run_id: str, executor: str, mlflow_variables: Mapping[str, str]) -> dict[str, Any]:
     release = getattr(sys, "azureml_databricks", "")
     answer: dict[str, Any] = {
         "python": platform.python_version(),
@@ -85,18 +85,18 @@ def _answer(address: str, run_id: str, executor: str, limits: Mapping[str, str])
 
         answer["tracking"], answer["registry"] = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
         if run_id and answer["tracking"] == address:
-            answer["metric"] = _logged(run_id, f"executor_{executor}", limits)
+            answer["metric"] = _logged(run_id, f"executor_{executor}", mlflow_variables)
     except Exception as error:  # noqa: BLE001  # it is the answer
         answer["failure"] = " ".join(f"{type(error).__name__}: {error}".split())
     return answer
 
 
-def _logged(run_id: str, metric: str, limits: Mapping[str, str]) -> str:
+def _logged(run_id: str, metric: str, mlflow_variables: Mapping[str, str]) -> str:
     from mlflow import MlflowClient
 
     # The process is Spark's, and others will use it.
     before = dict(os.environ)
-    os.environ.update(limits)
+    os.environ.update(mlflow_variables)
     try:
         MlflowClient().log_metric(run_id, metric, 1.0)
     finally:

@@ -26,8 +26,12 @@ CLEAN_UP = Part("clean-up")
 NAME = "azureml-databricks-doctor"
 _TEXT = "written by azureml-databricks doctor"
 _LIMIT_SECONDS = 5
-# Else MLflow would ask a host that does not answer for many minutes.
-HURRY = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}
+# Else MLflow would ask a host that does not answer for many minutes, and print where the run is to be seen.
+MLFLOW_VARIABLES = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+}
 
 
 class _UnreachableError(Exception):
@@ -58,7 +62,7 @@ class RoundTrip:
         for what, step in steps:
             started = time.perf_counter()
             try:
-                with _in_a_hurry():
+                with _mlflow_in_a_hurry():
                     detail = step()
             except _UnreachableError as error:
                 yield PART.wrong(what, str(error), "open that host for the cluster's network")
@@ -79,7 +83,7 @@ class RoundTrip:
             if not name:
                 continue
             try:
-                with _in_a_hurry():
+                with _mlflow_in_a_hurry():
                     delete()
             except Exception as error:  # noqa: BLE001  # likewise
                 yield CLEAN_UP.wrong(what, f"{name} stays ({error})", "delete it in the studio")
@@ -92,7 +96,7 @@ class RoundTrip:
 
     def metrics(self) -> set[str]:
         """Return the names of the metrics that the run has by now."""
-        with _in_a_hurry():
+        with _mlflow_in_a_hurry():
             return set(self._client().get_run(self.run_id).data.metrics)
 
     def _client(self) -> MlflowClient:
@@ -188,10 +192,10 @@ def _advice(error: Exception) -> str:
 
 
 @contextmanager
-def _in_a_hurry() -> Iterator[None]:
-    """Let MLflow give up in this process before long."""
-    before = {name: os.environ.get(name) for name in HURRY}
-    os.environ.update(HURRY)
+def _mlflow_in_a_hurry() -> Iterator[None]:
+    """Let MLflow give up soon in this process, and say nothing."""
+    before = {name: os.environ.get(name) for name in MLFLOW_VARIABLES}
+    os.environ.update(MLFLOW_VARIABLES)
     try:
         yield
     finally:
