@@ -56,10 +56,8 @@ class SparkCluster:
     @property
     def variables(self) -> dict[str, str]:
         """What a user's Python has on the driver besides the node's own variables."""
-        python = self.driver.path("/databricks/spark/python")
-        archive = next(python.glob("lib/py4j-*.zip")).name
-        path = "/databricks/spark/python", f"/databricks/spark/python/lib/{archive}", _SHELL
-        variables = {**daemons.variables(self.driver), "PYTHONPATH": ":".join(path)}
+        variables = daemons.variables(self.driver)
+        variables["PYTHONPATH"] += f":{_SHELL}"
         if self.access_mode == "standard":
             at = daemons.address(self.driver)
             # Not through the proxy that leads to Azure.
@@ -165,7 +163,7 @@ def booted_cluster(
         NodeError: this machine permits no overlay (`tests.node.boot.no_overlay`), or Spark did not start.
     """
     replica = Replica(Runtime.load(runtime), ml=ml)
-    layer = spark_layer(spark_of(runtime))
+    layer = spark_layer(spark_of(runtime), replica.interpreter)
     network = f"127.{random.randint(1, 254)}.{random.randint(0, 255)}"
     with ExitStack() as stack:
         volumes = make_volumes(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="volumes-"))))
@@ -234,6 +232,8 @@ def _of_databricks(cluster: SparkCluster, cores: int) -> dict[str, str]:
         "spark.ui.enabled": "false",
         "spark.sql.shuffle.partitions": total,
         "spark.sql.warehouse.dir": "/Volumes/main/default/warehouse",
+        # Volumes know no owners, and Hadoop changes modes itself (volumes.py does the rest).
+        "spark.hadoop.fs.permissions.umask-mode": "000",
         # No job begins before all workers are there, and each has a part of it.
         "spark.cores.max": total,
         "spark.scheduler.minRegisteredResourcesRatio": "1.0",

@@ -14,10 +14,10 @@ from tests.node import Node, NodeError
 _SPARK = "/databricks/spark"
 _LOGS = f"{_SPARK}/logs"
 # Small and quick to start rather than quick to run.
-_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xshare:auto"
+JAVA_OPTIONS = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xshare:auto"
 _MASTER_PORT = 7077
 _GATEWAY = "/databricks/driver/gateway.json"
-SECONDS = 60.0
+_SECONDS = 120.0
 
 
 def address(node: Node) -> str:
@@ -27,11 +27,13 @@ def address(node: Node) -> str:
 
 def variables(node: Node) -> dict[str, str]:
     """Return what a node's Spark processes have besides the node's own variables."""
+    (py4j,) = node.path(f"{_SPARK}/python/lib").glob("py4j-*.zip")
     return {
         "SPARK_HOME": _SPARK,
         "SPARK_CONF_DIR": f"{_SPARK}/conf",
         "SPARK_LOCAL_IP": address(node),
         "PYSPARK_PYTHON": "/databricks/python3/bin/python",
+        "PYTHONPATH": f"{_SPARK}/python:{_SPARK}/python/lib/{py4j.name}",
     }
 
 
@@ -87,7 +89,8 @@ def _start(
             env={
                 **variables(node),
                 "SPARK_DAEMON_MEMORY": "256m",
-                "SPARK_DAEMON_JAVA_OPTS": _JAVA,
+                "SPARK_DAEMON_JAVA_OPTS": JAVA_OPTIONS,
+                "SPARK_LAUNCHER_OPTS": JAVA_OPTIONS,
                 **(env or {}),
             },
             user=user,
@@ -101,12 +104,10 @@ def _log(node: Node, name: str) -> Path:
 
 
 def _wait(node: Node, name: str, process: subprocess.Popen[str], ready: Callable[[], bool]) -> None:
-    end = time.monotonic() + SECONDS
+    end = time.monotonic() + _SECONDS
     while not ready():
         if process.poll() is not None or time.monotonic() > end:
-            said = _log(node, name).read_text(errors="replace")[-4000:]
-            raise NodeError(f"Spark's {name} did not start in {SECONDS:.0f} s:\n{said}")
+            what = f"did not start in {_SECONDS:.0f} s" if process.poll() is None else "ended"
+            raise NodeError(f"Spark's {name} {what}:\n{_log(node, name).read_text(errors='replace')[-4000:]}")
         time.sleep(0.05)
 
-
-JAVA_OPTIONS = _JAVA

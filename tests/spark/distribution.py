@@ -13,6 +13,7 @@ from pathlib import Path
 
 import uv
 
+from tests.node.interpreter import Interpreter
 from tests.node.replica import REPOSITORY
 
 # https://docs.databricks.com/aws/en/release-notes/runtime/
@@ -29,35 +30,40 @@ def spark_of(runtime: str) -> str:
     return _SPARK_OF_RUNTIME[runtime]
 
 
-def spark_layer(spark: str) -> Path:
+def spark_layer(spark: str, interpreter: Interpreter) -> Path:
     """Return the folder with Spark `spark`, laid out as under `/`; it is made now if it never was.
+
+    Args:
+        spark: what `spark_of` returned.
+        interpreter: the Python that it is compiled for.
 
     Raises:
         subprocess.CalledProcessError: uv could not fetch it; it has said why.
     """
     lock = _LOCKS / f"{spark}.txt"
     version = lock.read_text().split()[0].removeprefix("pyspark==")
-    layer = _CACHE / version
+    layer = _CACHE / f"{version}-python{interpreter.version}"
     if layer.exists():
         return layer
     _CACHE.mkdir(parents=True, exist_ok=True)
-    with layer.with_name(f"{version}.lock").open("w") as held:
+    with layer.with_name(f"{layer.name}.lock").open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         if not layer.exists():
             # A killed build leaves this name behind, and never the final one.
-            building = layer.with_name(f"{version}.building")
+            building = layer.with_name(f"{layer.name}.building")
             shutil.rmtree(building, ignore_errors=True)
-            _build(building, lock)
+            _build(building, lock, interpreter)
             os.replace(building, layer)
     return layer
 
 
-def _build(layer: Path, lock: Path) -> None:
+def _build(layer: Path, lock: Path, interpreter: Interpreter) -> None:
     home = layer / "databricks/spark"
     packages = home / "python"
     subprocess.run(
         [
             *(uv.find_uv_bin(), "pip", "install", "--quiet", "--require-hashes", "--no-deps"),
+            *("--compile-bytecode", "--python", interpreter.executable),
             *("--target", packages, "--requirements", lock),
         ],
         check=True,
@@ -68,6 +74,7 @@ def _build(layer: Path, lock: Path) -> None:
         shutil.rmtree(package / folder)
     for folder in _NO_PYTHON:
         (package / folder).rename(home / folder)
-    # Where Spark's commands look for what Python workers import: pyspark and py4j, each as an archive.
     (package / "python/lib").rename(packages / "lib")
+    # It would come before the package itself, and nothing in an archive is compiled.
+    (packages / "lib/pyspark.zip").unlink()
     shutil.rmtree(package / "python")

@@ -21,6 +21,8 @@ def prepare(*, ml: bool) -> SparkSession:
 
     spark = _connect()
     if spark.conf.get("spark.databricks.mlflow.autologging.enabled", "true") == "true":
+        # Of data sources: its archive for the JVM is in ML runtimes, and PyPI has none.
+        mlflow.spark.autolog(disable=True)
         mlflow.autolog()
     return spark
 
