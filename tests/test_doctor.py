@@ -84,7 +84,7 @@ def same_each_time(text: str, node: Node, azure: EmulatedAzure) -> str:
         r"pythonEnv-[0-9a-f-]{36}": "pythonEnv-NOTEBOOK",
         r"(?<=, in )\d+\.\d(?= s)": "0.0",
         r"\bversion \d+\b": "version 1",
-        r"\b(3\.\d+)\.\d+(?= \()": r"\1",
+        r"\b(3\.\d+)\.\d+(?= \(|, by)": r"\1",
         r"127\.0\.0\.1:\d+": "PROXY",
         r"0x[0-9a-f]+": "0x0",
     }.items():
