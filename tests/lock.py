@@ -15,6 +15,7 @@ import uv
 
 from azureml_databricks.admin.bundle import EXTRAS, RUNTIMES, Runtime, lock_name
 from tests.mlflow_versions import environments
+from tests.spark import distribution
 
 _TESTS = Path(__file__).parent
 _LOCKS = files("azureml_databricks.locks")
@@ -22,13 +23,16 @@ _PLATFORM = "--python-platform=x86_64-manylinux_2_35"
 
 
 def main() -> None:
-    """Write the locks of all runtimes, of all environments of the stories, and the development lock."""
+    """Write the locks of all runtimes, of the stories' environments, of Spark, and the development lock."""
     for runtime in RUNTIMES.values():
         _lock_bundle(runtime)
         _lock_bundle(runtime, *EXTRAS)
     _lock_manual_way(RUNTIMES["15.4"])
     for mlflow, python in environments.VERSIONS.items():
         _lock_stories(mlflow, python)
+    for spark in distribution.VERSIONS:
+        folder = distribution.REQUIREMENTS
+        _compile(folder / f"{spark}.in", "--no-deps", out=folder / f"{spark}.txt")
     _compile(
         _TESTS.parent / "setup.cfg",
         _TESTS / "requirements.in",

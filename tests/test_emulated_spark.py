@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import psutil
 import pytest
 from nbclient.exceptions import CellExecutionError
@@ -17,6 +18,7 @@ from nbformat import NotebookNode
 
 from tests.node import Node
 from tests.node.boot import no_overlay
+from tests.node.notebook import read
 from tests.spark import ConfFile, SparkCluster, booted_cluster
 
 CONF = {"spark.azureml.experiment": "a b", "spark.azureml.path": r"C:\x"}
@@ -27,25 +29,21 @@ FILES: dict[ConfFile, str] = {
 }
 JOBS = "/Volumes/main/default/jobs"
 
-# A cell after which `seen_by(workers)` says what Python workers on all executors see.
+# A cell that prints what the Python workers of two executors see, as JSON.
 PROBE = """
 import json, os, sys
-def probe(frames):
-    import pandas
-    for _ in frames:
-        pass
-    seen = {"uid": os.getuid(), "python": sys.executable, "environment": dict(os.environ)}
-    yield pandas.DataFrame({"seen": [json.dumps(seen)]})
-def seen_by(workers):
-    rows = spark.range(workers).repartition(workers).mapInPandas(probe, "seen string").collect()
-    return [json.loads(row.seen) for row in rows]
-print(json.dumps(seen_by(2)))
+from pyspark.sql.functions import udf
+@udf
+def seen(number):
+    return json.dumps({"uid": os.getuid(), "python": sys.executable, "environment": dict(os.environ)})
+rows = spark.range(0, 2, 1, 2).select(seen("id").alias("seen")).collect()
+print(json.dumps([json.loads(row.seen) for row in rows]))
 """
 
 
 @pytest.fixture(scope="module")
 def prepared() -> list[tuple[str, bool]]:
-    """Of each node of `cluster`, when its init scripts run: whether it is the driver, and whether Spark is there."""
+    """What init scripts find on each node of `cluster`: `DB_IS_DRIVER`, and whether Spark has started."""
     return []
 
 
@@ -91,11 +89,7 @@ def printed(notebook: NotebookNode, cell: int = -1) -> Any:
 def put_notebook(node: Node, path: str, *cells: str) -> None:
     file = node.path(f"{path}.ipynb")
     file.parent.mkdir(parents=True, exist_ok=True)
-    shaped = [
-        {"cell_type": "code", "source": cell, "metadata": {}, "outputs": [], "execution_count": None}
-        for cell in cells
-    ]
-    file.write_text(json.dumps({"nbformat": 4, "nbformat_minor": 4, "metadata": {}, "cells": shaped}))
+    file.write_text(nbformat.writes(read(cells)))  # type: ignore[no-untyped-call]
 
 
 def put_script(node: Node, name: str, code: str) -> str:
@@ -169,7 +163,7 @@ def test_the_conf_reaches_each_session_and_the_files_that_were_asked_for(cluster
 def test_a_notebook_of_an_ml_runtime_has_mlflow_before_its_first_cell(cluster: SparkCluster) -> None:
     notebook = cluster.run_notebook(
         [
-            "import sys; mlflow = sys.modules['mlflow']\n"
+            "import sys; mlflow = sys.modules['mlflow']; import sklearn\n"
             "from mlflow.utils.autologging_utils import autologging_is_disabled\n"
             "print(mlflow.__version__, autologging_is_disabled('sklearn'), spark.sparkContext.master)",
         ]

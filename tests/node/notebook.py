@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import nbformat
+from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
@@ -63,6 +64,8 @@ class _Client(NotebookClient):
         shown = {kind for output in cell.outputs for kind in output.get("data", {})}
         self._ended = _EXIT in shown
         if _RESTART in shown:
+            assert isinstance(self.km, AsyncKernelManager)
+            assert isinstance(self.kc, AsyncKernelClient)
             await self.km.restart_kernel(now=True)
             await self.kc.wait_for_ready(timeout=self.startup_timeout)
         return cell

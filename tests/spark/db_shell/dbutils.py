@@ -5,7 +5,6 @@ https://docs.databricks.com/aws/en/dev-tools/databricks-utils
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,18 +16,19 @@ from IPython.display import display
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.manager import KernelManager
 
-from .magics import notebook_file
+from .magics import read_cells
 
 # By these outputs whoever runs the notebook learns of it.
 EXIT = "application/vnd.databricks.notebook-exit"
 RESTART = "application/vnd.databricks.restart-python"
+_NO_LIMIT = 86_400
 
 
-class NotebookExit(Exception):
+class NotebookExit(Exception):  # noqa: N818 - Databricks' name
     """What ends a notebook's cell at `dbutils.notebook.exit`."""
 
 
-class WorkflowException(Exception):
+class WorkflowException(Exception):  # noqa: N818 - Databricks' name
     """A notebook that `dbutils.notebook.run` ran has failed."""
 
 
@@ -59,18 +59,18 @@ class _Notebook:
             timeout_seconds: for all of it; 0 is no limit.
 
         Raises:
+            FileNotFoundError: there is none.
             WorkflowException: a cell raised.
             TimeoutError: it took longer.
         """
-        cells = json.loads(notebook_file(path).read_text())["cells"]
+        cells = read_cells(path)
         manager = KernelManager(kernel_spec_manager=_OneKernel(self._kernel))
         manager.start_kernel(env=_variables_of_start())
         client = manager.blocking_client()
         try:
             client.start_channels()
             client.wait_for_ready(timeout=60)
-            code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
-            return _run(client, code, time.monotonic() + (timeout_seconds or 10**6))
+            return _run(client, cells, time.monotonic() + (timeout_seconds or _NO_LIMIT))
         finally:
             client.stop_channels()
             manager.shutdown_kernel(now=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -16,21 +17,20 @@ def load(shell: InteractiveShell) -> None:
 
     def run(line: str) -> None:
         """Run another notebook here, in this notebook's namespace."""
-        shell.safe_execfile_ipy(str(notebook_file(line.strip())), raise_exceptions=True)
+        for cell in read_cells(line.strip()):
+            shell.run_cell(cell).raise_error()
 
     shell.register_magic_function(run, magic_name="run")
 
 
-def notebook_file(path: str) -> Path:
-    """Return the file of a notebook, which is named without its suffix.
+def read_cells(notebook: str) -> list[str]:
+    """Return the code of a notebook, which is named without `.ipynb`.
 
     Raises:
         FileNotFoundError: there is none.
     """
-    file = Path(f"{path.removesuffix('.ipynb')}.ipynb").absolute()
-    if not file.exists():
-        raise FileNotFoundError(f"Notebook not found: {file}")
-    return file
+    cells = json.loads(Path(f"{notebook}.ipynb").read_text())["cells"]
+    return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
 
 
 def _sh(lines: list[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""What a process of a notebook or a job has before any code of the user's: MLflow on ML runtimes, and Spark."""
+"""What a notebook's or job's Python has before any code of the user's: MLflow on ML runtimes, and Spark."""
 
 from __future__ import annotations
 

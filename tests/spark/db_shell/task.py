@@ -1,4 +1,4 @@
-"""A job's task in a Python process on the driver: `script FILE ARGUMENT...` or `wheel PACKAGE ENTRY ARGUMENT...`.
+"""A job's task in a Python on the driver: `script FILE ARGUMENT...` or `wheel PACKAGE ENTRY ARGUMENT...`.
 
 https://docs.databricks.com/aws/en/jobs/python-wheel
 """
