@@ -16,6 +16,7 @@ import uv
 
 from azureml_databricks.checkup.findings import Part
 from azureml_databricks.checkup.report import Report
+from tests import on_azure
 from tests.azure import EmulatedAzure
 from tests.cluster import cluster_node, service_principal, start
 from tests.golden import assert_is_golden
@@ -179,6 +180,24 @@ def test_only_what_the_mode_sends_to_azure_ml_is_written_there(
     assert "  ok         deleted: " in done.stdout
 
 
+@pytest.mark.parametrize("version", ["2.21.3", "3.12.0"])
+def test_what_it_writes_comes_back_the_same_with_each_mlflow(version: str, azure: EmulatedAzure) -> None:
+    code = """
+        import json
+        from azureml_databricks.checkup.round_trip import RoundTrip
+        trip = RoundTrip()
+        found = [*trip.findings(), *trip.clean_up()]
+        print(json.dumps([[it.what, it.verdict, it.detail] for it in found]))
+        """
+
+    found = on_azure.printed(version, azure, code)
+
+    assert [what for what, verdict, _ in found if verdict == "ok"] == [
+        *("run", "artifact", "registered model"),
+        *("deleted", "stays"),
+    ], found
+
+
 # Not well: variables and Azure ---------------------------------------------------------------------
 
 
@@ -276,24 +295,23 @@ def test_a_cluster_with_another_tracking_uri(node: Node, azure: EmulatedAzure) -
     assert_says(done, "cluster-sets-tracking-uri", node, azure)
 
 
-def test_a_users_sitecustomize(node: Node, azure: EmulatedAzure) -> None:
-    theirs = node.path("/databricks") / "theirs/sitecustomize.py"
-    theirs.parent.mkdir()
-    theirs.write_text("")
+@pytest.mark.parametrize(
+    ("name", "file", "text"),
+    [
+        ("users-sitecustomize", "sitecustomize.py", ""),
+        ("file-called-mlflow", "mlflow.py", "print('training')\n"),
+    ],
+)
+def test_a_file_of_the_users_that_stands_before_another(
+    node: Node, azure: EmulatedAzure, name: str, file: str, text: str
+) -> None:
+    project = f"/databricks/{name}"
+    node.path("/databricks").joinpath(name).mkdir()
+    node.path(f"{project}/{file}").write_text(text)
 
-    done = in_code(node, env={"PYTHONPATH": node.inside("/databricks/theirs")})
+    done = in_code(node, env={"PYTHONPATH": node.inside(project)})
 
-    assert_says(done, "users-sitecustomize", node, azure)
-
-
-def test_a_users_file_called_mlflow(node: Node, azure: EmulatedAzure) -> None:
-    theirs = node.path("/databricks") / "my_project/mlflow.py"
-    theirs.parent.mkdir()
-    theirs.write_text("print('training')\n")
-
-    done = in_code(node, env={"PYTHONPATH": node.inside("/databricks/my_project")})
-
-    assert_says(done, "file-called-mlflow", node, azure)
+    assert_says(done, name, node, azure)
 
 
 def test_a_package_that_a_notebook_installed(node: Node, azure: EmulatedAzure) -> None:

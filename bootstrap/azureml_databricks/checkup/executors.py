@@ -57,7 +57,7 @@ def _session() -> Any:
 
 def _answers(session: Any, run_id: str) -> list[Mapping[str, Any]]:
     """Return what the executors answer, by host; one that was asked twice may have answered twice."""
-    from pyspark import cloudpickle  # type: ignore[import-not-found]  # the runtime's
+    from pyspark import cloudpickle
 
     cores = session.range(2**16).selectExpr("spark_partition_id() AS core").distinct().count()
     tasks = 2 * cores
