@@ -23,7 +23,7 @@ _PLATFORM = "--python-platform=x86_64-manylinux_2_35"
 
 
 def main() -> None:
-    """Write the locks of all runtimes, of all environments of the stories, of Spark, and the development lock."""
+    """Write the locks of all runtimes, of the stories' environments, of Spark, and the development lock."""
     for runtime in RUNTIMES.values():
         _lock_bundle(runtime)
         _lock_bundle(runtime, *EXTRAS)

@@ -241,5 +241,5 @@ def test_a_secret_there_is_used_and_never_shown(node: Node) -> None:
 
     assert sees(node, "AZURE_CLIENT_SECRET") == [None]  # since one setting is wrong
     assert f"spark.azureml.auth (in {CUSTOM}) is 'wrong'" in warned
-    assert "clientSecret = ***" in status.stdout
+    assert "clientSecret: ***" in status.stdout
     assert "s3cr3t" not in said + warned + status.stdout + status.stderr

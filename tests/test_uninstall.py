@@ -10,7 +10,7 @@ import pytest
 
 from tests.cluster import SCRIPT, cluster_node, start
 from tests.node import Node
-from tests.workspace import GIVEN, TRACKING_URI
+from tests.workspace import GIVEN, SUBSCRIPTION, TRACKING_URI
 
 COMMAND = "/usr/local/bin/azureml-databricks"
 SITECUSTOMIZE = "/usr/lib/python3.11/sitecustomize.py"
@@ -103,19 +103,18 @@ def test_status_shows_what_is_in_service_and_no_secret(node: Node) -> None:
     done = node.run([node.inside(COMMAND), "node", "status"])
 
     assert (done.returncode, done.stderr) == (0, "")
-    lines = done.stdout.splitlines()
-    assert all(line.startswith("ok  ") for line in lines)
+    assert done.stdout.startswith("azureml-databricks doctor: all is well\n")
     said = re.sub(r"releases/\w{12}", "releases/...", done.stdout)
-    assert (
-        f"bundle       azureml-databricks 0.1.0 for runtime 15.4, {node.inside(HOME)}/releases/...\n" in said
-    )
-    assert f"setting      trackingUri = {TRACKING_URI} (a variable of the cluster)\n" in said
-    assert "setting      clientSecret = *** (a variable of this process)\n" in said
-    assert f"tracking URI {TRACKING_URI}\n" in said
+    for finding in (
+        f"in service: azureml-databricks 0.1.0 for runtime 15.4, {node.inside(HOME)}/releases/...",
+        f"trackingUri: {TRACKING_URI} (a variable of the cluster)",
+        "clientSecret: *** (a variable of this process)",
+        f"workspace: ws in resource group rg, subscription {SUBSCRIPTION}, at westeurope.api.azureml.ms",
+    ):
+        assert f"  ok         {finding}\n" in said
     for way in ("sitecustomize", ".pth", "IPython startup"):
-        assert f"hook         {way}: " in said
-    assert "python       " in said
-    assert "runs the hooks" in said
+        assert f"  ok         {way}: " in said
+    assert said.count("started now: runs the hooks\n") == 2
     assert "s3cr3t" not in said
 
 
@@ -125,7 +124,7 @@ def test_status_tells_a_missing_service_principal(node: Node) -> None:
     done = node.run([node.inside(COMMAND), "node", "status"], env={"AZURE_CLIENT_SECRET": ""})
 
     assert done.returncode == 1
-    assert "!!  login        AZURE_CLIENT_SECRET not set in this process: the policy sets them" in done.stdout
+    assert "  wrong      variables: AZURE_CLIENT_SECRET not set in this process\n" in done.stdout
 
 
 def test_status_tells_that_it_is_switched_off(node: Node) -> None:
@@ -133,7 +132,7 @@ def test_status_tells_that_it_is_switched_off(node: Node) -> None:
 
     done = node.run([node.inside(COMMAND), "node", "status"], env={"AZUREML_ENABLED": "false"})
 
-    assert "tracking URI none, since AZUREML_ENABLED is false (a variable of this process)\n" in done.stdout
+    assert "workspace: AZUREML_ENABLED is false (a variable of this process): every Python" in done.stdout
 
 
 def test_a_damaged_ledger_is_told(node: Node) -> None:
@@ -154,8 +153,8 @@ def test_status_tells_a_hook_that_is_gone(node: Node) -> None:
     done = node.run([node.inside(COMMAND), "node", "status"])
 
     assert done.returncode == 1
-    assert re.search(r"^!!  hook         sitecustomize: ", done.stdout, re.MULTILINE)
-    assert re.search(r"^!!  python       .* does not run the hooks$", done.stdout, re.MULTILINE)
+    assert re.search(r"^  wrong      sitecustomize: .* has none of our lines", done.stdout, re.MULTILINE)
+    assert re.search(r"^  wrong      .*, started now: runs no hook$", done.stdout, re.MULTILINE)
 
 
 def test_status_tells_a_wrong_setting(node: Node) -> None:
@@ -164,7 +163,10 @@ def test_status_tells_a_wrong_setting(node: Node) -> None:
     done = node.run([node.inside(COMMAND), "node", "status"])
 
     assert done.returncode == 1
-    assert "!!  settings     AZUREML_MODE (a variable of the cluster) is 'both': use one of " in done.stdout
+    assert (
+        "  wrong      workspace: AZUREML_MODE (a variable of the cluster) is 'both': use one of "
+        in done.stdout
+    )
 
 
 def test_an_unprivileged_user_is_told_to_be_root(node: Node) -> None:

@@ -73,7 +73,7 @@ def test_the_old_is_removed_when_no_running_python_can_use_it(node: Node, next_b
     upgrade(node, next_bundle)
     assert old in releases(node)
     status = node.run([node.inside("/usr/local/bin/azureml-databricks"), "node", "status"])
-    assert f"ok  older bundle {old}, which 1 running Pythons may use" in status.stdout
+    assert f"older: {old}, which 1 running Pythons may use" in status.stdout
 
     running.kill()
     running.wait()

@@ -1,4 +1,4 @@
-"""The command `azureml-databricks`: `node` on a cluster, everything else where the extra `admin` is."""
+"""The command `azureml-databricks`: `node` and `doctor` on a cluster, the rest where the extra `admin` is."""
 
 from __future__ import annotations
 
@@ -11,12 +11,17 @@ def main() -> None:
         from azureml_databricks.node import cli as node
 
         sys.exit(node.main(sys.argv[2:]))
+    if sys.argv[1:2] == ["doctor"]:
+        from azureml_databricks.checkup import cli as doctor
+
+        sys.exit(doctor.main(sys.argv[2:]))
     try:
         from azureml_databricks.admin.cli import main as admin
     except ModuleNotFoundError as missing:
         sys.exit(
-            f"azureml-databricks: {missing.name} is missing, so only `azureml-databricks node` works "
-            "here. On an admin's machine: pip install 'azureml-databricks[admin]'"
+            f"azureml-databricks: {missing.name} is missing, so only `azureml-databricks node` and "
+            "`azureml-databricks doctor` work here. On an admin's machine: pip install "
+            "'azureml-databricks[admin]'"
         )
     admin()
 

@@ -1,16 +1,14 @@
-"""Golden files: what a reviewer reads, and a test compares."""
+"""The golden files of the admin's side."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
+
+from tests import golden
 
 _FOLDER = Path(__file__).parent / "golden"
 
 
 def assert_is_golden(text: str, name: str) -> None:
-    """Compare a text with `golden/NAME.txt`; with the variable UPDATE_GOLDEN it is written instead."""
-    path = _FOLDER / f"{name}.txt"
-    if os.environ.get("UPDATE_GOLDEN"):
-        path.write_text(text)
-    assert text == path.read_text(), f"UPDATE_GOLDEN=1 writes {path.name} anew: then look at the difference"
+    """Compare a text with `golden/NAME.txt`."""
+    golden.assert_is_golden(text, _FOLDER / f"{name}.txt")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import signal
@@ -10,7 +11,7 @@ import time
 import pytest
 from databricks.sdk.service.compute import State
 
-from tests.admin.conftest import Admin
+from tests.admin.conftest import LOCATION, Admin
 from tests.databricks import started_cluster
 
 
@@ -26,34 +27,59 @@ def clusters_are_gone(admin: Admin) -> bool:
     return all(it.state == State.TERMINATED for it in client.clusters.list())
 
 
-def test_a_model_goes_round_on_a_cluster_under_the_policy(on_azure: Admin) -> None:
+def test_the_doctor_finds_a_cluster_under_the_policy_well(on_azure: Admin) -> None:
     done = on_azure.run("verify")
 
     assert (done.returncode, done.stderr) == (0, "")
-    shown = re.sub(r"[0-9a-f]{32}", "RUN", done.stdout)
-    assert shown == (
-        "\nOn a cluster under the policy\n"
-        "check                      result  detail\n"
-        "MLflow points at Azure ML  ok      workspace forecasting\n"
-        "a run is logged            ok      run RUN in experiment azureml-databricks-verify\n"
-        "a model is registered      ok      model azureml-databricks-verify, version 1\n"
-        "the model is loaded        ok      it answers [[1]]\n"
-        "all of it is deleted       ok      version and run\n"
-    )
+    rows = [re.split(r" {2,}", line) for line in done.stdout.splitlines()]
+    assert rows[1:3] == [["On a cluster under the policy"], ["part", "what", "result", "detail"]]
+    results = {(part, what): result for part, what, result, _ in rows[3:]}
+    assert results.keys() >= {
+        ("login", "service-principal"),
+        ("workspace", "forecasting"),
+        ("round trip", "run"),
+        ("round trip", "artifact"),
+        ("round trip", "registered model"),
+        ("clean-up", "deleted"),
+    }
+    assert set(results.values()) == {"ok", "not tried"}
     assert clusters_are_gone(on_azure)
 
 
-def test_what_fails_on_the_cluster_is_in_the_table_with_its_cause(on_azure: Admin) -> None:
+def test_what_is_wrong_on_the_cluster_is_told_with_its_cause_and_what_to_do(on_azure: Admin) -> None:
     client = on_azure.databricks.cluster_client(on_azure.databricks.admin)
     client.secrets.put_secret("azureml", "clientSecret", string_value="wr0ng")
 
+    done = on_azure.run("verify")
+
+    assert done.returncode == 1
+    assert "wr0ng" not in done.stdout
+    rows = [re.split(r" {2,}", line) for line in done.stdout.splitlines()]
+    cause = "the secret in AZURE_CLIENT_SECRET is wrong (a secret's value, not its ID, is needed)"
+    assert ["login", "service-principal", "wrong", f"{cause} (AADSTS7000215)"] in rows
+    assert rows[-3:] == [
+        ["What to do"],
+        ["part", "what", "advice"],
+        ["login", "service-principal", "put the right one into the secret scope"],
+    ]
+
+
+def test_a_cluster_on_which_the_init_script_gave_up_is_told(on_azure: Admin) -> None:
+    # Given a release whose archive somebody has spoilt
+    client = on_azure.databricks.cluster_client(on_azure.databricks.admin)
+    (release,) = [it for it in client.files.list_directory_contents(LOCATION) if it.is_directory]
+    archive = next(
+        it.path
+        for it in client.files.list_directory_contents(str(release.path))
+        if it.path and it.path.endswith(".tar.gz")
+    )
+    client.files.upload(archive, io.BytesIO(b"spoilt"), overwrite=True)
+
     done = on_azure.run("verify", "--json")
 
-    results = json.loads(done.stdout)["results"]
+    (finding,) = json.loads(done.stdout)["findings"]
     assert done.returncode == 1
-    assert [it["passed"] for it in results] == [True, False]
-    assert "the secret in AZURE_CLIENT_SECRET is wrong" in results[1]["detail"]
-    assert "wr0ng" not in done.stdout
+    assert finding["detail"].startswith("none: the init script put nothing into service")
 
 
 def test_a_cluster_that_does_not_start_says_why(on_azure: Admin) -> None:

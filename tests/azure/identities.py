@@ -56,3 +56,4 @@ class Principal:
     client_id: str = field(default_factory=new_id)
     object_id: str = field(default_factory=new_id)
     client_secret: str = field(default_factory=lambda: secrets.token_urlsafe(30), repr=False)
+    expired_secret: str = field(default_factory=lambda: secrets.token_urlsafe(30), repr=False)

@@ -84,6 +84,13 @@ class _Login:
         if "client_assertion" in form:
             if refusal := _refusal(principal, form["client_assertion"]):
                 return _error(401, "invalid_client", *refusal, request)
+        elif form.get("client_secret") == principal.expired_secret:
+            message = (
+                f"The provided client secret keys for app '{client_id}' are expired. Visit the Azure portal "
+                "to create new keys for your app: https://aka.ms/NewClientSecret, or consider using "
+                "certificate credentials for added security: https://aka.ms/certCreds."
+            )
+            return _error(401, "invalid_client", 7000222, message, request)
         elif form.get("client_secret") != principal.client_secret:
             message = (
                 "Invalid client secret provided. Ensure the secret being sent in the request is "

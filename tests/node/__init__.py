@@ -8,9 +8,9 @@ A node is made of layers, the upper hiding the lower::
     replica     /databricks, with a runtime's exact packages      replica.py, from tests/runtimes/*.txt
     /           this machine, with its distribution's Python      interpreter.py
 
-They are mounted in a namespace of their own, with a /dev/shm of its own, and entered by chroot. Where this machine permits no
-overlay, or `TEST_NODE=prefix`, the same files are copied under a prefix (prefix.py), and
-`Node.cannot` says what such a node lacks::
+They are mounted in a namespace of their own, with a /dev/shm of its own, and entered by chroot. Where
+this machine permits no overlay, or `TEST_NODE=prefix`, the same files are copied under a prefix
+(prefix.py), and `Node.cannot` says what such a node lacks::
 
     with boot(Replica(Runtime.load("15.4"))) as node:
         node.copy_in(script, "/Volumes/main/default/scripts/x.sh")

@@ -19,6 +19,9 @@ scripts run on each before any of Spark starts::
 Notebooks and jobs are clients of the driver's JVM, which no Python has started: in dedicated access mode by
 py4j, as root; in standard access mode by Spark Connect, as an unprivileged user who cannot reach the JVM.
 
+Databricks serves Connect from Spark 3.5 too, and PyPI does not: in standard access mode of such a runtime
+notebooks and jobs have its pyspark, and speak to a Spark 4.0.
+
 What it is not: executors of the standard mode are not in sandboxes of their own, there is no cluster
 manager that replaces a node, and a UDF's Python is the cluster's, not the notebook's.
 """

@@ -18,7 +18,7 @@ from tests.cluster import way_to
 from tests.node import Node, Replica, Runtime, boot
 from tests.spark import conf, daemons
 from tests.spark.conf import ConfFile
-from tests.spark.distribution import spark_layer, spark_of
+from tests.spark.distribution import SPARK, spark_layers
 from tests.spark.volumes import make_volumes
 
 AccessMode = Literal["dedicated", "standard"]
@@ -56,7 +56,7 @@ class SparkCluster:
     @property
     def variables(self) -> dict[str, str]:
         """What a user's Python has on the driver besides the node's own variables."""
-        variables = daemons.variables(self.driver)
+        variables = daemons.variables(self.driver, SPARK)
         variables["PYTHONPATH"] += f":{_SHELL}"
         if self.access_mode == "standard":
             at = daemons.address(self.driver)
@@ -150,7 +150,7 @@ def booted_cluster(
     Args:
         runtime: that its nodes have.
         ml: whether it is the ML variant.
-        access_mode: see `SparkCluster`; "standard" takes Spark 4, since PyPI has no server of Connect before.
+        access_mode: see `SparkCluster`.
         workers: how many nodes there are besides the driver.
         cores: how many tasks, and so Python workers, each of them runs at a time.
         spark_env_vars: the cluster's variables, secrets resolved.
@@ -163,7 +163,7 @@ def booted_cluster(
         NodeError: this machine permits no overlay (`tests.node.boot.no_overlay`), or Spark did not start.
     """
     replica = Replica(Runtime.load(runtime), ml=ml)
-    layer = spark_layer(spark_of(runtime), replica.interpreter)
+    layers = spark_layers(runtime, replica.interpreter, connect=access_mode == "standard")
     network = f"127.{random.randint(1, 254)}.{random.randint(0, 255)}"
     with ExitStack() as stack:
         volumes = make_volumes(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="volumes-"))))
@@ -175,7 +175,7 @@ def booted_cluster(
                     replica,
                     driver=number == 1,
                     spark_env_vars={**addresses, **(spark_env_vars or {})},
-                    layers=[layer],
+                    layers=layers,
                     shared={"/Volumes": volumes},
                 )
             )

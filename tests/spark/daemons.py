@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from tests.node import Node, NodeError
+from tests.spark.distribution import SPARK, home
 
-_SPARK = "/databricks/spark"
-_LOGS = f"{_SPARK}/logs"
+_LOGS = f"{SPARK}/logs"
 # Small and quick to start rather than quick to run.
 JAVA_OPTIONS = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xshare:auto"
 _MASTER_PORT = 7077
@@ -25,15 +25,15 @@ def address(node: Node) -> str:
     return node.environment["DB_CONTAINER_IP"]
 
 
-def variables(node: Node) -> dict[str, str]:
-    """Return what a node's Spark processes have besides the node's own variables."""
-    (py4j,) = node.path(f"{_SPARK}/python/lib").glob("py4j-*.zip")
+def variables(node: Node, spark: str) -> dict[str, str]:
+    """Return what processes that use the Spark in the folder `spark` have besides the node's variables."""
+    (py4j,) = node.path(f"{spark}/python/lib").glob("py4j-*.zip")
     return {
-        "SPARK_HOME": _SPARK,
-        "SPARK_CONF_DIR": f"{_SPARK}/conf",
+        "SPARK_HOME": spark,
+        "SPARK_CONF_DIR": f"{SPARK}/conf",
         "SPARK_LOCAL_IP": address(node),
         "PYSPARK_PYTHON": "/databricks/python3/bin/python",
-        "PYTHONPATH": f"{_SPARK}/python:{_SPARK}/python/lib/{py4j.name}",
+        "PYTHONPATH": f"{spark}/python:{spark}/python/lib/{py4j.name}",
     }
 
 
@@ -46,7 +46,7 @@ def start_master(driver: Node) -> None:
     """Start the master, and wait until workers can come."""
     at = address(driver)
     options = "--host", at, "--port", str(_MASTER_PORT), "--webui-port", "0"
-    process = _start(driver, "master", _class("master.Master", options), user=None)
+    process = _start(driver, "master", _class(driver, "master.Master", options), user=None)
 
     def listens() -> bool:
         with contextlib.suppress(OSError), socket.create_connection((at, _MASTER_PORT), timeout=1):
@@ -62,7 +62,7 @@ def start_worker(worker: Node, master: str, *, cores: int, memory: str, user: st
         *("--host", address(worker), "--webui-port", "0", "--work-dir", "/tmp/spark-work"),
         *("--cores", str(cores), "--memory", memory, master),
     ]
-    _start(worker, "worker", _class("worker.Worker", options), user=user)
+    _start(worker, "worker", _class(worker, "worker.Worker", options), user=user)
 
 
 def start_driver(driver: Node, properties: str) -> None:
@@ -74,8 +74,8 @@ def start_driver(driver: Node, properties: str) -> None:
     _wait(driver, "driver", process, driver.path(_GATEWAY).exists)
 
 
-def _class(name: str, options: Sequence[str]) -> list[str]:
-    return [f"{_SPARK}/bin/spark-class", f"org.apache.spark.deploy.{name}", *options]
+def _class(node: Node, name: str, options: Sequence[str]) -> list[str]:
+    return [f"{home(node)}/bin/spark-class", f"org.apache.spark.deploy.{name}", *options]
 
 
 def _start(
@@ -87,7 +87,7 @@ def _start(
         return node.popen(
             command,
             env={
-                **variables(node),
+                **variables(node, home(node)),
                 "SPARK_DAEMON_MEMORY": "256m",
                 "SPARK_DAEMON_JAVA_OPTS": JAVA_OPTIONS,
                 "SPARK_LAUNCHER_OPTS": JAVA_OPTIONS,

@@ -18,7 +18,7 @@ import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import distributions, version
 from importlib.resources import as_file, files
 from pathlib import Path, PurePosixPath
 
@@ -29,7 +29,7 @@ from azureml_databricks.admin import interpreter
 _PACKAGE = "azureml_databricks"
 _SCRIPT = "azureml-databricks.sh"
 _SETTINGS = "azureml-databricks.json"
-_NODE_HALF = ("__init__.py", "__main__.py", "settings.py", "tracking_uri.py", "bridge", "node")
+_NODE_HALF = ("__init__.py", "__main__.py", "settings.py", "tracking_uri.py", "bridge", "checkup", "node")
 # Where tracebacks on a node will find the sources.
 _ON_THE_NODE = "/databricks/azureml-databricks/current"
 # Azure Databricks' nodes; glibc of Ubuntu 22.04, which runtime 14.3 has.
@@ -179,7 +179,12 @@ def _fill(folder: Path, runtime: Runtime, extras: Sequence[str]) -> None:
     (folder / ".lock").unlink(missing_ok=True)
     _without_entry_points(next(folder.glob("azureml_mlflow-*.dist-info")))
     _add_ourselves(folder)
-    about = {"version": version("azureml-databricks"), "runtime": runtime.version, "with": sorted(extras)}
+    about = {
+        "version": version("azureml-databricks"),
+        "runtime": runtime.version,
+        "with": sorted(extras),
+        "packages": dict(sorted((it.name, it.version) for it in distributions(path=[str(folder)]))),
+    }
     (folder / "BUNDLE.json").write_text(json.dumps(about))
     # fmt: off
     compiled = subprocess.run(

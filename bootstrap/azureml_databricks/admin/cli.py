@@ -195,20 +195,23 @@ def status(deployment: Deployment, output: Output) -> None:
 @click.option("--timeout", default=30, show_default=True, help="Minutes after which it is given up.")
 @_on_a_deployment
 def verify(deployment: Deployment, output: Output, *, node_type: str | None, timeout: int) -> None:
-    """Start a small cluster under the policy, and log, register and load a model there."""
+    """Start a small cluster under the policy, and run `azureml-databricks doctor` there."""
     from azureml_databricks.admin import deploy as deploying
     from azureml_databricks.admin import verify as verifying
+    from azureml_databricks.checkup.findings import Verdict
 
     site = deploying.Site(deployment)
     with output.working("submitting a run") as waiting:
-        results = verifying.verify(site, node_type, timeout, waiting.update)
+        findings = verifying.verify(site, node_type, timeout, waiting.update)
     output.table(
         "On a cluster under the policy",
-        ["check", "result", "detail"],
-        [(it.check, "ok" if it.passed else "FAILED", it.detail) for it in results],
+        ["part", "what", "result", "detail"],
+        [(it.part, it.what, it.verdict.value, it.detail) for it in findings],
     )
-    output.document(results=results)
-    sys.exit(0 if all(it.passed for it in results) else 1)
+    wrong = [it for it in findings if it.verdict == Verdict.WRONG]
+    output.table("What to do", ["part", "what", "advice"], [(it.part, it.what, it.advice) for it in wrong])
+    output.document(findings=findings)
+    sys.exit(1 if wrong else 0)
 
 
 @main.group(cls=_Group)

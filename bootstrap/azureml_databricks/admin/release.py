@@ -26,7 +26,10 @@ KIND = "release"
 SCRIPT = "azureml-databricks.sh"
 TASK = "verify_task.py"
 _PACKAGE = Path(__file__).parents[1]
-_BUILT_FROM = ("*.py", "admin/bundle.py", f"admin/{TASK}", "bridge/*", "init_scripts/*", "locks/*", "node/*")
+_BUILT_FROM = (
+    *("*.py", "admin/bundle.py", f"admin/{TASK}", "bridge/*", "checkup/*"),
+    *("init_scripts/*", "locks/*", "node/*"),
+)
 # Script and settings are compared as a whole; the script compares the archive when a node starts.
 _COMPARED_BYTES = 64 * 1024
 

@@ -10,7 +10,6 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from databricks.sdk.service import compute, jobs
@@ -20,8 +19,9 @@ from azureml_databricks.admin.deploy import Site
 from azureml_databricks.admin.errors import AdminError
 from azureml_databricks.admin.release import KIND as RELEASE
 from azureml_databricks.admin.release import TASK
+from azureml_databricks.checkup.findings import Finding, Verdict
 
-_RESULTS = "azureml-databricks verify: "
+_REPORT = "azureml-databricks verify: "
 _RIGHT = "CAN USE on the policy"
 # https://learn.microsoft.com/azure/databricks/compute/configure#single-node-compute
 _SINGLE_NODE: dict[str, Any] = {
@@ -31,25 +31,10 @@ _SINGLE_NODE: dict[str, Any] = {
 }
 
 
-@dataclass(frozen=True)
-class Result:
-    """One thing that was tried on the cluster.
-
-    Attributes:
-        check: what, such as `logs a run`.
-        passed: whether it worked.
-        detail: what came of it, or why not.
-    """
-
-    check: str
-    passed: bool
-    detail: str
-
-
 def verify(
     site: Site, node_type: str | None, timeout_minutes: int, on_state: Callable[[str], None]
-) -> list[Result]:
-    """Run the checks on a cluster, which is gone when this returns.
+) -> list[Finding]:
+    """Run the doctor on a cluster, which is gone when this returns.
 
     Args:
         site: what is deployed.
@@ -78,7 +63,7 @@ def verify(
     with telling("the run cannot be followed", "CAN VIEW on it"), _cancelled_if_interrupted(site, run_id):
         run = _ended(site, run_id, on_state)
         output = client.jobs.get_run_output((run.tasks or [])[0].run_id or 0)
-    return _results(run, output)
+    return _findings(run, output)
 
 
 def _task(site: Site) -> str:
@@ -110,10 +95,10 @@ def _cancelled_if_interrupted(site: Site, run_id: int) -> Iterator[None]:
         raise
 
 
-def _results(run: jobs.Run, output: jobs.RunOutput) -> list[Result]:
-    line = next((line for line in (output.logs or "").splitlines() if line.startswith(_RESULTS)), None)
+def _findings(run: jobs.Run, output: jobs.RunOutput) -> list[Finding]:
+    line = next((line for line in (output.logs or "").splitlines() if line.startswith(_REPORT)), None)
     if line:
-        return [Result(**result) for result in json.loads(line.removeprefix(_RESULTS))]
+        return [_finding(it) for it in json.loads(line.removeprefix(_REPORT))["findings"]]
     state = run.state
     result = state and state.result_state
     said = output.error or (state and state.state_message) or "nothing more is known"
@@ -124,3 +109,7 @@ def _results(run: jobs.Run, output: jobs.RunOutput) -> list[Result]:
     if state and state.life_cycle_state == jobs.RunLifeCycleState.INTERNAL_ERROR:
         raise AdminError(f"the cluster did not start: {said.splitlines()[0]}")
     raise AdminError(f"the run failed: {said.splitlines()[0]} (see {run.run_page_url})")
+
+
+def _finding(fields: dict[str, Any]) -> Finding:
+    return Finding(**{**fields, "verdict": Verdict(fields["verdict"])})

@@ -8,10 +8,12 @@ import sys
 from pathlib import Path
 from typing import TextIO
 
-from azureml_databricks.node import install, proof, status
+from azureml_databricks.checkup import examination
+from azureml_databricks.node import install, proof
 from azureml_databricks.node.hooks import HookError
 from azureml_databricks.node.ledger import LedgerError
 from azureml_databricks.node.paths import Paths
+from azureml_databricks.settings import Settings
 
 _NOT_POSSIBLE = 1
 _WRONG_SETTING = 3
@@ -34,9 +36,9 @@ def main(arguments: list[str]) -> int:
     except (HookError, LedgerError, OSError) as error:
         _say(f"azureml-databricks: {error}", sys.stderr)
         return _NOT_POSSIBLE
-    text, well = status.report(paths)
-    _say(text, sys.stdout)
-    return 0 if well else _NOT_POSSIBLE
+    report = examination.of_the_node()
+    _say(report.text(), sys.stdout)
+    return 0 if report.well else _NOT_POSSIBLE
 
 
 def _install(paths: Paths, options: argparse.Namespace) -> int:
@@ -48,8 +50,17 @@ def _install(paths: Paths, options: argparse.Namespace) -> int:
     if settings.problem:
         _say(f"azureml-databricks: {settings.problem}", sys.stderr)
         return _WRONG_SETTING
-    _say(f"azureml-databricks: tracking URI: {status.tracking_uri(settings)}", sys.stdout)
+    _say(f"azureml-databricks: tracking URI: {_tracking_uri(settings)}", sys.stdout)
     return 0
+
+
+def _tracking_uri(settings: Settings) -> str:
+    """Return the tracking URI, or why there is none, where nothing is wrong."""
+    if settings.asked:
+        return settings.workspace().tracking_uri
+    if settings["enabled"] == "false":
+        return f"none, since {settings.values['enabled'].key} is false ({settings.values['enabled'].origin})"
+    return "none is configured: every Python is as it would be without us"
 
 
 def _uninstall(paths: Paths) -> int:

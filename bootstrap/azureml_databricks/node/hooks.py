@@ -27,6 +27,13 @@ from pathlib import Path
 from azureml_databricks.node.ledger import BEGIN, END, Ledger, without_block
 from azureml_databricks.node.paths import Paths
 
+# For who asks later which of them ran; the first did the work.
+_LEAVE_WORD = """\
+import sys
+
+sys.azureml_databricks_hooks = (*getattr(sys, "azureml_databricks_hooks", ()), {way!r})
+"""
+
 _RUN = """\
 try:
     from _frozen_importlib_external import SourcelessFileLoader as _Loader
@@ -38,8 +45,6 @@ except Exception:
 
 # What ran from a `.pth` ran before `site` had made all of the path.
 _RUN_OR_REORDER = """\
-import sys
-
 if hasattr(sys, "azureml_databricks"):
     if sys.azureml_databricks in sys.path:
         sys.path.remove(sys.azureml_databricks)
@@ -93,6 +98,16 @@ class Hook:
         return self.path.is_file() and BEGIN in self.path.read_bytes()
 
 
+def ran() -> tuple[str, ...]:
+    """Return the ways by which hooks ran in this process, the first one first."""
+    return tuple(dict.fromkeys(getattr(sys, "azureml_databricks_hooks", ())))
+
+
+def release_in_use() -> str:
+    """Return the folder of the release that this process started with, empty for none."""
+    return getattr(sys, "azureml_databricks", "")
+
+
 def all_hooks(paths: Paths) -> list[Hook]:
     """Return the hooks for the running interpreter's installation and environment."""
     return [
@@ -110,17 +125,18 @@ def install(paths: Paths, ledger: Ledger) -> None:
         OSError: a file cannot be written.
     """
     run = _RUN.format(start=str(paths.current / "azureml_databricks/node/_start.pyc"))
-    code = _RUN_OR_REORDER.format(run=textwrap.indent(run, "    ").rstrip())
+    run_or_reorder = _RUN_OR_REORDER.format(run=textwrap.indent(run, "    ").rstrip())
     for hook in all_hooks(paths):
+        word = _LEAVE_WORD.format(way=hook.way)
         if hook.way == ".pth":
             # One line, by the rules of `site`. Only a sitecustomize on PYTHONPATH can shadow ours, and
             # compiling this at each start would cost as much as all the rest.
-            line = f'import os; "PYTHONPATH" in os.environ and exec({run!r})  {BEGIN.decode()}\n'
+            line = f'import os; "PYTHONPATH" in os.environ and exec({word + run!r})  {BEGIN.decode()}\n'
             ledger.write(hook.path, line.encode())
         elif hook.way == "sitecustomize":
-            _install_sitecustomize(hook.path, code, ledger)
+            _install_sitecustomize(hook.path, word + run_or_reorder, ledger)
         else:
-            ledger.write(hook.path, _block(code + _WATCH_NOTEBOOK))
+            ledger.write(hook.path, _block(word + run_or_reorder + _WATCH_NOTEBOOK))
 
 
 def _block(code: str) -> bytes:

@@ -23,9 +23,15 @@ from azureml_databricks.settings import TABLE, SettingError, Settings, Value, ch
 _COMMAND = f"""\
 #!/bin/sh
 {BEGIN.decode()} removed by: azureml-databricks node uninstall
+if [ ! -e '{{current}}' ]; then
+  echo 'azureml-databricks: no bundle is in service: {{current}} leads nowhere; restart the cluster,' \\
+    'and see /databricks/init_scripts/*.stderr.log' >&2
+  exit 1
+fi
 exec '{{python}}' -I -c 'import os, sys
 sys.path.insert(0, os.readlink("{{current}}"))
 from azureml_databricks.__main__ import main
+del sys.path[0] # what it imports is what any other process would
 main()' "$@"
 """
 _NODE = "azureml_databricks/node"

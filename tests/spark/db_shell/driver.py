@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 # Started with `-I -S`: on Databricks no Python starts this JVM, so none of the node's hooks may run here.
-_PYTHON = Path("/databricks/spark/python")
+_PYTHON = Path(os.environ["SPARK_HOME"], "python")
 sys.path[:0] = [str(_PYTHON), *map(str, _PYTHON.glob("lib/py4j-*.zip"))]
 
 from pyspark.sql import SparkSession  # noqa: E402
