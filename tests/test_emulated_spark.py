@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import stat
-import tempfile
 import zipfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -352,22 +352,45 @@ def test_a_job_in_standard_access_mode_has_a_session_too(standard: SparkCluster)
 # The end ---------------------------------------------------------------------------------------------
 
 
-def test_nothing_is_left_of_a_cluster() -> None:
+@dataclass(frozen=True)
+class Past:
+    """A cluster that is gone: what a notebook said on it, and what there was of it and before it."""
+
+    notebook: NotebookNode
+    processes: list[psutil.Process]
+    roots: list[Path]
+    mounts: str
+
+
+@pytest.fixture(scope="module")
+def past() -> Past:
+    """One worker of 15.4, in standard access mode."""
     if reason := no_overlay():
         pytest.skip(reason)
-    # Given
     mounts = Path("/proc/mounts").read_text()
-    scratch = set(Path(tempfile.gettempdir()).glob("volumes-*"))
+    with booted_cluster("15.4", access_mode="standard", workers=1, spark_conf=CONF) as cluster:
+        ask = "import pyspark; print(pyspark.__version__, spark.conf.get('spark.azureml.experiment'))"
+        notebook = cluster.run_notebook([ask, "print(type(spark).__module__, spark.range(3).count())"])
+        address = cluster.driver.environment["DB_DRIVER_IP"]
+        processes = [
+            process
+            for process in psutil.process_iter(["cmdline"])
+            if address in " ".join(process.info["cmdline"] or ())
+        ]
+        roots = [cluster.volumes, *(node.root for node in (cluster.driver, *cluster.workers))]
+    return Past(notebook, processes, roots, mounts)
 
-    # When
-    with booted_cluster(workers=1) as cluster:
-        roots = [node.root for node in (cluster.driver, *cluster.workers)]
-        at = cluster.driver.environment["DB_DRIVER_IP"]
-        running = [p for p in psutil.process_iter(["cmdline"]) if at in " ".join(p.info["cmdline"] or ())]
-        assert running
 
-    # Then
-    assert not [p for p in running if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
-    assert not any(root.exists() for root in roots)
-    assert set(Path(tempfile.gettempdir()).glob("volumes-*")) == scratch
-    assert Path("/proc/mounts").read_text() == mounts
+def test_standard_access_mode_of_spark_3_5_has_its_own_client(past: Past) -> None:
+    version, conf = text_of(past.notebook, 0).split(maxsplit=1)
+    assert version.startswith("3.5.")
+    assert conf == "a b"
+    assert text_of(past.notebook, 1) == "pyspark.sql.connect.session 3"
+
+
+def test_nothing_is_left_of_a_cluster(past: Past) -> None:
+    assert past.processes
+    running = [process for process in past.processes if process.is_running()]
+    assert [process for process in running if process.status() != psutil.STATUS_ZOMBIE] == []
+    assert not any(root.exists() for root in past.roots)
+    assert Path("/proc/mounts").read_text() == past.mounts

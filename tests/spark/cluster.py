@@ -41,12 +41,14 @@ class SparkCluster:
         access_mode: "dedicated", which is as no isolation here: users' code is root's on the driver, with a
             session of the driver's JVM. "standard": it is an unprivileged user's, with Spark Connect.
         ml: whether its runtime is the ML variant.
+        volumes: the folder of this machine that all nodes have as `/Volumes`.
     """
 
     driver: Node
     workers: Sequence[Node]
     access_mode: AccessMode
     ml: bool
+    volumes: Path
 
     @property
     def user(self) -> str | None:
@@ -184,7 +186,7 @@ def booted_cluster(
             return node
 
         driver, *others = (booted(number) for number in range(1, workers + 2))
-        cluster = SparkCluster(driver, others, access_mode, ml)
+        cluster = SparkCluster(driver, others, access_mode, ml, volumes)
         _lay_shell(driver)
         for node in (driver, *others):
             node.checkpoint()
