@@ -24,8 +24,8 @@ setup: .venv/ready ## Make .venv with everything, by locked versions
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $@
 
-demo: setup ## Boot an emulated cluster node and run a notebook on it (KEEP=1: leave the results open)
-	@KEEP=$(KEEP) $(BIN)/python -m tests.demo
+demo: setup ## Deploy, boot a cluster and run a notebook on it (RUNTIME=17.3: Spark 4; KEEP=1: leave it open)
+	@KEEP=$(KEEP) RUNTIME=$(RUNTIME) $(BIN)/python -m tests.demo
 
 test: setup ## Run the tests, two files at a time
 	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder

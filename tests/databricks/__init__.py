@@ -31,6 +31,8 @@ back, as the user who made the cluster::
     with started_cluster(databricks, policy_id, who=ann, azure=azure, node_type_id="...") as node:
         node.run_notebook(["import mlflow", ...])
 
+``started_spark_cluster`` boots the driver and the workers, with Spark across them.
+
 A one-time run (``client.jobs.submit``) boots one as well, and runs its Python file there.
 
 To add an endpoint, add a route to the service's module; paths and fields are those of databricks-sdk's
@@ -42,7 +44,7 @@ A catalog cannot be called `main`, `system` or `temp` here: minilake's DuckDB ke
 from __future__ import annotations
 
 from tests.databricks.callers import Caller
-from tests.databricks.cluster import LaunchError, started_cluster
+from tests.databricks.cluster import LaunchError, started_cluster, started_spark_cluster
 from tests.databricks.emulator import EmulatedDatabricks
 
-__all__ = ["Caller", "EmulatedDatabricks", "LaunchError", "started_cluster"]
+__all__ = ["Caller", "EmulatedDatabricks", "LaunchError", "started_cluster", "started_spark_cluster"]

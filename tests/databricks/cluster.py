@@ -24,6 +24,8 @@ from tests.cluster import way_to
 from tests.databricks import access_modes
 from tests.databricks.callers import Caller
 from tests.node import Node, Replica, Runtime, boot
+from tests.spark import SparkCluster, booted_cluster
+from tests.spark.conf import write_file
 
 if TYPE_CHECKING:
     from tests.databricks.emulator import EmulatedDatabricks
@@ -73,12 +75,37 @@ def started_cluster(
         databricks.sdk.errors.DatabricksError: the workspace refuses to make such a cluster.
         LaunchError: the cluster was made and did not start.
     """
-    client = databricks.client(who)
+    cluster_id = _made(databricks, policy_id, who, asked)
+    with launched(databricks, cluster_id, who=who, azure=azure, driver=driver) as node:
+        yield node
+
+
+def _made(databricks: EmulatedDatabricks, policy_id: str, who: Caller | None, asked: dict[str, Any]) -> str:
     size = {} if {"num_workers", "autoscale", "is_single_node"} & asked.keys() else {"num_workers": 1}
     spec = {"spark_version": None, "cluster_name": "of a user", **size, **asked}
+    client = databricks.client(who)
     made = client.clusters.create(policy_id=policy_id, apply_policy_default_values=True, **spec)
-    with launched(databricks, made.cluster_id, who=who, azure=azure, driver=driver) as node:
-        yield node
+    assert made.cluster_id
+    return made.cluster_id
+
+
+@contextlib.contextmanager
+def started_spark_cluster(
+    databricks: EmulatedDatabricks,
+    policy_id: str,
+    *,
+    who: Caller | None = None,
+    azure: EmulatedAzure | None = None,
+    **asked: Any,
+) -> Iterator[SparkCluster]:
+    """Make a cluster as `started_cluster` does, and yield all its nodes, with Spark across them."""
+    cluster_id = _made(databricks, policy_id, who, asked)
+    launch = _Launch(databricks, cluster_id, who or databricks.admin)
+    try:
+        with launch.spark_cluster(azure) as cluster:
+            yield cluster
+    finally:
+        databricks.clusters.terminate(cluster_id, "USER_REQUEST", "")
 
 
 @contextlib.contextmanager
@@ -115,18 +142,38 @@ class _Launch:
 
     @contextlib.contextmanager
     def node(self, azure: EmulatedAzure | None, *, driver: bool) -> Iterator[Node]:
-        variables = {**_identity(self._cluster), **self._resolved(self._cluster.spark_env_vars)}
-        conf = self._resolved(self._cluster.spark_conf)
+        variables, conf = self._variables(), self._resolved(self._cluster.spark_conf)
         with boot(_replica(self._cluster), driver=driver, spark_env_vars=variables) as node:
             if azure:
                 node.environment.update(way_to(azure, node))
-            for kind, path in access_modes.init_scripts(self._cluster.as_dict()):
-                self._place(node, kind, path)
-                _run(node, path)
-            # Where Spark's daemons find it, by what was seen on a cluster.
-            text = "".join(f"{key} {value}\n" for key, value in conf.items())
-            node.path("/tmp/custom-spark.conf").write_text(text)
+            self._run_init_scripts(node)
+            write_file(node, "custom-spark.conf", conf)
             yield node
+
+    @contextlib.contextmanager
+    def spark_cluster(self, azure: EmulatedAzure | None) -> Iterator[SparkCluster]:
+        replica = _replica(self._cluster)
+        standard = access_modes.mode(self._cluster.as_dict()) == "standard"
+        with booted_cluster(
+            replica.runtime.version,
+            ml=replica.ml,
+            access_mode="standard" if standard else "dedicated",
+            workers=self._cluster.num_workers or 1,
+            spark_env_vars=self._variables(),
+            spark_conf=self._resolved(self._cluster.spark_conf),
+            conf_files=["custom-spark.conf"],
+            azure=azure,
+            prepare=self._run_init_scripts,
+        ) as cluster:
+            yield cluster
+
+    def _variables(self) -> dict[str, str]:
+        return {**_identity(self._cluster), **self._resolved(self._cluster.spark_env_vars)}
+
+    def _run_init_scripts(self, node: Node) -> None:
+        for kind, path in access_modes.init_scripts(self._cluster.as_dict()):
+            self._place(node, kind, path)
+            _run(node, path)
 
     def _resolved(self, texts: Mapping[str, str] | None) -> dict[str, str]:
         return {name: _REFERENCE.sub(self._secret, text) for name, text in (texts or {}).items()}

@@ -11,16 +11,18 @@ from pathlib import Path
 
 from azureml_databricks.admin.bundle import RUNTIMES
 from tests.azure import EmulatedAzure
-from tests.cluster import RUNTIME, service_principal
+from tests.cluster import service_principal
 from tests.databricks import EmulatedDatabricks
 
 _LOCATION = "/Volumes/sales/ml/azureml"
+_TMP = "/Volumes/main/default/tmp"
 
 
-def deploy(databricks: EmulatedDatabricks, azure: EmulatedAzure, folder: Path) -> Iterator[str]:
+def deploy(runtime: str, databricks: EmulatedDatabricks, azure: EmulatedAzure, folder: Path) -> Iterator[str]:
     """Run the admin's commands, and yield each with what it says.
 
     Args:
+        runtime: of the clusters, in its ML variant.
         databricks: the workspace, in which a volume is made for it.
         azure: has the Azure ML workspace and the service principal.
         folder: where the admin works; made.
@@ -49,8 +51,20 @@ def deploy(databricks: EmulatedDatabricks, azure: EmulatedAzure, folder: Path) -
     yield _run(init, folder, environment)
     file = folder / "azureml-databricks.toml"
     newest = list(RUNTIMES)[-1]
-    file.write_text(file.read_text().replace(f'["{newest}"]', f'["{RUNTIME}"]'))
-    yield f'   in an editor: runtimes = ["{RUNTIME}"]\n'
+    # Spark ML needs its own JVM, and what its models pass through a folder that all nodes have.
+    lines = {
+        f'["{newest}"]': f'["{runtime}-ml"]',
+        'accessMode = "standard"': 'accessMode = "dedicated"',
+    }
+    text = file.read_text() + f'\n[settings.env]\nMLFLOW_DFS_TMP = "{_TMP}"\n'
+    for was, now in lines.items():
+        assert was in text
+        text = text.replace(was, now)
+    file.write_text(text)
+    yield (
+        f'   in an editor: runtimes = ["{runtime}-ml"], accessMode = "dedicated", '
+        f'MLFLOW_DFS_TMP = "{_TMP}" below [settings.env]\n'
+    )
     yield _run(["secrets", "set"], folder, environment, stdin=json.dumps(principal))
     yield _run(["deploy", "--yes"], folder, environment)
 
