@@ -377,7 +377,7 @@ def past() -> Past:
             for process in psutil.process_iter(["cmdline"])
             if address in " ".join(process.info["cmdline"] or ())
         ]
-        roots = [cluster.volumes, *(node.root for node in (cluster.driver, *cluster.workers))]
+        roots = [cluster.shared, *(node.root for node in (cluster.driver, *cluster.workers))]
     return Past(notebook, processes, roots, mounts)
 
 

@@ -6,7 +6,7 @@
                 Spark application; notebooks and jobs        daemons.py; db_shell/: the notebook's Python
     workers     a worker's daemon, its executor, and the     cluster.py
                 executor's Python workers
-    all         /Volumes, which they share                   volumes.py
+    all         /Volumes and a folder of the driver's        shared.py
                 the Spark conf, where it is told to be       conf.py
 
 Each node has its own file system, /dev/shm and address, of 127.0.0.0/8; the network is the machine's. Init

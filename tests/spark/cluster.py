@@ -19,7 +19,7 @@ from tests.node import Node, Replica, Runtime, boot
 from tests.spark import conf, daemons
 from tests.spark.conf import ConfFile
 from tests.spark.distribution import SPARK, spark_layers
-from tests.spark.volumes import make_volumes
+from tests.spark.shared import make_shared
 
 AccessMode = Literal["dedicated", "standard"]
 # Standard access mode runs users' code as nobody special.
@@ -41,14 +41,14 @@ class SparkCluster:
         access_mode: "dedicated", which is as no isolation here: users' code is root's on the driver, with a
             session of the driver's JVM. "standard": it is an unprivileged user's, with Spark Connect.
         ml: whether its runtime is the ML variant.
-        volumes: the folder of this machine that all nodes have as `/Volumes`.
+        shared: the folder of this machine with what all nodes have in common.
     """
 
     driver: Node
     workers: Sequence[Node]
     access_mode: AccessMode
     ml: bool
-    volumes: Path
+    shared: Path
 
     @property
     def user(self) -> str | None:
@@ -168,7 +168,8 @@ def booted_cluster(
     layers = spark_layers(runtime, replica.interpreter, connect=access_mode == "standard")
     network = f"127.{random.randint(1, 254)}.{random.randint(0, 255)}"
     with ExitStack() as stack:
-        volumes = make_volumes(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="volumes-"))))
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="shared-")))
+        shared = make_shared(folder)
 
         def booted(number: int) -> Node:
             addresses = {"DB_CONTAINER_IP": f"{network}.{number}", "DB_DRIVER_IP": f"{network}.1"}
@@ -178,7 +179,7 @@ def booted_cluster(
                     driver=number == 1,
                     spark_env_vars={**addresses, **(spark_env_vars or {})},
                     layers=layers,
-                    shared={"/Volumes": volumes},
+                    shared=shared,
                 )
             )
             if azure:
@@ -186,7 +187,7 @@ def booted_cluster(
             return node
 
         driver, *others = (booted(number) for number in range(1, workers + 2))
-        cluster = SparkCluster(driver, others, access_mode, ml, volumes)
+        cluster = SparkCluster(driver, others, access_mode, ml, folder)
         _lay_shell(driver)
         for node in (driver, *others):
             node.checkpoint()
@@ -234,7 +235,7 @@ def _of_databricks(cluster: SparkCluster, cores: int) -> dict[str, str]:
         "spark.ui.enabled": "false",
         "spark.sql.shuffle.partitions": total,
         "spark.sql.warehouse.dir": "/Volumes/main/default/warehouse",
-        # Volumes know no owners, and Hadoop changes modes itself (volumes.py does the rest).
+        # Volumes know no owners, and Hadoop changes modes itself (shared.py does the rest).
         "spark.hadoop.fs.permissions.umask-mode": "000",
         # No job begins before all workers are there, and each has a part of it.
         "spark.cores.max": total,

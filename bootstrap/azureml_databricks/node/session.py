@@ -38,8 +38,10 @@ def watch_notebook() -> None:
     def before_cell(*_: object) -> None:
         if spark_conf.session() is not None:
             shell.events.unregister("pre_run_cell", before_cell)
+            # ML runtimes have imported MLflow by now, and with it what else there is to do.
+            late_session: Any = sys.modules.get("azureml_databricks.bridge.late_session")
             # What goes wrong is told by MLflow's first use.
             with suppress(Exception):
-                complete()
+                late_session.complete() if late_session else complete()
 
     shell.events.register("pre_run_cell", before_cell)
