@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pwd
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from tests.azure import EmulatedAzure
 from tests.cluster import build_bundle
 from tests.node.notebook import read
-from tests.on_spark import forget_all_tokens, our_cluster, printed, run, said
+from tests.on_spark import our_cluster, printed, run, said
 from tests.spark import SparkCluster
 
 RUNTIME = "17.3"
@@ -116,13 +117,15 @@ def test_a_pipeline_is_logged_registered_and_scored_on_the_workers(cluster: Spar
     assert printed(notebook) == [[0, 2, 4, 6], True]
 
 
-def test_one_login_a_node(cluster: SparkCluster, azure: EmulatedAzure) -> None:
-    forget_all_tokens(cluster)
-    azure.journal.clear()
+def test_each_node_has_one_token_that_is_the_users_own(cluster: SparkCluster, azure: EmulatedAzure) -> None:
+    run(cluster, TASK, "answers(logged)", "logged()")
 
-    run(cluster, TASK, "answers(logged)", "answers(logged)", "logged()")
-
-    assert len(azure.journal.of("login.*", "/token")) == 3
+    for node in (cluster.driver, *cluster.workers):
+        (folder,) = node.path("/dev/shm").glob("azureml-databricks-*")
+        assert [file.suffix for file in sorted(folder.iterdir())] == ["", ".lock"]
+        for path in (folder, *folder.iterdir()):
+            assert path.stat().st_uid == pwd.getpwnam(str(cluster.user)).pw_uid
+            assert not path.stat().st_mode & 0o077
     assert azure.journal.refused == []
 
 
@@ -132,7 +135,7 @@ def test_cells_that_start_other_processes_have_it_too(cluster: SparkCluster, azu
 
     notebook = run(
         cluster,
-        f"%sh\nmlflow experiments search --max-results 1\npython -c '{WHERE}'\n",
+        f"%sh\nmlflow experiments search\npython -c '{WHERE}'\n",
         f"%sh\nenv -i PATH=$PATH python -c '{WHERE}'\n",
         f"%run {JOBS}/inline",
         "import json, subprocess, sys\n"
