@@ -22,21 +22,22 @@ def missing() -> Iterator[Finding]:
 
 
 def findings() -> Iterator[Finding]:
-    """Yield whether this process can log in."""
-    from azureml_databricks.bridge.credential import AzureLoginError
+    """Yield whether this process can log in now: a token that the node has in memory proves nothing."""
+    from azureml_databricks.bridge.credential import AzureCredential, AzureLoginError
     from azureml_databricks.bridge.workspace import service_context
 
     settings = variables.settings_now()
     context = service_context(settings.workspace().tracking_uri)
     started = time.perf_counter()
     try:
-        token = context.auth.get_token(context.cloud._get_default_scope()).token
+        credential = AzureCredential(context.cloud._get_authority())
+        token = credential.log_in(context.cloud._get_default_scope()).token
     except AzureLoginError as error:
         yield PART.wrong(
             settings["auth"],
             *cause_and_advice(
                 error.message.removeprefix("cannot log in to Azure: "),
-                f"the ways to log in, and what each needs: auth = {settings['auth']}",
+                f"what auth = {settings['auth']} needs is in docs/login.md",
             ),
         )
         return
@@ -48,7 +49,10 @@ def as_whom(token: str) -> str:
 
     https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference
     """
-    claims = _claims(token)
+    try:
+        claims = _claims(token)
+    except (IndexError, ValueError):
+        return "a token that does not tell of whom it is"
     application = claims.get("appid") or claims.get("azp")
     return f"application {application}, object {claims.get('oid')}, tenant {claims.get('tid')}"
 
