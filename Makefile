@@ -8,7 +8,7 @@ UV_VERSION := 0.13.9
 SHELL_SCRIPTS := init_scripts/azureml-databricks.sh .ci/run
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all test-matrix stories features runtimes lint bundle bench lock clean
+.PHONY: help setup demo test test-all spark test-matrix stories features runtimes lint bundle bench lock clean
 
 help: ## Show this
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 21
@@ -30,14 +30,17 @@ demo: setup ## Deploy, boot a cluster and run a notebook on it (RUNTIME=17.3: Sp
 test: setup ## Run the tests, two files at a time
 	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
-test-all: test test-matrix runtimes stories ## Run the tests, on every Python and runtime, and the stories
+spark: setup ## Run the tests of Spark clusters across emulated nodes
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder tests/on_spark
+
+test-all: test spark test-matrix runtimes stories ## Run all tests: clusters, every Python and runtime, the stories
 
 test-matrix: setup ## Run what needs no node on every Python, and the hooks where overlays are not permitted
 	$(BIN)/python -m tests.every_python
 	TEST_NODE=prefix $(BIN)/python -m pytest tests/test_hooks.py -k 'is_ours and not user'
 
-stories: setup ## Run the stories on the oldest and newest MLflow 2 and 3, against the README's table
-	$(BIN)/python -m tests.mlflow_versions 2.9.2 2.21.3 3.0.1 3.12.0 --check
+stories: setup ## Run the stories on the oldest and the newest MLflow, against the README's table
+	$(BIN)/python -m tests.mlflow_versions 2.9.2 3.12.0 --check
 
 features: setup ## Run the stories on all MLflow versions, and renew the README's table
 	@$(BIN)/python -m tests.mlflow_versions --readme

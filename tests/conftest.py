@@ -49,8 +49,8 @@ def databricks(_databricks: EmulatedDatabricks) -> EmulatedDatabricks:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the file that takes longest, so that no process waits for another at the end."""
-    items.sort(key=lambda item: item.path.name != "test_stories.py")
+    """Begin with the files that take longest, so that no process waits for another at the end."""
+    items.sort(key=lambda item: item.path.name not in ("test_mlflow.py", "test_executors.py"))
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -23,17 +23,23 @@ def main(experiment_name: str, model_name: str) -> None:
         "run": f"{run.info.run_name}, {run.info.run_id}, {run.info.status}",
         "params": ", ".join(f"{name}={value}" for name, value in sorted(run.data.params.items())),
         "metrics": ", ".join(f"{name}={value:.3f}" for name, value in sorted(run.data.metrics.items())),
-        "artifacts": ", ".join(_artifacts(client, run.info.run_id)),
+        "artifacts": _artifacts(client, run.info.run_id),
         "registered model": f"{version.name}, version {version.version}, from run {version.run_id}",
     }
     print(json.dumps(shown))
 
 
-def _artifacts(client: mlflow.MlflowClient, run_id: str, folder: str | None = None) -> list[str]:
-    found: list[str] = []
-    for item in client.list_artifacts(run_id, folder):
-        found += _artifacts(client, run_id, item.path) if item.is_dir else [item.path]
-    return found
+def _artifacts(client: mlflow.MlflowClient, run_id: str) -> str:
+    """Return the names at the top, and how many files are below each folder."""
+    return ", ".join(
+        f"{item.path}/ ({_files(client, run_id, item.path)} files)" if item.is_dir else item.path
+        for item in client.list_artifacts(run_id)
+    )
+
+
+def _files(client: mlflow.MlflowClient, run_id: str, folder: str) -> int:
+    found = client.list_artifacts(run_id, folder)
+    return sum(_files(client, run_id, item.path) if item.is_dir else 1 for item in found)
 
 
 if __name__ == "__main__":

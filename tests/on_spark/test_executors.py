@@ -11,7 +11,7 @@ import pytest
 
 from tests import databricks_context
 from tests.azure import EmulatedAzure
-from tests.on_spark import forget_all_tokens, our_cluster, printed, run, said
+from tests.on_spark.cluster import forget_all_tokens, our_cluster, printed, run, said
 from tests.spark import SparkCluster
 
 NOTEBOOK = "/Users/ada@example.com/churn-model"

@@ -13,7 +13,7 @@ import pytest
 from tests.azure import EmulatedAzure
 from tests.cluster import build_bundle
 from tests.node.notebook import read
-from tests.on_spark import our_cluster, printed, run, said
+from tests.on_spark.cluster import our_cluster, printed, run, said
 from tests.spark import SparkCluster
 
 RUNTIME = "17.3"
