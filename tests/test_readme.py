@@ -17,7 +17,7 @@ def test_the_readmes_table_of_settings_is_the_table() -> None:
     ]
     rows.append(
         "| `env.NAME` | `NAME` | | Any further variable to export: "
-        'a line `NAME = "..."` under `[settings.env]`. |'
+        'a line `NAME = "..."` under `[settings.env]`, or `spark.azureml.env.NAME`. |'
     )
     text = README.read_text()
     shown = text[text.index("|---|---|---|---|\n") :].split("<!-- end of settings -->")[0]
