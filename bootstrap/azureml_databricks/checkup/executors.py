@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import PurePath
 from typing import Any
@@ -12,7 +11,7 @@ from azureml_databricks.checkup import on_executor
 from azureml_databricks.checkup.bundle import INIT_SCRIPT
 from azureml_databricks.checkup.findings import Finding, Part, cause_and_advice
 from azureml_databricks.checkup.round_trip import MLFLOW_VARIABLES, RoundTrip
-from azureml_databricks.node import hooks, variables
+from azureml_databricks.node import hooks, spark_conf, variables
 
 PART = Part("executors")
 _RESTART = "restart the cluster, so that all its nodes start alike"
@@ -20,7 +19,7 @@ _RESTART = "restart the cluster, so that all its nodes start alike"
 
 def findings(trip: RoundTrip) -> Iterator[Finding]:
     """Yield a finding for each executor, each of which logs a metric to the round trip's run."""
-    session = _session()
+    session = spark_conf.session()
     if session is None:
         yield PART.not_tried(
             "all of it",
@@ -39,20 +38,6 @@ def findings(trip: RoundTrip) -> Iterator[Finding]:
             f"{len(answers)} of {known} answered, the others had no free core",
             "run it again when the cluster is idle",
         )
-
-
-def _session() -> Any:
-    """Return the active Spark session, classic or Spark Connect, None for none; never start one."""
-    if "pyspark" not in sys.modules:
-        return None
-    for module in ("pyspark.sql", "pyspark.sql.connect.session"):
-        session_class = getattr(sys.modules.get(module), "SparkSession", None)
-        try:
-            if session := session_class and session_class.getActiveSession():
-                return session
-        except Exception:  # noqa: BLE001  # each kind of session raises errors of its own for "none"
-            continue
-    return None
 
 
 def _answers(session: Any, run_id: str) -> list[Mapping[str, Any]]:
@@ -75,7 +60,7 @@ def _answers(session: Any, run_id: str) -> list[Mapping[str, Any]]:
 
 
 def _wanted(variable: str) -> str:
-    wanted = variables.wanted_now()
+    wanted = variables.wanted(variables.settings_now(), {})
     return wanted.overrides[variable][0] if wanted else ""
 
 
