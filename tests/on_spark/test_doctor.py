@@ -31,8 +31,7 @@ def in_service(bundle: Path) -> Callable[[Node], None]:
 
 def said_by(cluster: SparkCluster, azure: EmulatedAzure) -> str:
     """Return what the doctor says in a notebook, the same each time."""
-    # The emulated dbutils has no entry point to a JVM's own, for which MLflow asks while it is imported.
-    notebook = cluster.run_notebook(["del dbutils; from azureml_databricks import doctor", "doctor()"])
+    notebook = cluster.run_notebook(["from azureml_databricks import doctor", "doctor()"])
     shown = same_each_time(notebook.cells[1].outputs[-1].data["text/plain"], cluster.driver, azure)
     shown = re.sub(r"\b[0-9a-f]{12}\b(?=, than)|(?<=this process, )[0-9a-f]{12}\b", "RELEASE", shown)
     return re.sub(
