@@ -232,7 +232,7 @@ def test_a_settings_file_spoilt_by_hand_leaves_every_python_as_it_was(tmp_path: 
     ],
     ids=["base", "cluster", "cluster with a notebook's path"],
 )
-def test_a_start_takes_at_most_two_per_cent_more_instructions(
+def test_a_start_takes_at_most_two_and_a_half_per_cent_more_instructions(
     bundle: Path, python: str, env: dict[str, str]
 ) -> None:
     with cluster_node(bundle, GIVEN) as node:
