@@ -17,11 +17,10 @@ def main() -> None:
         sys.exit(doctor.main(sys.argv[2:]))
     try:
         from azureml_databricks.admin.cli import main as admin
-    except ModuleNotFoundError as missing:
+    except ModuleNotFoundError:
         sys.exit(
-            f"azureml-databricks: {missing.name} is missing, so only `azureml-databricks node` and "
-            "`azureml-databricks doctor` work here. On an admin's machine: pip install "
-            "'azureml-databricks[admin]'"
+            "azureml-databricks: a cluster's node has `azureml-databricks doctor` and `azureml-databricks node`; "
+            "all else is for an admin's machine: pip install 'azureml-databricks[admin]'"
         )
     admin()
 

@@ -104,10 +104,11 @@ class WorkspaceTrackingStore(NoTraces, AzureMLRestStore):  # type: ignore[misc] 
             self.note(run_id, {"datasets": [_fields(data_set) for data_set in datasets or ()]})
 
     def create_run(self, experiment_id: str, *args: Any, **kwargs: Any) -> Run:
-        """Create a run, and let tasks that start from now on log beside it."""
+        """Create a run, and let tasks that start from now on know which experiment was set."""
         run: Run = super().create_run(experiment_id, *args, **kwargs)
-        # Somebody's `set_experiment` counts more than a single run elsewhere.
-        workers.tell(spark_conf.DRIVERS_EXPERIMENT_ID, str(fluent._active_experiment_id or experiment_id))
+        # What was not set is told by who chooses; a single run elsewhere is nobody's choice for tasks.
+        if fluent._active_experiment_id:
+            workers.tell(spark_conf.DRIVERS_EXPERIMENT_ID, str(fluent._active_experiment_id))
         return run
 
     def create_experiment(self, name: str, *args: Any, **kwargs: Any) -> str:

@@ -33,7 +33,7 @@ def _of_hook(hook: hooks.Hook) -> Finding:
         return PART.wrong(hook.way, f"{hook.path} {has_not}", _RESTART)
     ran = hooks.ran()
     if hook.way in ran:
-        how = "pointed this process at Azure ML" if hook.way == ran[0] else f"ran after {ran[0]}"
+        how = "ran first" if hook.way == ran[0] else f"ran after {ran[0]}"
         return PART.ok(hook.way, f"{hook.path} {how}")
     why = _not_needed(hook.way)
     if why or not ran:

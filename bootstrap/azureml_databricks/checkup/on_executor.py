@@ -84,6 +84,10 @@ def _answer(address: str, run_id: str, executor: str, mlflow_variables: Mapping[
         import mlflow
 
         answer["tracking"], answer["registry"] = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
+        if release:
+            from azureml_databricks.node import variables
+
+            answer["failure"] = variables.settings_now().problem
         if run_id and answer["tracking"] == address:
             answer["metric"] = _logged(run_id, f"executor_{executor}", mlflow_variables)
     except Exception as error:  # noqa: BLE001  # it is the answer

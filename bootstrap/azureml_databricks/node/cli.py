@@ -60,7 +60,7 @@ def _tracking_uri(settings: Settings) -> str:
         return settings.workspace().tracking_uri
     if settings["enabled"] == "false":
         return f"none, since {settings.values['enabled'].key} is false ({settings.values['enabled'].origin})"
-    return "none is configured: every Python is as it would be without us"
+    return "none is configured, unless a session's Spark conf has spark.azureml.trackingUri"
 
 
 def _uninstall(paths: Paths) -> int:
