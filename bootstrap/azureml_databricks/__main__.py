@@ -19,7 +19,7 @@ def main() -> None:
         from azureml_databricks.admin.cli import main as admin
     except ModuleNotFoundError:
         sys.exit(
-            "azureml-databricks: a cluster's node has `azureml-databricks doctor` and `azureml-databricks node`; "
+            "azureml-databricks: here there are `azureml-databricks doctor` and `azureml-databricks node`; "
             "all else is for an admin's machine: pip install 'azureml-databricks[admin]'"
         )
     admin()
