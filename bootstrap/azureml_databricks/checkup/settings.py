@@ -85,6 +85,6 @@ def _workspace(settings: Settings) -> Finding:
     return PART.wrong(
         "workspace",
         "none is named, so this process is as it would be without us",
-        "attach the policy to this cluster, or set trackingUri in the settings file and deploy it; what only a "
-        "notebook's Spark conf says is seen by doctor() in a cell of it",
+        "attach the policy to this cluster, or set trackingUri in the settings file and deploy it; what only "
+        "a notebook's Spark conf says is seen by doctor() in a cell of it",
     )
