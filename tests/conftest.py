@@ -23,6 +23,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatedAzure]:
     with EmulatedAzure(tmp_path_factory.mktemp("azure")) as azure:
         yield azure
+    forget_tokens()
 
 
 @pytest.fixture
