@@ -738,7 +738,7 @@ def deployed(
             "value": f"{FOLDER}/r1/azureml-databricks.sh",
         },
         "spark_env_vars.AZUREML_TRACKING_URI": {"type": "fixed", "value": azure.workspace.tracking_uri},
-        "spark_conf.spark.azureml.note": {"type": "fixed", "value": "by {{secrets/azureml/AZURE_CLIENT_ID}}"},
+        "spark_conf.spark.team.note": {"type": "fixed", "value": "by {{secrets/azureml/AZURE_CLIENT_ID}}"},
     }
     for name in variables:
         value = f"{{{{secrets/azureml/{name}}}}}"
@@ -766,7 +766,7 @@ class TestClusterFromAPolicy:
 
         assert azure.workspace.tracking_uri in notebook.cells[0].outputs[-1].data["text/plain"]
         assert azure.journal.of("*.api.azureml.ms", "runs/log-metric") or azure.journal.of("*", "log-batch")
-        assert conf == f"spark.azureml.note by {azure.principal.client_id}\n"
+        assert conf == f"spark.team.note by {azure.principal.client_id}\n"
         assert (running.state, running.creator_user_name) == (State.RUNNING, ann.user_name)
         [ended] = client.clusters.list()
         assert ended.state == State.TERMINATED

@@ -132,7 +132,7 @@ def test_status_tells_that_it_is_switched_off(node: Node) -> None:
 
     done = node.run([node.inside(COMMAND), "node", "status"], env={"AZUREML_ENABLED": "false"})
 
-    assert "workspace: AZUREML_ENABLED is false (a variable of this process): every Python" in done.stdout
+    assert "workspace: AZUREML_ENABLED is false (a variable of this process): this process" in done.stdout
 
 
 def test_a_damaged_ledger_is_told(node: Node) -> None:

@@ -16,10 +16,10 @@ import importlib.util
 import json
 import os
 import py_compile
+import shutil
 import subprocess
 import sys
 import sysconfig
-import tempfile
 import textwrap
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,7 +134,7 @@ def install(paths: Paths, ledger: Ledger) -> None:
             line = f'import os; "PYTHONPATH" in os.environ and exec({word + run!r})  {BEGIN.decode()}\n'
             ledger.write(hook.path, line.encode())
         elif hook.way == "sitecustomize":
-            _install_sitecustomize(hook.path, word + run_or_reorder, ledger)
+            _install_sitecustomize(paths, hook.path, word + run_or_reorder, ledger)
         else:
             ledger.write(hook.path, _block(word + run_or_reorder + _WATCH_NOTEBOOK))
 
@@ -143,18 +143,22 @@ def _block(code: str) -> bytes:
     return BEGIN + b" removed by: azureml-databricks node uninstall\n" + code.encode() + END
 
 
-def _install_sitecustomize(path: Path, code: str, ledger: Ledger) -> None:
+def _install_sitecustomize(paths: Paths, path: Path, code: str, ledger: Ledger) -> None:
     if path.exists():
         _check_that_it_compiles(path)
+    cache = Path(importlib.util.cache_from_source(str(path)))
+    # Before the source: any Python may compile that, should this process be killed then.
+    ledger.remember(cache)
     if path.exists() and without_block(path.read_bytes()):
         ledger.write_block(path, _block(code))
     else:
         ledger.write(path, _block(code + _RUN_SHADOWED.format(stdlib=str(path.parent))))
     # Else every unprivileged process would compile it again, having nowhere to keep the result.
-    with tempfile.TemporaryDirectory() as scratch:
-        compiled = Path(scratch, "compiled")
-        py_compile.compile(str(path), cfile=str(compiled), doraise=True)
-        ledger.write(Path(importlib.util.cache_from_source(str(path))), compiled.read_bytes(), derived=True)
+    # What a killed install leaves under this name, the next one sweeps.
+    scratch = paths.home / f"unpacking.hook.{os.getpid()}"
+    py_compile.compile(str(path), cfile=str(scratch / "compiled"), doraise=True)
+    ledger.write(cache, (scratch / "compiled").read_bytes())
+    shutil.rmtree(scratch)
 
 
 def _check_that_it_compiles(path: Path) -> None:

@@ -67,14 +67,24 @@ class Ledger:
                 f"{END.decode().strip()!r} from sitecustomize.py by hand, and {folder.parent}"
             ) from None
 
-    def write(self, path: Path, content: bytes, *, mode: int = 0o644, derived: bool = False) -> None:
+    def remember(self, path: Path) -> None:
+        """Note how a file is that Python itself will write (compiled code), before that happens.
+
+        Raises:
+            OSError: the ledger cannot be written.
+        """
+        path = Path(os.path.realpath(path))
+        if str(path) not in self._entries:
+            self._record(path, 0o644, derived=True)
+
+    def write(self, path: Path, content: bytes, *, mode: int = 0o644) -> None:
         """Make `path` hold `content`, in one step, with the mode and owner that it had.
 
         Raises:
             OSError: the file or its folder cannot be written.
         """
         path = Path(os.path.realpath(path))
-        entry = self._entries.get(str(path)) or self._record(path, mode, derived)
+        entry = self._entries.get(str(path)) or self._record(path, mode, derived=False)
         if entry.written != _digest(content):
             self._save(replace(entry, written=_digest(content)))
         if path.exists() and path.read_bytes() == content:
@@ -106,7 +116,7 @@ class Ledger:
                     os.rmdir(folder)
         return left
 
-    def _record(self, path: Path, mode: int, derived: bool) -> Entry:
+    def _record(self, path: Path, mode: int, *, derived: bool) -> Entry:
         made = [str(folder) for folder in reversed(path.parents) if not folder.exists()]
         entry = Entry(str(path), mode=mode, made=tuple(made), derived=derived)
         if path.exists() and not _is_ours(path.read_bytes()):
