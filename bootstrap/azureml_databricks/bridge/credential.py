@@ -118,13 +118,16 @@ class AzureCredential:
         return settings
 
     def _cause(self, error: Exception, way: logins.Way, settings: Settings) -> str:
-        proxy = os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy")
         texts = {name: settings[name] for name in _OF_A_LOGIN if not BY_NAME[name].secret}
         texts["host"] = self._host
-        texts["proxy"] = (
-            "through the proxy in HTTPS_PROXY" if proxy else "with no proxy (HTTPS_PROXY is not set)"
-        )
+        texts["proxy"] = way_out()
         return way.explain(error, _is_of_the_network(error), texts)
+
+
+def way_out() -> str:
+    """Return in words how this process gets to the network."""
+    proxy = os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy")
+    return "through the proxy in HTTPS_PROXY" if proxy else "with no proxy (HTTPS_PROXY is not set)"
 
 
 def _is_of_the_network(error: BaseException | None) -> bool:

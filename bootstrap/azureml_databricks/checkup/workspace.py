@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -55,9 +54,9 @@ def findings() -> Iterator[Finding]:
 
 def unreachable(host: str, error: Exception) -> str:
     """Return the words for a host that the cluster's network does not lead to."""
-    proxy = os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy")
-    way = "through the proxy in HTTPS_PROXY" if proxy else "with no proxy (HTTPS_PROXY is not set)"
-    return f"{host} cannot be reached {way} ({type(error).__name__})"
+    from azureml_databricks.bridge.credential import way_out
+
+    return f"{host} cannot be reached {way_out()} ({type(error).__name__})"
 
 
 def _answer(workspace: Workspace, response: Response, seconds: float) -> Finding:
