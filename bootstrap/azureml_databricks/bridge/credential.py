@@ -65,9 +65,7 @@ class AzureCredential:
             if answer is None or not answer.is_good_for(_RENEWED_BEFORE_SECONDS):
                 answer = self._answer(settings, scopes, kwargs)
                 self._answers[scopes] = answer
-        if answer.failure:
-            raise AzureLoginError(answer.failure)
-        return answer.access_token
+        return _token_of(answer)
 
     def log_in(self, *scopes: str) -> AccessToken:
         """Return a token that was asked for now, whatever is in the node's memory.
@@ -77,9 +75,7 @@ class AzureCredential:
         """
         with self._lock:
             answer = self._ask(self._read(), scopes, {})
-        if answer.failure:
-            raise AzureLoginError(answer.failure)
-        return answer.access_token
+        return _token_of(answer)
 
     def _answer(self, settings: Settings, scopes: tuple[str, ...], kwargs: dict[str, Any]) -> Answer:
         def ask() -> Answer:
@@ -122,6 +118,12 @@ class AzureCredential:
         texts["host"] = self._host
         texts["proxy"] = way_out()
         return way.explain(error, _is_of_the_network(error), texts)
+
+
+def _token_of(answer: Answer) -> AccessToken:
+    if answer.failure:
+        raise AzureLoginError(answer.failure)
+    return answer.access_token
 
 
 def way_out() -> str:
