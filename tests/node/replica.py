@@ -66,11 +66,11 @@ class Replica:
         if layer.exists():
             return layer
         _CACHE.mkdir(parents=True, exist_ok=True)
-        with layer.with_suffix(".lock").open("w") as lock:
+        with Path(f"{layer}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not layer.exists():
                 # A killed build leaves this name behind, and never the final one.
-                building = layer.with_suffix(".building")
+                building = Path(f"{layer}.building")
                 shutil.rmtree(building, ignore_errors=True)
                 self._build(building)
                 os.replace(building, layer)
