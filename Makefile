@@ -39,8 +39,8 @@ test-matrix: setup ## Run what needs no node on every Python, and the hooks wher
 	$(BIN)/python -m tests.every_python
 	TEST_NODE=prefix $(BIN)/python -m pytest tests/test_hooks.py -k 'is_ours and not user'
 
-stories: setup ## Run the stories on the oldest and the newest MLflow, against the README's table
-	$(BIN)/python -m tests.mlflow_versions 2.9.2 3.12.0 --check
+stories: setup ## Run the stories of the oldest and the newest MLflow on Azure, against the README's table
+	$(BIN)/python -m tests.mlflow_versions 2.9.2 3.12.0 --on azure --check
 
 features: setup ## Run the stories on all MLflow versions, and renew the README's table
 	@$(BIN)/python -m tests.mlflow_versions --readme

@@ -164,7 +164,7 @@ def test_a_wrong_setting_ends_as_on_error_says(node: Node, on_error: str, code: 
 
 
 def test_a_node_without_our_python_starts(node: Node) -> None:
-    node.run(["mv", node.inside("/databricks/python3"), node.inside("/databricks/python4")])
+    node.run(["rm", node.inside("/databricks/python3/bin/python")])
 
     done = node.run_init_script(SCRIPT)
 

@@ -189,6 +189,14 @@ def test_an_empty_cloud_which_the_plugin_dies_of_is_filled_in(node: Node) -> Non
     assert dump(node, expression, {"AZUREML_CURRENT_CLOUD": ""}) == "AzureCloud"
 
 
+@pytest.fixture(scope="module")
+def node_with_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    """A node whose settings are a file beside the archive; the init script has not run yet."""
+    bundle = build_bundle(tmp_path_factory.mktemp("bundle") / "out", f'trackingUri = "{TRACKING_URI}"')
+    with cluster_node(bundle, {}) as node:
+        yield node
+
+
 @pytest.mark.parametrize(
     "damage",
     [
@@ -203,18 +211,20 @@ def test_an_empty_cloud_which_the_plugin_dies_of_is_filled_in(node: Node) -> Non
         f'{{"trackingUri": "{TRACKING_URI}", "clientSecret": "s3cr3t"}}',
     ],
 )
-def test_a_settings_file_spoilt_by_hand_leaves_every_python_as_it_was(tmp_path: Path, damage: str) -> None:
-    with cluster_node(build_bundle(tmp_path / "out", f'trackingUri = "{TRACKING_URI}"'), {}) as node:
-        node.path(f"{LOCATION}/azureml-databricks.json").write_text(damage)
+def test_a_settings_file_spoilt_by_hand_leaves_every_python_as_it_was(
+    node_with_settings: Node, damage: str
+) -> None:
+    node = node_with_settings
+    node.path(f"{LOCATION}/azureml-databricks.json").write_text(damage)
 
-        done = node.run_init_script(f"{LOCATION}/azureml-databricks.sh")
+    done = node.run_init_script(f"{LOCATION}/azureml-databricks.sh")
 
-        assert done.returncode == 0
-        assert "Traceback" not in done.stderr
-        assert len(done.stderr.splitlines()) == 2
-        assert "s3cr3t" not in done.stderr
-        assert mlflow_uris(node) == ["databricks", "databricks-uc"]
-        assert dump(node, "__import__('mlflow').get_tracking_uri()") == "databricks"
+    assert done.returncode == 0
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.splitlines()) == 2
+    assert "s3cr3t" not in done.stderr
+    assert mlflow_uris(node) == ["databricks", "databricks-uc"]
+    assert dump(node, "__import__('mlflow').get_tracking_uri()") == "databricks"
 
 
 # What it costs -------------------------------------------------------------------------------------
