@@ -107,6 +107,13 @@ BAD = {
             "https://adb-....azuredatabricks.net"
         ],
     ),
+    "a name and no address": (
+        described(databricks='host = "analytics"'),
+        [
+            ":2: databricks.host is 'analytics': give the address of the Databricks workspace, "
+            "https://adb-....azuredatabricks.net"
+        ],
+    ),
     "two ways to Databricks": (
         described(databricks=f'{DATABRICKS}\nprofile = "DEFAULT"'),
         [":1: databricks needs host or profile, one of them"],
@@ -430,7 +437,7 @@ def test_init_tells_where_it_cannot_write(run: Command) -> None:
 
 def test_init_tells_what_was_answered_wrong_and_can_be_run_again(run: Command) -> None:
     done = run(
-        *("init", "--host", "adb", "--workspace", "forecasting"),
+        *("init", "--host", "adb-1.2.azuredatabricks.net", "--workspace", "forecasting"),
         *("--location", "/Volumes/sales/ml/azureml", "--group", "users"),
     )
 

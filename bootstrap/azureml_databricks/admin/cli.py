@@ -52,7 +52,9 @@ class _Group(click.Group):
 
 
 @click.group(
-    cls=_Group, epilog="`azureml-databricks node --help` tells of the commands for a cluster's node."
+    cls=_Group,
+    epilog="`azureml-databricks node --help` tells of the commands for a cluster's node.",
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(package_name="azureml-databricks")
 def main() -> None:
@@ -252,6 +254,7 @@ def _put(deployment: Deployment, output: Output, origin: Any, plan: Callable[...
     from azureml_databricks.admin import deploy as deploying
     from azureml_databricks.admin import service_principal
 
+    service_principal.check_used(deployment)
     principal = _read_principal(origin)
     with output.working("logging in as the service principal"):
         service_principal.prove(principal, deployment)

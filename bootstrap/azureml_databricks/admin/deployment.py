@@ -30,7 +30,7 @@ _RESOURCE_ID = re.compile(
 def _host(value: str) -> str:
     # What the browser shows has more to it: https://adb-1.2.azuredatabricks.net/?o=1
     parts = urlsplit(value if "://" in value else f"https://{value}")
-    if not parts.hostname or parts.scheme not in ("https", "http") or " " in value:
+    if "." not in (parts.hostname or "") or parts.scheme not in ("https", "http") or " " in value:
         raise ValueError("give the address of the Databricks workspace, https://adb-....azuredatabricks.net")
     return f"{parts.scheme}://{parts.netloc}"
 

@@ -59,14 +59,22 @@ def parse(text: str, origin: str) -> ServicePrincipal:
     return ServicePrincipal(**found)
 
 
+def check_used(deployment: Deployment) -> None:
+    """Look whether a deployment has a service principal at all.
+
+    Raises:
+        AdminError: its clusters log in without one.
+    """
+    if not deployment.needs_secrets:
+        raise AdminError(f'clusters need no secret with auth = "{deployment.login.auth}" ([login])')
+
+
 def prove(principal: ServicePrincipal, deployment: Deployment) -> None:
     """Log in to Azure as a service principal.
 
     Raises:
-        AdminError: Azure refuses it, or the deployment has no use for it.
+        AdminError: Azure refuses it.
     """
-    if not deployment.needs_secrets:
-        raise AdminError(f'clusters need no secret with auth = "{deployment.login.auth}" ([login])')
     workspace.prove_login(
         principal.tenant_id, principal.client_id, principal.client_secret, deployment.workspace.cloud
     )

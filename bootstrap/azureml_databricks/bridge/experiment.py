@@ -53,19 +53,17 @@ class WorkspaceExperimentProvider(DefaultExperimentProvider):
             return told
         name = default_name()
         place = mlflow.get_tracking_uri(), name
-        if place in self._known:  # MLflow asks at every run and every trace
-            workers.tell(spark_conf.DRIVERS_EXPERIMENT_ID, self._known[place])
-            return self._known[place]
-        client = mlflow.MlflowClient()
-        try:
-            found = client.get_experiment_by_name(name) or _created(client, name)
-        except MlflowException as error:
-            # MLflow would take experiment 0 then. With no such id the next call fails, and a failed login
-            # is told by that one alone.
-            if error.error_code != "UNAUTHENTICATED":
-                _logger.warning("experiment %r can be neither found nor made: %s", name, error)
-            return name
-        self._known[place] = str(found.experiment_id)
+        if place not in self._known:  # MLflow asks at every run and every trace
+            client = mlflow.MlflowClient()
+            try:
+                found = client.get_experiment_by_name(name) or _created(client, name)
+            except MlflowException as error:
+                # MLflow would take experiment 0 then. With no such id the next call fails, and a failed login
+                # is told by that one alone.
+                if error.error_code != "UNAUTHENTICATED":
+                    _logger.warning("experiment %r can be neither found nor made: %s", name, error)
+                return name
+            self._known[place] = str(found.experiment_id)
         workers.tell(spark_conf.DRIVERS_EXPERIMENT_ID, self._known[place])
         return self._known[place]
 
