@@ -190,8 +190,8 @@ def test_an_empty_cloud_which_the_plugin_dies_of_is_filled_in(node: Node) -> Non
 
 
 @pytest.fixture(scope="module")
-def node_with_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
-    """A node whose settings are a file beside the archive; the init script has not run yet."""
+def with_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    """A node whose settings are a file beside the archive."""
     bundle = build_bundle(tmp_path_factory.mktemp("bundle") / "out", f'trackingUri = "{TRACKING_URI}"')
     with cluster_node(bundle, {}) as node:
         yield node
@@ -212,19 +212,18 @@ def node_with_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nod
     ],
 )
 def test_a_settings_file_spoilt_by_hand_leaves_every_python_as_it_was(
-    node_with_settings: Node, damage: str
+    with_settings: Node, damage: str
 ) -> None:
-    node = node_with_settings
-    node.path(f"{LOCATION}/azureml-databricks.json").write_text(damage)
+    with_settings.path(f"{LOCATION}/azureml-databricks.json").write_text(damage)
 
-    done = node.run_init_script(f"{LOCATION}/azureml-databricks.sh")
+    done = with_settings.run_init_script(f"{LOCATION}/azureml-databricks.sh")
 
     assert done.returncode == 0
     assert "Traceback" not in done.stderr
     assert len(done.stderr.splitlines()) == 2
     assert "s3cr3t" not in done.stderr
-    assert mlflow_uris(node) == ["databricks", "databricks-uc"]
-    assert dump(node, "__import__('mlflow').get_tracking_uri()") == "databricks"
+    assert mlflow_uris(with_settings) == ["databricks", "databricks-uc"]
+    assert dump(with_settings, "__import__('mlflow').get_tracking_uri()") == "databricks"
 
 
 # What it costs -------------------------------------------------------------------------------------

@@ -47,7 +47,7 @@ def install(node: Node) -> None:
     python = node.replica.interpreter.version
     libraries = _CACHE / node.replica.runtime.version
     if not libraries.exists():
-        partial = libraries.with_suffix(".partial")
+        partial = Path(f"{libraries}.partial")
         # fmt: off
         subprocess.run(
             [
