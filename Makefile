@@ -15,38 +15,38 @@ help: ## Show this
 
 setup: .venv/ready ## Make .venv with everything, by locked versions
 
-.venv/ready: tests/requirements.txt setup.cfg pyproject.toml
+.venv/ready: tests/commands/requirements.txt setup.cfg pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version.split()[0]; sys.exit(sys.version_info < (3, 11) and f"this needs Python 3.11 or later, and $(PYTHON) is {v}: make PYTHON=python3.11 ...")'
 	@echo "==> makes .venv (the first time fetches the locked packages, some 400 MB)"
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet uv==$(UV_VERSION)
-	@$(BIN)/uv pip sync --python $(BIN)/python --require-hashes tests/requirements.txt
+	@$(BIN)/uv pip sync --python $(BIN)/python --require-hashes tests/commands/requirements.txt
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $@
 
 demo: setup ## Deploy, boot a cluster and run a notebook on it (RUNTIME=17.3: Spark 4; KEEP=1: leave it open)
-	@KEEP=$(KEEP) RUNTIME=$(RUNTIME) $(BIN)/python -m tests.demo
+	@KEEP=$(KEEP) RUNTIME=$(RUNTIME) $(BIN)/python -m tests.commands.demo
 
 test: setup ## Run the tests, two files at a time
 	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
 spark: setup ## Run the tests of Spark clusters across emulated nodes
-	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder tests/on_spark
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder tests/matrices/spark
 
 test-all: test spark test-matrix runtimes stories ## Run all tests: clusters, every Python and runtime, the stories
 
 test-matrix: setup ## Run what needs no node on every Python, and the hooks where overlays are not permitted
-	$(BIN)/python -m tests.every_python
-	TEST_NODE=prefix $(BIN)/python -m pytest tests/test_hooks.py -k 'is_ours and not user'
+	$(BIN)/python -m tests.matrices.every_python
+	TEST_NODE=prefix $(BIN)/python -m pytest tests/node/test_hooks.py -k 'is_ours and not user'
 
 stories: setup ## Run the stories of the oldest and the newest MLflow on Azure, against the README's table
-	$(BIN)/python -m tests.mlflow_versions 2.9.2 3.12.0 --on azure --check
+	$(BIN)/python -m tests.matrices.mlflow_versions 2.9.2 3.12.0 --on azure --check
 
 features: setup ## Run the stories on all MLflow versions, and renew the README's table
-	@$(BIN)/python -m tests.mlflow_versions --readme
+	@$(BIN)/python -m tests.matrices.mlflow_versions --readme
 
 runtimes: setup ## Run the matrix of Databricks runtimes, against the README's table (README=1: renew it)
-	@$(BIN)/python -m tests.on_runtimes $(if $(README),--readme)
+	@$(BIN)/python -m tests.matrices.runtimes $(if $(README),--readme)
 
 lint: setup ## Check style, types and shell
 	$(BIN)/ruff check .
@@ -60,10 +60,10 @@ bundle: setup ## Build the bundle to dist/ (LOCATION=/Volumes/... SETTINGS=FILE)
 		$(if $(SETTINGS),--settings '$(SETTINGS)')
 
 bench: setup ## Print what we cost, beside the manual way (needs valgrind)
-	@$(BIN)/python -m tests.bench
+	@$(BIN)/python -m tests.commands.bench
 
 lock: setup ## Renew all locked versions, and show what changed
-	$(BIN)/python -m tests.lock
+	$(BIN)/python -m tests.commands.lock
 
 clean: ## Remove everything that was built or fetched
 	rm -rf .venv .cache build dist

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.azure import EmulatedAzure
-from tests.cluster import build_bundle, forget_tokens
-from tests.databricks import EmulatedDatabricks
+from tests.emulated.azure import EmulatedAzure
+from tests.emulated.cluster import build_bundle, forget_tokens
+from tests.emulated.databricks import EmulatedDatabricks
 
 
 @pytest.fixture(scope="session")

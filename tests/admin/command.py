@@ -1,7 +1,7 @@
 """The command line, in a folder and with variables of an admin's own.
 
 Importing databricks-sdk and azure-ai-ml takes seconds, and so does filling a bundle, which is the same each
-time (tests/test_bundle.py). So most runs are forked from a process that has done nothing but import, and take
+time (test_bundle.py). So most runs are forked from a process that has done nothing but import, and take
 the archive from the session's first run. `Command.script` is the console script, as it is.
 """
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.admin.command import Command, Done
-from tests.azure import EmulatedAzure
-from tests.databricks import EmulatedDatabricks
+from tests.emulated.azure import EmulatedAzure
+from tests.emulated.databricks import EmulatedDatabricks
 
 VOLUME = "sales.ml.azureml"
 LOCATION = "/Volumes/sales/ml/azureml"

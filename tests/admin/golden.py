@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests import golden
+from tests.commands import golden
 
 _FOLDER = Path(__file__).parent / "golden"
 

@@ -23,7 +23,7 @@ from databricks.sdk.service.workspace import AclPermission
 from tests.admin.conftest import LOCATION, VOLUME, Admin
 from tests.admin.golden import assert_is_golden
 from tests.admin.workspace_state import state
-from tests.cluster import build_bundle
+from tests.emulated.cluster import build_bundle
 
 FIRST_PLAN = """\
 + release RELEASE-1

@@ -14,6 +14,7 @@ from azureml_databricks.admin import deployment_file, toml_file
 from azureml_databricks.admin.bundle import RUNTIMES
 from azureml_databricks.admin.deployment import Deployment, Login
 from azureml_databricks.settings import BY_NAME
+from tests import REPOSITORY
 from tests.admin.command import SCRIPT, Command
 
 WORKSPACE_ID = (
@@ -364,7 +365,7 @@ def test_every_key_has_words_for_an_editor_to_show(run: Command) -> None:
 
 
 def test_the_docs_tell_of_every_key() -> None:
-    docs = (Path(__file__).parents[2] / "docs/admin.md").read_text()
+    docs = (REPOSITORY / "docs/admin.md").read_text()
     sections = {name: field.annotation for name, field in Deployment.model_fields.items()}
 
     for name, section in sections.items():

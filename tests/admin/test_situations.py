@@ -13,7 +13,7 @@ from azureml_databricks.admin.errors import AdminError
 from azureml_databricks.admin.storage import WorkspaceFolder
 from tests.admin.conftest import LOCATION, VOLUME, Admin
 from tests.admin.workspace_state import state
-from tests.databricks.callers import Right
+from tests.emulated.databricks.callers import Right
 
 
 def by_name(admin: Admin, **changed: str) -> None:

@@ -12,7 +12,7 @@ import pytest
 from databricks.sdk.service.compute import State
 
 from tests.admin.conftest import LOCATION, Admin
-from tests.databricks import started_cluster
+from tests.emulated.databricks import started_cluster
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from databricks.sdk import WorkspaceClient
 from databricks.sdk.errors import NotFound
 from databricks.sdk.service.workspace import ObjectType
 
-from tests.databricks import EmulatedDatabricks
+from tests.emulated.databricks import EmulatedDatabricks
 
 
 def state(databricks: EmulatedDatabricks, volume: str, folder: str = "/Workspace/Admins") -> dict[str, Any]:

@@ -1,0 +1,87 @@
+"""Artifacts in the workspace's storage: what goes wrong there, and what is said."""
+
+from __future__ import annotations
+
+from tests.emulated.azure import EmulatedAzure
+from tests.matrices.on_azure import printed, run
+
+VERSION = "3.12.0"
+API = "westeurope.api.azureml.ms"
+
+LOG = """
+    import mlflow
+    with mlflow.start_run() as run:
+        mlflow.log_text("x", "notes/x.txt")
+    """
+
+
+def said(azure: EmulatedAzure, code: str, **variables: str) -> str:
+    """Return the error's line."""
+    done = run(VERSION, azure, code, **variables)
+    assert done.returncode == 1
+    return done.stderr.splitlines()[-1].removeprefix("mlflow.exceptions.MlflowException: ")
+
+
+def test_a_storage_account_that_cannot_be_reached_is_told_and_its_signature_is_not(
+    azure: EmulatedAzure,
+) -> None:
+    done = run(VERSION, azure, LOG, NO_PROXY=".blob.core.windows.net", no_proxy=".blob.core.windows.net")
+
+    assert done.returncode == 1
+    line = done.stderr.splitlines()[-1]
+    assert line.startswith("mlflow.exceptions.MlflowException: cannot log notes/x.txt in Azure ML: ")
+    assert "sig=" not in done.stderr + done.stdout
+
+
+def test_a_refusal_is_told_in_one_line(azure: EmulatedAzure) -> None:
+    azure.faults.add(API, "artifacts/batch/metadata", status=403)
+
+    assert said(azure, LOG).startswith("Azure ML refuses to log notes/x.txt: 403, ")
+
+
+def test_a_path_that_may_not_be_written_again_is_told(azure: EmulatedAzure) -> None:
+    azure.faults.add(API, "/write", status=403)
+
+    assert said(
+        azure, LOG + LOG.replace("import mlflow", "").replace("start_run()", "start_run(run.info.run_id)")
+    ) == (
+        "artifact 'notes/x.txt' exists, and Azure ML does not let it be written again (403); "
+        "log it under another name"
+    )
+
+
+def test_an_artifact_that_is_not_there_is_told(azure: EmulatedAzure) -> None:
+    missing = LOG + '    mlflow.artifacts.load_text(f"runs:/{run.info.run_id}/no.txt")\n'
+
+    assert said(azure, missing).startswith("no artifact 'no.txt' in ")
+
+
+def test_what_the_bridge_itself_keeps_in_a_run_is_in_no_listing(azure: EmulatedAzure) -> None:
+    code = """
+        import json, mlflow
+        with mlflow.start_run() as run:
+            mlflow.log_text("x", "x.txt")
+            mlflow.initialize_logged_model(name="model")
+        whole = mlflow.artifacts.download_artifacts(run_id=run.info.run_id, artifact_path="")
+        import os
+        print(json.dumps([[item.path for item in mlflow.MlflowClient().list_artifacts(run.info.run_id)],
+                          sorted(os.listdir(whole))]))
+        """
+
+    assert printed(VERSION, azure, code) == [["x.txt"], ["x.txt"]]
+
+
+def test_all_of_a_run_is_downloaded_and_listed_by_the_address_that_the_run_gives(
+    azure: EmulatedAzure,
+) -> None:
+    code = (
+        LOG
+        + """
+    import json, os
+    whole = mlflow.artifacts.download_artifacts(run.info.artifact_uri)
+    listed = mlflow.artifacts.list_artifacts(run.info.artifact_uri)
+    print(json.dumps([os.listdir(os.path.join(whole, "notes")), [item.path for item in listed]]))
+    """
+    )
+
+    assert printed(VERSION, azure, code) == [["x.txt"], ["artifacts/notes"]]

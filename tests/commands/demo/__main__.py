@@ -1,0 +1,183 @@
+"""`make demo`: everything real but Azure, Databricks and the machine, in two or three minutes."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nbformat import NotebookNode
+from rich.console import Console
+from rich.table import Column, Table
+
+from tests.commands import manual_way
+from tests.commands.demo.admin import deploy
+from tests.commands.measure import seconds_until_done
+from tests.emulated import databricks_context
+from tests.emulated.azure import EmulatedAzure
+from tests.emulated.cluster import RUNTIME, build_bundle, cluster_node
+from tests.emulated.databricks import EmulatedDatabricks, started_cluster, started_spark_cluster
+from tests.emulated.node import Node, Replica, Runtime
+from tests.emulated.node.boot import no_overlay
+
+_RUNTIME = os.environ.get("RUNTIME") or RUNTIME
+_HERE = Path(__file__).parent
+# The notebook's name in the workspace, and so the experiment's.
+_EXPERIMENT = "wine"
+_READY = "import mlflow\nmlflow.get_tracking_uri()"
+_console = Console(highlight=False, soft_wrap=True)
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What is compared.
+
+    Attributes:
+        cells: that a notebook needs for it.
+        requests: to Azure until the tracking URI is ready.
+        seconds: from process start until then, a median.
+    """
+
+    cells: int
+    requests: int
+    seconds: float
+
+
+def main() -> None:
+    """Run the demo; with KEEP=1, leave MLflow's web page open on the results."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        _step("starts the emulated Azure (the first time fetches Azurite from npm, some 190 MB)")
+        azure_folder = folder / "azure"
+        azure_folder.mkdir()
+        with EmulatedAzure(azure_folder) as azure:
+            _step(f"prepares runtime {_RUNTIME} ML (the first time fetches packages and Spark: minutes)")
+            _ = Replica(Runtime.load(_RUNTIME), ml=True).layer
+            # The deployment below finds its packages in uv's cache, since it reaches nothing but this Azure.
+            bundle = build_bundle(folder / "bundle", runtimes=[_RUNTIME])
+            _step("starts an emulated Databricks workspace")
+            (folder / "databricks").mkdir()
+            with EmulatedDatabricks(folder / "databricks", azure=azure) as databricks:
+                ours = _our_way(databricks, azure, folder)
+            if _RUNTIME == RUNTIME:  # what the manual way needs is locked for that one
+                _compare(ours, _manual_way(bundle, azure))
+            if os.environ.get("KEEP"):
+                _keep_open(azure)
+
+
+def _our_way(databricks: EmulatedDatabricks, azure: EmulatedAzure, folder: Path) -> Beside:
+    ann = databricks.user("ann@contoso.com", groups=["data-scientists"])
+    _step("an admin describes the deployment, hands over the service principal, and deploys:")
+    for said in deploy(_RUNTIME, databricks, azure, folder / "admin"):
+        _console.print(said, style="dim", end="")
+    (policy,) = databricks.client(ann).cluster_policies.list()
+    assert policy.policy_id
+    cluster: dict[str, Any] = {"who": ann, "azure": azure, "node_type_id": "Standard_DS3_v2"}
+    if reason := no_overlay():
+        _step(f"one node without Spark, since {reason}; a data scientist picks the policy {policy.name!r}:")
+        with started_cluster(databricks, policy.policy_id, **cluster) as node:
+            return _run(node, azure, "wine.ipynb", lambda path, env: node.run_notebook(path, env=env))
+    _step(f"a data scientist picks the policy {policy.name!r} for a cluster with two workers")
+    started = time.perf_counter()
+    with started_spark_cluster(databricks, policy.policy_id, num_workers=2, **cluster) as spark:
+        _console.print(f"   up, with Spark across it, in {time.perf_counter() - started:.0f} s", style="dim")
+        return _run(
+            spark.driver,
+            azure,
+            "wine_on_spark.ipynb",
+            lambda path, env: spark.run_notebook(path, env=env, timeout=600),
+        )
+
+
+def _run(
+    driver: Node,
+    azure: EmulatedAzure,
+    name: str,
+    run: Callable[[Path, Mapping[str, str]], NotebookNode],
+) -> Beside:
+    _step("what the init script says on the driver:")
+    for log in sorted(driver.path("/databricks/init_scripts").glob("*.log")):
+        _console.print(log.read_text(), style="dim", end="")
+    _step(f"runs {name}, which has no line of Azure in it, in a kernel on the driver")
+    azure.journal.clear()
+    notebook = run(_HERE / name, _context(driver))
+    _console.print(f"   predicted: {notebook.cells[-1].outputs[-1].data['text/plain']}", style="dim")
+    hosts = dict(azure.journal.hosts())
+    tokens = len(azure.journal.of("login.*", "/token"))
+    _show(driver, azure)
+    _console.print(_requests(hosts, tokens, len(azure.journal.refused)))
+    return _measured(azure, driver, _READY, cells=0)
+
+
+def _manual_way(bundle: Path, azure: EmulatedAzure) -> Beside:
+    _step("does the same the manual way: a plain node, azure-ai-ml installed, a cell in the notebook")
+    with cluster_node(bundle, {}, azure=azure, runtime=_RUNTIME) as node:
+        manual_way.install(node)
+        return _measured(azure, node, manual_way.dbutils(azure) + manual_way.CELL, cells=1)
+
+
+def _measured(azure: EmulatedAzure, node: Node, code: str, *, cells: int) -> Beside:
+    azure.journal.clear()
+    node.run_notebook([code])
+    requests = len(azure.journal)
+    return Beside(cells, requests, seconds_until_done(node, code))
+
+
+def _context(node: Node) -> dict[str, str]:
+    path = f"/Users/ada@example.com/{_EXPERIMENT}"
+    return databricks_context.put(node, isInNotebook=True, notebookPath=path, notebookId="1", isInJob=False)
+
+
+def _show(node: Node, azure: EmulatedAzure) -> None:
+    node.copy_in(_HERE / "results.py", "/databricks/results.py")
+    python, script = node.inside("/databricks/python3/bin/python"), node.inside("/databricks/results.py")
+    done = node.run([python, script, _EXPERIMENT, "wine-cultivar"])
+    assert done.returncode == 0, done.stderr
+    table = Table("what", Column("in the workspace", overflow="fold"), title="What the admin sees")
+    table.add_row("tracking URI", azure.workspace.tracking_uri)
+    for what, shown in json.loads(done.stdout).items():
+        table.add_row(what, shown)
+    _console.print(table)
+
+
+def _requests(hosts: Mapping[str, int], tokens: int, refused: int) -> Table:
+    table = Table("host", "requests", title="What the notebook asked of Azure")
+    for host, count in sorted({"management.azure.com": 0, **hosts}.items()):
+        table.add_row(host, str(count))
+    table.add_section()
+    table.add_row("of these, tokens issued", str(tokens))
+    table.add_row("of these, to hosts outside Azure ML, refused", str(refused))
+    return table
+
+
+def _compare(ours: Beside, manual: Beside) -> None:
+    table = Table("", "azureml-databricks", "the manual way", title="Beside the manual way")
+    table.add_row("cells added to a notebook", str(ours.cells), str(manual.cells))
+    table.add_row("requests until the tracking URI is ready", str(ours.requests), str(manual.requests))
+    table.add_row("time from process start until then", f"{ours.seconds:.2f} s", f"{manual.seconds:.2f} s")
+    table.add_row("the same, as a ratio", "1", f"{manual.seconds / ours.seconds:.1f}")
+    _console.print(table)
+
+
+def _keep_open(azure: EmulatedAzure) -> None:
+    _console.print(f"[bold]==>[/] MLflow's own web page shows the results: {azure.mlflow_url}")
+    _console.print("    (not the artifacts: they lie in the emulated storage account). Ctrl-C ends it.")
+    while True:
+        time.sleep(3600)
+
+
+def _step(what: str) -> None:
+    _console.print(f"[bold]==>[/] {what}")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("interrupted; nothing is left behind")

@@ -1,0 +1,40 @@
+"""A table of the README that a command writes and CI compares with what it has seen."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from tests import REPOSITORY
+
+README = REPOSITORY / "README.md"
+
+Rows = Sequence[Sequence[str]]
+
+
+def show(head: Sequence[str], rows: Rows) -> None:
+    """Print it."""
+    table = Table(*head)
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
+
+
+def write(name: str, head: Sequence[str], rows: Rows) -> None:
+    """Write it between the README's comments `<!-- NAME: ... -->` and `<!-- end of NAME -->`."""
+    place = re.compile(rf"(<!-- {name}: [^\n]*-->\n).*(<!-- end of {name} -->)", re.DOTALL)
+    lines = "".join(_line(cells) for cells in [head, ["---"] * len(head), *rows])
+    README.write_text(place.sub(lambda found: found[1] + lines + found[2], README.read_text()))
+
+
+def untrue(rows: Rows) -> list[str]:
+    """Return those lines that the README does not have."""
+    readme = README.read_text()
+    return [_line(row) for row in rows if _line(row) not in readme]
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |\n"

@@ -1,0 +1,35 @@
+"""The data plane, ``<region>.api.azureml.ms``: the services of the workspace, by path."""
+
+from __future__ import annotations
+
+from starlette.routing import Mount, Router
+from starlette.types import ASGIApp
+
+from tests.emulated.azure.artifacts import Artifacts, all_artifacts_app, run_artifacts_app
+from tests.emulated.azure.azurite import Azurite
+from tests.emulated.azure.errors import azureml_denied, azureml_error
+from tests.emulated.azure.identities import Principal, Workspace
+from tests.emulated.azure.tokens import Guard, Tokens
+from tests.emulated.azure.tracking import Generation, tracking_app
+
+
+def api_app(
+    workspace: Workspace,
+    tokens: Tokens,
+    principals: tuple[Principal, ...],
+    mlflow_url: str,
+    azurite: Azurite,
+    generation: Generation,
+) -> ASGIApp:
+    tracking = tracking_app(mlflow_url, generation)
+    artifacts = Artifacts(azurite)
+    services = Router(
+        routes=[
+            Mount(f"/mlflow/v1.0{workspace.resource_id}", tracking),
+            Mount(f"/mlflow/v2.0{workspace.resource_id}", tracking),
+            Mount(f"/history/v1.0{workspace.resource_id}", run_artifacts_app(artifacts, mlflow_url)),
+            Mount(f"/artifact/v2.0{workspace.resource_id}", all_artifacts_app(artifacts)),
+        ],
+        default=azureml_error(404, "Workspace not found."),
+    )
+    return Guard(services, tokens, workspace.cloud.audiences, principals, azureml_denied)

@@ -1,0 +1,19 @@
+"""Azure Blob Storage: Azurite takes the account from the Host header, as Azure does."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from tests.emulated.azure.forward import forward, new_client
+
+
+def blobs_app(azurite_url: str) -> ASGIApp:
+    client = new_client()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        response: Response = await forward(Request(scope, receive), azurite_url, client)
+        await response(scope, receive, send)
+
+    return app

@@ -1,0 +1,169 @@
+"""MLflow's REST API as Azure ML serves it: a real MLflow server, with Azure ML's limits in front.
+
+Reported by users of Azure ML, not read from a client's source: the numbers in ``_BATCH`` and
+``_PAGE``, the rule for experiment names, and the empty 404 for what Azure ML lacks
+(https://github.com/Azure/azure-sdk-for-python/issues/44896).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+import httpx
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route, Router
+
+from tests.emulated.azure.errors import mlflow_error
+from tests.emulated.azure.forward import new_client
+
+Fields = Mapping[str, Any]
+
+# MLflow's API 2.0 without what MLflow 3 added to it (logged models, run outputs, traces, ...).
+_SERVED = {"artifacts", "experiments", "metrics", "model-versions", "registered-models", "runs"}
+# The last two: https://learn.microsoft.com/azure/machine-learning/how-to-manage-models-mlflow.
+_NOT_SERVED = {"runs/outputs", "registered-models/rename", "registered-models/delete"}
+
+# Fields that MLflow 3 added to requests of MLflow 2.
+_OF_MLFLOW_3 = {"model_id", "dataset_name", "dataset_digest", "models"}
+
+_BATCH = {"metrics": 200, "params": 100, "tags": 100}
+_PAGE = 1000
+_EXPERIMENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,255}")
+
+_BY_NAME = re.compile(r"\s*(name\s*=\s*'[^']*'\s*)?")
+
+# MLflow puts a run's artifacts at <experiment>/<run>/artifacts, Azure ML at <experiment>/runs/...
+_MODEL_URI = re.compile(rb'azureml://[^"]+/experiments/[^/"]+/models/([^/"]+/artifacts)')
+_ARTIFACT_URI = re.compile(rb'(azureml://[^"]+/experiments/[^/"]+)/([^/"]+/artifacts)')
+
+
+@dataclass
+class Generation:
+    """What the service can: MLflow 2, less what it lacks, or all of MLflow 3, as it may be one day."""
+
+    mlflow_3: bool = False
+    lacks: set[str] = field(default_factory=lambda: set(_NOT_SERVED))
+
+
+def tracking_app(mlflow_url: str, generation: Generation) -> Router:
+    tracking = _Tracking(mlflow_url, generation)
+    api = "/api/2.0/mlflow"
+    preview = "/api/2.0/preview/mlflow"
+    return Router(
+        routes=[
+            Route(f"{preview}/runs/log-batch-async", tracking.log_batch_async, methods=["POST"]),
+            Route(f"{preview}/runs/get-run-data-status", tracking.run_data_status),
+            Route(api + "/{endpoint:path}", tracking.call, methods=["GET", "POST", "PATCH", "DELETE"]),
+        ],
+        default=Response(status_code=404),
+    )
+
+
+class _Tracking:
+    def __init__(self, mlflow_url: str, generation: Generation) -> None:
+        self._generation = generation
+        self._url = f"{mlflow_url}/api/2.0/mlflow"
+        self._client = new_client()
+
+    async def call(self, request: Request) -> Response:
+        return await self._call(request, request.path_params["endpoint"])
+
+    async def log_batch_async(self, request: Request) -> Response:
+        """azureml.mlflow._store.tracking.store.AzureMLRestStore.log_batch_async."""
+        response = await self._call(request, "runs/log-batch")
+        if response.status_code != 200:
+            return response
+        return JSONResponse({"batch_tracking_id": str(uuid4())})
+
+    async def run_data_status(self, request: Request) -> Response:
+        return JSONResponse({"is_complete": True})
+
+    async def _call(self, request: Request, endpoint: str) -> Response:
+        body = await request.body()
+        if not self._generation.mlflow_3:
+            if endpoint.partition("/")[0] not in _SERVED or endpoint in self._generation.lacks:
+                return Response(status_code=404)
+            fields = {**request.query_params, **(json.loads(body) if body else {})}
+            for rule in RULES.get(endpoint, ()):
+                if error := rule(fields):
+                    return error
+        answer = await self._client.request(
+            request.method,
+            httpx.URL(f"{self._url}/{endpoint}", query=request.scope["query_string"]),
+            content=body,
+            headers={"content-type": request.headers.get("content-type", "application/json")},
+        )
+        content = _ARTIFACT_URI.sub(rb"\1/runs/\2", answer.content)
+        content = _MODEL_URI.sub(rb"azureml://artifacts/LoggedModel/\1", content)
+        return Response(content, answer.status_code, media_type="application/json")
+
+
+def _batch_is_small(fields: Fields) -> Response | None:
+    for kind, limit in _BATCH.items():
+        if (count := len(fields.get(kind, ()))) > limit:
+            return _invalid(f"A batch may hold at most {limit} {kind}; this one holds {count}.")
+    return None
+
+
+def _knows_all_fields(fields: Fields) -> Response | None:
+    """Not reported: the strictest that a service of MLflow 2 can be."""
+    for part in (fields, *fields.get("metrics", ())):
+        if unknown := _OF_MLFLOW_3.intersection(part):
+            return _invalid(f"Unknown field: {', '.join(sorted(unknown))}.")
+    return None
+
+
+def _page_is_small(fields: Fields) -> Response | None:
+    if (size := int(fields.get("max_results", 0))) > _PAGE:
+        return _invalid(f"max_results may be at most {_PAGE}; it is {size}.")
+    return None
+
+
+def _filter_is_by_name(fields: Fields) -> Response | None:
+    """https://github.com/Azure/azure-sdk-for-python/issues/42155."""
+    if _BY_NAME.fullmatch(fields.get("filter", "")):
+        return None
+    return _invalid("Currently unsupported filter string format.")
+
+
+def _name_is_valid(fields: Fields) -> Response | None:
+    """A name with ``/`` passes, though it will never be found by that name: see the next rule."""
+    name = str(fields.get("name", ""))
+    if "/" in name or _EXPERIMENT_NAME.fullmatch(name):
+        return None
+    return _invalid(
+        f"Experiment name '{name}' must be 1 to 256 letters, digits, '_' or '-', "
+        "and start with a letter or digit."
+    )
+
+
+def _name_has_no_slash(fields: Fields) -> Response | None:
+    name = str(fields.get("experiment_name", ""))
+    if "/" not in name:
+        return None
+    return mlflow_error(404, "RESOURCE_DOES_NOT_EXIST", f"No experiment with name '{name}'.")
+
+
+def _invalid(message: str) -> Response:
+    return mlflow_error(400, "INVALID_PARAMETER_VALUE", message)
+
+
+# What Azure ML refuses before MLflow would, by endpoint: each rule returns the error, or None.
+RULES: Mapping[str, tuple[Callable[[Fields], Response | None], ...]] = {
+    "experiments/create": (_name_is_valid,),
+    "experiments/get-by-name": (_name_has_no_slash,),
+    "experiments/search": (_page_is_small,),
+    "model-versions/create": (_knows_all_fields,),
+    "model-versions/search": (_page_is_small, _filter_is_by_name),
+    "registered-models/search": (_page_is_small, _filter_is_by_name),
+    "runs/log-batch": (_batch_is_small, _knows_all_fields),
+    "runs/log-inputs": (_knows_all_fields,),
+    "runs/log-metric": (_knows_all_fields,),
+    "runs/search": (_page_is_small,),
+}

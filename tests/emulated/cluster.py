@@ -1,0 +1,101 @@
+"""A node under our cluster policy, for tests, demo and bench."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.emulated.azure import EmulatedAzure
+from tests.emulated.node import Node, Replica, Runtime, boot
+
+LOCATION = "/Volumes/main/default/azureml"
+SCRIPT = f"{LOCATION}/azureml-databricks.sh"
+RUNTIME = "15.4"
+
+
+def build_bundle(
+    out: Path,
+    settings: str = "",
+    location: str = LOCATION,
+    runtimes: Sequence[str] = (RUNTIME,),
+    extras: Sequence[str] = (),
+) -> Path:
+    """Build the bundle as an admin does, with settings in TOML, and return the folder."""
+    out.mkdir(parents=True, exist_ok=True)
+    file = out.with_suffix(".toml")
+    file.write_text(settings)
+    command = [str(Path(sys.executable).with_name("azureml-databricks")), "bundle"]
+    command += ["--location", location, "--out", str(out)]
+    command += [f"--runtime={runtime}" for runtime in runtimes] + [f"--with={extra}" for extra in extras]
+    subprocess.run([*command, *(["--settings", str(file)] if settings else [])], check=True)
+    return out
+
+
+@contextmanager
+def cluster_node(
+    bundle: Path,
+    variables: Mapping[str, str],
+    *,
+    azure: EmulatedAzure | None = None,
+    runtime: str = RUNTIME,
+    ml: bool = False,
+    driver: bool = True,
+) -> Iterator[Node]:
+    """Boot a node that has the bundle at LOCATION, and does not have the init script run yet.
+
+    Args:
+        bundle: what `build_bundle` returned.
+        variables: the policy's `spark_env_vars`, secrets resolved.
+        azure: what the node's processes reach instead of the internet.
+        runtime: that the node has.
+        ml: whether it is the ML variant.
+        driver: whether it is the driver, or a worker.
+    """
+    replica = Replica(Runtime.load(runtime), ml=ml)
+    with boot(replica, driver=driver, spark_env_vars=variables) as node:
+        node.copy_in(bundle, LOCATION)
+        if azure:
+            node.environment.update(way_to(azure, node))
+        node.checkpoint()
+        yield node
+
+
+def service_principal(azure: EmulatedAzure) -> dict[str, str]:
+    """Return the variables that the policy takes from the secret scope."""
+    return {
+        "AZURE_TENANT_ID": azure.principal.tenant_id,
+        "AZURE_CLIENT_ID": azure.principal.client_id,
+        "AZURE_CLIENT_SECRET": azure.principal.client_secret,
+    }
+
+
+def start(node: Node) -> None:
+    """Run the init script, which must work."""
+    done = node.run_init_script(SCRIPT)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+
+
+def way_to(azure: EmulatedAzure, node: Node) -> dict[str, str]:
+    """Put the emulated Azure's CA on a node, and return the variables by which its processes reach it."""
+    environment = dict(azure.environment)
+    authority = environment["REQUESTS_CA_BUNDLE"]
+    trusted = "/databricks/emulated-azure.pem"
+    node.copy_in(Path(authority), trusted)
+    return {
+        name: node.inside(trusted) if value == authority else value for name, value in environment.items()
+    }
+
+
+def forget_tokens(memory: Path = Path("/dev/shm")) -> None:
+    """Remove the tokens that processes share: each process logs in anew.
+
+    Args:
+        memory: a node's, by `Node.path`; this machine's unless given.
+    """
+    for folder in memory.glob("azureml-databricks-*"):
+        shutil.rmtree(folder)

@@ -1,0 +1,279 @@
+"""From a policy to a running node: what Databricks does between `clusters/create` and a notebook.
+
+All that a node gets is read back through the workspace's API, as the cluster's owner: the spec under its
+policy, the init scripts, the folder of files around each, and the secrets that the spec refers to.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from databricks.sdk import WorkspaceClient
+from databricks.sdk.errors import NotFound, PermissionDenied
+from databricks.sdk.errors.base import DatabricksError
+from databricks.sdk.service.compute import ClusterDetails
+from databricks.sdk.service.workspace import ObjectType
+
+from tests.emulated.azure import EmulatedAzure
+from tests.emulated.cluster import way_to
+from tests.emulated.databricks import access_modes
+from tests.emulated.databricks.callers import Caller
+from tests.emulated.node import Node, Replica, Runtime, boot
+from tests.emulated.spark import SparkCluster, booted_cluster
+from tests.emulated.spark.conf import write_file
+
+if TYPE_CHECKING:
+    from tests.emulated.databricks.emulator import EmulatedDatabricks
+
+_REFERENCE = re.compile(r"\{\{secrets/([^/{}]+)/([^/{}]+)\}\}")
+# Standard access mode runs users' code as nobody special.
+UNPRIVILEGED = "nobody"
+
+
+class LaunchError(Exception):
+    """A cluster did not start.
+
+    Args:
+        code: the reason of its termination, such as `INIT_SCRIPT_FAILURE`.
+        message: `databricks_error_message`, for people.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+
+
+@contextlib.contextmanager
+def started_cluster(
+    databricks: EmulatedDatabricks,
+    policy_id: str,
+    *,
+    who: Caller | None = None,
+    azure: EmulatedAzure | None = None,
+    driver: bool = True,
+    **asked: Any,
+) -> Iterator[Node]:
+    """Make a cluster as a user does who picks a policy, and yield its node with the init scripts run.
+
+    At the end of the context the cluster is terminated and the node gone.
+
+    Args:
+        databricks: the workspace.
+        policy_id: the policy.
+        who: the user; the admin unless given.
+        azure: what the node's processes reach instead of the internet.
+        driver: whether the node is the driver, or a worker.
+        asked: what the user enters besides, as `WorkspaceClient.clusters.create` takes it.
+
+    Raises:
+        databricks.sdk.errors.DatabricksError: the workspace refuses to make such a cluster.
+        LaunchError: the cluster was made and did not start.
+    """
+    cluster_id = _made(databricks, policy_id, who, asked)
+    with launched(databricks, cluster_id, who=who, azure=azure, driver=driver) as node:
+        yield node
+
+
+def _made(databricks: EmulatedDatabricks, policy_id: str, who: Caller | None, asked: dict[str, Any]) -> str:
+    size = {} if {"num_workers", "autoscale", "is_single_node"} & asked.keys() else {"num_workers": 1}
+    spec = {"spark_version": None, "cluster_name": "of a user", **size, **asked}
+    client = databricks.client(who)
+    made = client.clusters.create(policy_id=policy_id, apply_policy_default_values=True, **spec)
+    assert made.cluster_id
+    return made.cluster_id
+
+
+@contextlib.contextmanager
+def started_spark_cluster(
+    databricks: EmulatedDatabricks,
+    policy_id: str,
+    *,
+    who: Caller | None = None,
+    azure: EmulatedAzure | None = None,
+    **asked: Any,
+) -> Iterator[SparkCluster]:
+    """Make a cluster as `started_cluster` does, and yield all its nodes, with Spark across them."""
+    cluster_id = _made(databricks, policy_id, who, asked)
+    launch = _Launch(databricks, cluster_id, who or databricks.admin)
+    try:
+        with launch.spark_cluster(azure) as cluster:
+            yield cluster
+    finally:
+        databricks.clusters.terminate(cluster_id, "USER_REQUEST", "")
+
+
+@contextlib.contextmanager
+def launched(
+    databricks: EmulatedDatabricks,
+    cluster_id: str,
+    *,
+    who: Caller | None = None,
+    azure: EmulatedAzure | None = None,
+    driver: bool = True,
+) -> Iterator[Node]:
+    """Boot a node of a cluster that the workspace has; parameters and errors as of `started_cluster`."""
+    owner = who or databricks.admin
+    is_job = databricks.clusters.found(cluster_id)["cluster_source"] == "JOB"
+    reason, message = "JOB_FINISHED" if is_job else "USER_REQUEST", ""
+    try:
+        with _Launch(databricks, cluster_id, owner).node(azure, driver=driver) as node:
+            yield node
+    except LaunchError as error:
+        reason, message = error.code, error.message
+        raise
+    finally:
+        databricks.clusters.terminate(cluster_id, reason, message)
+
+
+class _Launch:
+    """What a starting cluster reads, as its owner."""
+
+    def __init__(self, databricks: EmulatedDatabricks, cluster_id: str, owner: Caller) -> None:
+        self._databricks = databricks
+        self._owner = owner
+        self._client = databricks.cluster_client(owner)
+        self._cluster = self._client.clusters.get(cluster_id)
+
+    @contextlib.contextmanager
+    def node(self, azure: EmulatedAzure | None, *, driver: bool) -> Iterator[Node]:
+        variables, conf = self._variables(), self._resolved(self._cluster.spark_conf)
+        with boot(_replica(self._cluster), driver=driver, spark_env_vars=variables) as node:
+            if azure:
+                node.environment.update(way_to(azure, node))
+            self._run_init_scripts(node)
+            write_file(node, "custom-spark.conf", conf)
+            yield node
+
+    @contextlib.contextmanager
+    def spark_cluster(self, azure: EmulatedAzure | None) -> Iterator[SparkCluster]:
+        replica = _replica(self._cluster)
+        standard = access_modes.mode(self._cluster.as_dict()) == "standard"
+        with booted_cluster(
+            replica.runtime.version,
+            ml=replica.ml,
+            access_mode="standard" if standard else "dedicated",
+            workers=self._cluster.num_workers or 1,
+            spark_env_vars=self._variables(),
+            spark_conf=self._resolved(self._cluster.spark_conf),
+            conf_files=["custom-spark.conf"],
+            azure=azure,
+            prepare=self._run_init_scripts,
+        ) as cluster:
+            yield cluster
+
+    def _variables(self) -> dict[str, str]:
+        return {**_identity(self._cluster), **self._resolved(self._cluster.spark_env_vars)}
+
+    def _run_init_scripts(self, node: Node) -> None:
+        for kind, path in access_modes.init_scripts(self._cluster.as_dict()):
+            self._place(node, kind, path)
+            _run(node, path)
+
+    def _resolved(self, texts: Mapping[str, str] | None) -> dict[str, str]:
+        return {name: _REFERENCE.sub(self._secret, text) for name, text in (texts or {}).items()}
+
+    def _secret(self, reference: re.Match[str]) -> str:
+        scope, key = reference[1], reference[2]
+        try:
+            # It is the right to read that this asks for: no call of the API gives a value.
+            list(self._client.secrets.list_secrets(scope))
+            return self._databricks.vault.value(scope, key)
+        except PermissionDenied as error:
+            raise LaunchError("SECRET_PERMISSION_DENIED", _said(error)) from None
+        except (NotFound, KeyError):
+            message = f"Secret does not exist with scope: {scope} and key: {key}"
+            raise LaunchError("SECRET_RESOLUTION_ERROR", message) from None
+
+    def _place(self, node: Node, kind: str, path: str) -> None:
+        """Put the files of the script's folder on the node, at their paths."""
+        folder = str(PurePosixPath(path).parent)
+        read = {"volumes": _volume_files, "workspace": _workspace_files}[kind]
+        try:
+            with tempfile.TemporaryDirectory() as scratch:
+                for file, content in read(self._client, folder):
+                    copy = Path(scratch, file.lstrip("/"))
+                    copy.parent.mkdir(parents=True, exist_ok=True)
+                    copy.write_bytes(content)
+                    node.copy_in(copy, file)
+        except DatabricksError as error:
+            raise _unreadable(path, _said(error)) from None
+        if not node.path(path).is_file():
+            raise _unreadable(path, f"java.io.FileNotFoundException: {path}")
+
+
+def read_file(client: WorkspaceClient, path: str) -> bytes:
+    """Return a file that a task names, of a volume or of the workspace."""
+    if path.startswith("/Volumes/"):
+        return _download(client, path)
+    with client.workspace.download(path) as file:
+        return file.read()
+
+
+def _volume_files(client: WorkspaceClient, folder: str) -> Iterator[tuple[str, bytes]]:
+    for entry in client.files.list_directory_contents(folder):
+        assert entry.path
+        if entry.is_directory:
+            yield from _volume_files(client, entry.path)
+        else:
+            yield entry.path, _download(client, entry.path)
+
+
+def _download(client: WorkspaceClient, path: str) -> bytes:
+    contents = client.files.download(path).contents
+    assert contents
+    with contents as file:
+        return file.read()
+
+
+def _workspace_files(client: WorkspaceClient, folder: str) -> Iterator[tuple[str, bytes]]:
+    for entry in client.workspace.list(folder):
+        assert entry.path
+        if entry.object_type == ObjectType.DIRECTORY:
+            yield from _workspace_files(client, entry.path)
+        elif entry.object_type == ObjectType.FILE:
+            with client.workspace.download(entry.path) as file:
+                yield f"/Workspace{entry.path}", file.read()
+
+
+def _replica(cluster: ClusterDetails) -> Replica:
+    """Return the runtime of a cluster: `15.4.x-cpu-ml-scala2.12` is 15.4, the ML variant."""
+    assert cluster.spark_version
+    version, _, variant = cluster.spark_version.partition(".x-")
+    return Replica(Runtime.load(version), ml="-ml-" in f"-{variant}")
+
+
+def _identity(cluster: ClusterDetails) -> dict[str, str]:
+    source = cluster.cluster_source
+    return {
+        "DB_CLUSTER_ID": cluster.cluster_id or "",
+        "DB_CLUSTER_NAME": cluster.cluster_name or "",
+        "DB_IS_JOB_CLUSTER": "TRUE" if source and source.value == "JOB" else "FALSE",
+    }
+
+
+def _run(node: Node, path: str) -> None:
+    done = node.run_init_script(path)
+    if done.returncode:
+        raise LaunchError(
+            "INIT_SCRIPT_FAILURE",
+            f"Cluster scoped init script {path} failed: Script exit status is non-zero",
+        )
+
+
+def _unreadable(path: str, why: str) -> LaunchError:
+    return LaunchError(
+        "INIT_SCRIPT_FAILURE",
+        f"Cluster scoped init script {path} failed: Timed out with exception after 5 attempts "
+        f"(debugStr = 'Reading remote file for init script'), Caused by: {why}",
+    )
+
+
+def _said(error: DatabricksError) -> str:
+    # databricks-sdk appends its own configuration.
+    return str(error).partition(" Config: ")[0]

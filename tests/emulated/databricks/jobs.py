@@ -1,0 +1,90 @@
+"""Jobs that are kept: https://docs.databricks.com/api/azure/workspace/jobs
+
+Not minilake's, which forgets policies and access modes of job clusters.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from tests.emulated.databricks.callers import Caller, caller
+from tests.emulated.databricks.clusters import Clusters
+from tests.emulated.databricks.definitions import Spec
+from tests.emulated.databricks.errors import invalid
+from tests.emulated.databricks.ids import new_number
+
+
+class Jobs:
+    """All jobs of the workspace."""
+
+    def __init__(self, clusters: Clusters) -> None:
+        self._clusters = clusters
+        self.jobs: dict[int, dict[str, Any]] = {}
+
+    @property
+    def routes(self) -> list[Route]:
+        base = "/api/2.2/jobs"
+        return [
+            Route(f"{base}/create", self._create, methods=["POST"]),
+            Route(f"{base}/get", self._get, methods=["GET"]),
+            Route(f"{base}/list", self._list, methods=["GET"]),
+            Route(f"{base}/reset", self._reset, methods=["POST"]),
+            Route(f"{base}/delete", self._delete, methods=["POST"]),
+        ]
+
+    def found(self, job_id: int) -> dict[str, Any]:
+        if job_id not in self.jobs:
+            raise invalid(f"Job {job_id} does not exist.")
+        return self.jobs[job_id]
+
+    async def _create(self, request: Request) -> JSONResponse:
+        settings = self._checked(await request.json(), caller(request))
+        job_id = new_number()
+        self.jobs[job_id] = {
+            "job_id": job_id,
+            "creator_user_name": caller(request).user_name,
+            "created_time": int(time.time() * 1000),
+            "settings": settings,
+        }
+        return JSONResponse({"job_id": job_id})
+
+    async def _get(self, request: Request) -> JSONResponse:
+        return JSONResponse(self.found(int(request.query_params["job_id"])))
+
+    async def _list(self, request: Request) -> JSONResponse:
+        # Tasks and their clusters are told to those only who ask for them.
+        expanded = request.query_params.get("expand_tasks") == "true"
+        listed = [job if expanded else _without_tasks(job) for job in self.jobs.values()]
+        return JSONResponse({"jobs": listed, "has_more": False} if listed else {})
+
+    async def _reset(self, request: Request) -> JSONResponse:
+        sent = await request.json()
+        self.found(sent["job_id"])["settings"] = self._checked(sent["new_settings"], caller(request))
+        return JSONResponse({})
+
+    async def _delete(self, request: Request) -> JSONResponse:
+        self.jobs.pop((await request.json())["job_id"], None)
+        return JSONResponse({})
+
+    def _checked(self, settings: dict[str, Any], who: Caller) -> dict[str, Any]:
+        """Return settings as they are kept: what a policy fixes is written into each job cluster."""
+        for holder in job_clusters(settings).values():
+            holder["new_cluster"] = self._clusters.spec(holder["new_cluster"], who, "job")
+        return settings
+
+
+def _without_tasks(job: dict[str, Any]) -> dict[str, Any]:
+    hidden = ("tasks", "job_clusters")
+    return {**job, "settings": {key: it for key, it in job["settings"].items() if key not in hidden}}
+
+
+def job_clusters(settings: dict[str, Any]) -> dict[str, dict[str, Spec]]:
+    """Return what holds each `new_cluster` of a job, by the key of the job cluster or the task."""
+    shared = {it["job_cluster_key"]: it for it in settings.get("job_clusters") or []}
+    own = {it["task_key"]: it for it in settings.get("tasks") or [] if it.get("new_cluster")}
+    return {**shared, **own}

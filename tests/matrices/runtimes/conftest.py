@@ -1,0 +1,112 @@
+"""A node of each runtime in turn, in service, and what was to be seen on it before."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from nbformat import NotebookNode
+
+from azureml_databricks.admin.bundle import RUNTIMES
+from tests.emulated.azure import EmulatedAzure
+from tests.emulated.cluster import build_bundle, cluster_node, service_principal, start
+from tests.emulated.node import Node
+
+IMPORTED = Path(__file__).with_name("imported.py").read_text()
+# An azure-identity that no runtime and no bundle has.
+ANOTHER = "1.25.1"
+PYTHON = "/databricks/python3/bin/python"
+
+# Of 18 and 19 only the ML variant's MLflow is known, and they have no bundle of their own.
+_STANDARD = ["14.3", "15.4", "16.4", "17.3"]
+ROWS = [*_STANDARD, *(f"{runtime} ML" for runtime in (*_STANDARD, "18", "19"))]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A runtime, a node of it in service, and another that has azure-ai-ml besides.
+
+    Attributes:
+        runtime: such as `15.4`.
+        before: what pip and a notebook said before.
+    """
+
+    runtime: str
+    node: Node
+    with_azure_ai_ml: Node
+    before: dict[str, Any]
+
+    @property
+    def known(self) -> bool:
+        """Whether there is a bundle for it."""
+        return self.runtime in RUNTIMES
+
+
+@pytest.fixture(scope="session")
+def bundles(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """One upload for all runtimes, and another with azure-ai-ml; made once for all processes of the run."""
+    folder = tmp_path_factory.getbasetemp().parent / "bundles"
+    folder.mkdir(exist_ok=True)
+    plain, more = folder / "plain", folder / "more"
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not more.exists():
+            build_bundle(plain, runtimes=_STANDARD)
+            build_bundle(more, runtimes=_STANDARD, extras=["azure-ai-ml"])
+    return plain, more
+
+
+@pytest.fixture(scope="session", params=ROWS)
+def row(request: pytest.FixtureRequest, bundles: tuple[Path, Path], _azure: EmulatedAzure) -> Iterator[Row]:
+    runtime, _, ml = request.param.partition(" ")
+    policy = {"AZUREML_TRACKING_URI": _azure.workspace.tracking_uri, **service_principal(_azure)}
+    here: dict[str, Any] = {"azure": _azure, "runtime": runtime, "ml": bool(ml)}
+    plain, more = bundles
+    with cluster_node(plain, policy, **here) as node, cluster_node(more, policy, **here) as other:
+        before = seen(node)
+        node.checkpoint()
+        start(node)
+        start(other)
+        yield Row(runtime, node, other, before)
+
+
+@pytest.fixture(scope="session")
+def another_azure_identity(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with its wheel, and those of what it needs."""
+    folder = tmp_path_factory.mktemp("wheels")
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder)]
+    needed = "azure-core==1.36.0", "msal==1.34.0", "msal-extensions==1.3.1", "typing_extensions==4.15.0"
+    subprocess.run([*command, f"azure-identity=={ANOTHER}", *needed], check=True)
+    return folder
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tell which cell each test is of, and run those of a row in one process: they share its node."""
+    for item in items:
+        if isinstance(item, pytest.Function) and (mark := item.get_closest_marker("column")):
+            row = item.callspec.params["row"]
+            item.user_properties += [("row", row), ("column", mark.args[0])]
+            item.add_marker(pytest.mark.xdist_group(row))
+
+
+def seen(node: Node) -> dict[str, Any]:
+    """Return what pip and a notebook say of the packages on the node."""
+    pip = {
+        command: node.run([node.inside(PYTHON), "-m", "pip", "--no-color", command]).stdout
+        for command in ("freeze", "check")
+    }
+    return {**pip, "notebook": json.loads(text_of(node.run_notebook([IMPORTED])))}
+
+
+def text_of(notebook: NotebookNode, cell: int = -1) -> str:
+    """Return what a cell printed."""
+    return "".join(
+        output["text"] for output in notebook.cells[cell].outputs if output.get("name") == "stdout"
+    )

@@ -1,0 +1,301 @@
+"""Python workers on executors have what the driver has: URIs, variables, one login a node, the experiment."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.emulated import databricks_context
+from tests.emulated.azure import EmulatedAzure
+from tests.emulated.spark import SparkCluster
+from tests.matrices.spark.cluster import forget_all_tokens, our_cluster, printed, run, said
+
+NOTEBOOK = "/Users/ada@example.com/churn-model"
+CONF = {"spark.azureml.env.TEAM": "churn", "spark.azureml.regoin": "x"}
+# As many Python workers at once on two nodes.
+WORKERS = 64
+
+# What a task sees, and a run that it logs as plain MLflow.
+TASK = """
+    import json
+    import pandas as pd
+    def seen():
+        import os
+        names = "TEAM", "MLFLOW_TRACKING_URI", "AZUREML_TRACKING_URI", "DB_IS_DRIVER"
+        return {name: os.environ.get(name) for name in names}
+    def logged(**how):
+        import mlflow
+        with mlflow.start_run(**how) as run:
+            mlflow.log_metric("m", 1)
+        uris = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
+        return {"uris": uris, "run": run.info.run_id, "experiment": run.info.experiment_id}
+    def of_frames(work):
+        def map(frames):
+            for frame in frames:
+                yield pd.DataFrame({"answer": [json.dumps(work())]})
+        return map
+    def answers(work):
+        rows = spark.range(0, 2, 1, 2).mapInPandas(of_frames(work), "answer string").collect()
+        return [json.loads(row.answer) for row in rows]
+    """
+
+
+@pytest.fixture(scope="module")
+def cluster(bundle: Path, _azure: EmulatedAzure) -> Iterator[SparkCluster]:
+    """15.4 ML, Spark 3.5, dedicated access mode: MLflow is imported before there is a session.
+
+    No file has its Spark conf, only the driver's sessions.
+    """
+    with our_cluster(bundle, _azure, "15.4", CONF, ml=True, cores=WORKERS // 2) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def context(cluster: SparkCluster) -> dict[str, str]:
+    """The variables of a notebook that knows its path."""
+    return databricks_context.put(
+        cluster.driver, isInNotebook=True, notebookPath=NOTEBOOK, notebookId="1", isInJob=False
+    )
+
+
+# Variables -----------------------------------------------------------------------------------------
+
+
+def test_variables_are_in_the_notebook_and_in_tasks_before_anybody_imports_mlflow(
+    cluster: SparkCluster, azure: EmulatedAzure
+) -> None:
+    uri = azure.workspace.tracking_uri
+
+    notebook = run(
+        cluster,
+        TASK,
+        "print(json.dumps(seen()))",
+        "print(json.dumps(answers(seen)))",
+        """
+        tasks = spark.sparkContext.parallelize(range(2), 2)
+        print(json.dumps(tasks.map(lambda _: seen()).collect()))
+        """,
+    )
+
+    seen = {"TEAM": "churn", "MLFLOW_TRACKING_URI": uri, "AZUREML_TRACKING_URI": uri}
+    assert printed(notebook, 1) == {**seen, "DB_IS_DRIVER": "TRUE"}
+    assert printed(notebook, 2) == printed(notebook, 3) == [{**seen, "DB_IS_DRIVER": "FALSE"}] * 2
+    assert said(notebook).count("did you mean spark.azureml.region?") == 1  # in its first cell
+
+
+def test_a_session_that_appears_after_mlflow_counts_before_its_first_call(
+    cluster: SparkCluster, azure: EmulatedAzure
+) -> None:
+    script = cluster.driver.path("/Volumes/main/default/late.py")
+    script.write_text(
+        "import mlflow\n"
+        "assert not mlflow.get_tracking_uri().startswith('azureml:')\n"
+        "from db_shell.session import _session_of_driver\n"
+        "spark = _session_of_driver()\n"
+        "print(mlflow.get_tracking_uri(), mlflow.get_registry_uri())\n"
+        "mlflow.log_metric('m', 1)\n"
+    )
+
+    python = f"{cluster.driver.notebook_environment()}/bin/python"
+    done = cluster.driver.run(
+        [python, "-W", "ignore", "/Volumes/main/default/late.py"],
+        env=cluster.variables,
+        cwd="/databricks/driver",
+    )
+
+    assert done.stdout.split() == [azure.workspace.tracking_uri] * 2, done.stderr
+    assert done.stderr.count("did you mean spark.azureml.region?") == 1
+
+
+# Runs ----------------------------------------------------------------------------------------------
+
+
+def test_each_way_to_run_python_on_executors_logs_where_the_driver_does(
+    cluster: SparkCluster, azure: EmulatedAzure, context: dict[str, str]
+) -> None:
+    notebook = run(
+        cluster,
+        TASK,
+        """
+        import mlflow
+        from pyspark.sql.functions import pandas_udf, udf
+        with mlflow.start_run() as driver:
+            pass
+        found = {"mapInPandas": answers(logged)}
+        """,
+        """
+        of_rows = udf(lambda _: json.dumps(logged()))
+        rows = spark.range(0, 2, 1, 2).select(of_rows("id").alias("answer")).collect()
+        found["udf"] = [json.loads(row.answer) for row in rows]
+        """,
+        """
+        @pandas_udf("string")
+        def of_series(ids: pd.Series) -> pd.Series:
+            return ids.map(lambda _: json.dumps(logged()))
+        rows = spark.range(0, 2, 1, 2).select(of_series("id").alias("answer")).collect()
+        found["pandas_udf"] = [json.loads(row.answer) for row in rows]
+        """,
+        """
+        def of_group(group):
+            return pd.DataFrame({"answer": [json.dumps(logged())]})
+        rows = spark.range(2).groupBy("id").applyInPandas(of_group, "answer string").collect()
+        found["applyInPandas"] = [json.loads(row.answer) for row in rows]
+        """,
+        """
+        found["RDD"] = spark.sparkContext.parallelize(range(2), 2).map(lambda _: logged()).collect()
+        """,
+        """
+        # As TorchDistributor does: a barrier, and a process of its own in each task.
+        def distributed(_):
+            import inspect, subprocess, sys, textwrap
+            from pyspark import BarrierTaskContext
+            BarrierTaskContext.get().barrier()
+            code = textwrap.dedent(SOURCE) + "print(json.dumps(logged()))"
+            command = [sys.executable, "-W", "ignore", "-c", code]
+            done = subprocess.run(command, capture_output=True, text=True)
+            assert done.returncode == 0, done.stderr
+            yield json.loads(done.stdout.splitlines()[-1])
+        """
+        f"SOURCE = {TASK!r}\n"
+        """
+        tasks = spark.sparkContext.parallelize(range(2), 2).barrier()
+        found["processes"] = tasks.mapPartitions(distributed).collect()
+        """,
+        """
+        print(json.dumps({"driver": driver.info.experiment_id, "found": found}))
+        """,
+    )
+
+    answers = printed(notebook)
+    ways: dict[str, list[dict[str, Any]]] = answers["found"]
+    assert {way: len(each) for way, each in ways.items()} == dict.fromkeys(ways, 2)
+    for each in (each for way in ways.values() for each in way):
+        assert each["uris"] == [azure.workspace.tracking_uri] * 2
+        assert each["experiment"] == answers["driver"]
+    # One login a node: the driver's and each worker's.
+    assert azure.journal.refused == []
+
+
+def test_a_task_logs_in_the_notebooks_experiment_where_the_driver_has_logged_nothing(
+    cluster: SparkCluster, context: dict[str, str]
+) -> None:
+    notebook = run(
+        cluster,
+        TASK,
+        "import mlflow\nfound = answers(logged)",
+        "print(json.dumps([mlflow.get_experiment(each['experiment']).name for each in found]))",
+        env=context,
+    )
+
+    assert printed(notebook) == ["churn-model"] * 2
+
+
+def test_a_task_logs_in_the_experiment_that_the_driver_has_set(cluster: SparkCluster) -> None:
+    notebook = run(
+        cluster,
+        TASK,
+        """
+        import mlflow
+        names = []
+        for name in ("first", "second"):
+            mlflow.set_experiment(name)
+            with mlflow.start_run():
+                names += [mlflow.get_experiment(each["experiment"]).name for each in answers(logged)]
+        print(json.dumps(names))
+        """,
+    )
+
+    assert printed(notebook) == ["first", "first", "second", "second"]
+
+
+def test_a_search_for_hyperparameters_has_its_trials_below_the_drivers_run(cluster: SparkCluster) -> None:
+    notebook = run(
+        cluster,
+        TASK,
+        """
+        import mlflow
+        from sklearn.datasets import load_wine
+        with mlflow.start_run() as parent:
+            tags = {"mlflow.parentRunId": parent.info.run_id}
+            def trial(depth):
+                import mlflow
+                from sklearn.model_selection import cross_val_score
+                from sklearn.tree import DecisionTreeClassifier
+                tree = DecisionTreeClassifier(max_depth=depth)
+                score = cross_val_score(tree, *load_wine(return_X_y=True)).mean()
+                with mlflow.start_run(tags=tags):
+                    mlflow.log_param("depth", depth)
+                    mlflow.log_metric("score", score)
+                return score
+            scores = spark.sparkContext.parallelize([1, 2, 4], 3).map(trial).collect()
+            mlflow.log_metric("best", max(scores))
+        below = mlflow.search_runs(
+            [parent.info.experiment_id], f"tags.mlflow.parentRunId = '{parent.info.run_id}'"
+        )
+        print(json.dumps([sorted(below["params.depth"]), bool(max(below["metrics.score"]) == max(scores))]))
+        """,
+    )
+
+    assert printed(notebook) == [["1", "2", "4"], True]
+
+
+def test_a_registered_model_scores_on_executors(cluster: SparkCluster, azure: EmulatedAzure) -> None:
+    notebook = run(
+        cluster,
+        """
+        import json, mlflow
+        from sklearn.linear_model import LogisticRegression
+        model = LogisticRegression().fit([[0.0], [1.0]], [0, 1])
+        with mlflow.start_run():
+            name = "on-executors"
+            mlflow.sklearn.log_model(model, "model", registered_model_name=name, pip_requirements=[])
+        score = mlflow.pyfunc.spark_udf(spark, "models:/on-executors/1", env_manager="local")
+        numbers = spark.createDataFrame([(0.0,), (1.0,)], ["x"]).repartition(2)
+        print(json.dumps(sorted(row.p for row in numbers.select(score("x").alias("p")).collect())))
+        """,
+    )
+
+    assert printed(notebook) == [0, 1]
+
+
+# Logins --------------------------------------------------------------------------------------------
+
+
+def test_sixty_four_workers_at_once_log_in_once_a_node(cluster: SparkCluster, azure: EmulatedAzure) -> None:
+    # Given a run of the driver's, and no token on any node
+    forget_all_tokens(cluster)
+    azure.journal.clear()
+
+    # When as many tasks as there are cores wait for each other, and then log a metric each
+    notebook = run(
+        cluster,
+        f"""
+        import json, mlflow
+        with mlflow.start_run() as run:
+            run_id = run.info.run_id
+            def log(index, _):
+                import mlflow, os
+                from pyspark import BarrierTaskContext
+                BarrierTaskContext.get().barrier()
+                mlflow.MlflowClient().log_metric(run_id, f"worker_{{index}}", index)
+                yield os.getpid(), os.environ["DB_CONTAINER_IP"]
+            tasks = spark.sparkContext.parallelize(range({WORKERS}), {WORKERS}).barrier()
+            workers = tasks.mapPartitionsWithIndex(log).collect()
+        metrics = mlflow.get_run(run_id).data.metrics
+        print(json.dumps([len(set(map(tuple, workers))), len({{ip for _, ip in workers}}), metrics]))
+        """,
+        timeout=300,
+    )
+
+    # Then each was a process of its own, and each node asked for one token
+    processes, nodes, metrics = printed(notebook)
+    assert (processes, nodes) == (WORKERS, 2)
+    assert metrics == {f"worker_{index}": index for index in range(WORKERS)}
+    assert len(azure.journal.of("login.*", "/token")) == 3  # the driver's too
+    assert len(azure.journal.of("*.api.azureml.ms", "log-metric")) == WORKERS
+    print(azure.journal.hosts())
+    print(Counter(request.path.rpartition("/")[2] for request in azure.journal))
