@@ -8,15 +8,15 @@ import sys
 def main() -> None:
     """Run the command line."""
     if sys.argv[1:2] == ["node"]:
-        from azureml_databricks.node import cli as node
+        from azureml_databricks import node_command
 
-        sys.exit(node.main(sys.argv[2:]))
+        sys.exit(node_command.main(sys.argv[2:]))
     if sys.argv[1:2] == ["doctor"]:
         from azureml_databricks.checkup import cli as doctor
 
         sys.exit(doctor.main(sys.argv[2:]))
     try:
-        from azureml_databricks.admin.cli import main as admin
+        from azureml_databricks.admin.commands.cli import main as admin
     except ModuleNotFoundError:
         sys.exit(
             "azureml-databricks: here there are `azureml-databricks doctor` and `azureml-databricks node`; "

@@ -133,7 +133,8 @@ def _run(command: Command, arguments: tuple[str, ...], files: list[Path]) -> Non
 
 def be_version(version: str) -> None:
     """Have this process take itself for another version."""
-    from azureml_databricks.admin import bundle, release
+    from azureml_databricks.admin.bundle import archives as bundle
+    from azureml_databricks.admin.objects import release
 
     for module in (bundle, release):
         module.version = lambda _: version  # type: ignore[attr-defined]
@@ -141,7 +142,7 @@ def be_version(version: str) -> None:
 
 def build_once(built: Path) -> None:
     """Have this process take each archive from a folder, where the first that needs it puts it."""
-    from azureml_databricks.admin import bundle
+    from azureml_databricks.admin.bundle import archives as bundle
 
     fill, pack = bundle._fill, bundle._pack
 

@@ -9,9 +9,3 @@ with warnings.catch_warnings():
     import azure.ai.ml  # noqa: F401
     import azureml.mlflow  # noqa: F401 - which azure-ai-ml imports where it is installed
     import mlflow  # noqa: F401
-
-    import azureml_databricks.admin.cli
-    import azureml_databricks.admin.compliance
-    import azureml_databricks.admin.deploy
-    import azureml_databricks.admin.service_principal
-    import azureml_databricks.admin.verify  # noqa: F401

@@ -10,9 +10,10 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from azureml_databricks.admin import deployment_file, toml_file
-from azureml_databricks.admin.bundle import RUNTIMES
-from azureml_databricks.admin.deployment import Deployment, Login
+from azureml_databricks.admin.bundle.archives import RUNTIMES
+from azureml_databricks.admin.file import reading as deployment_file
+from azureml_databricks.admin.file import toml_file
+from azureml_databricks.admin.file.deployment import Deployment, Login
 from azureml_databricks.settings import BY_NAME
 from tests import REPOSITORY
 from tests.admin.command import SCRIPT, Command

@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 import requests
 
-from azureml_databricks.admin import bundle as bundles
-from azureml_databricks.admin import deploy, deployment_file
-from azureml_databricks.admin.changes import Plan
-from azureml_databricks.admin.deploy import Site
-from azureml_databricks.admin.release import Release
-from azureml_databricks.admin.service_principal import ServicePrincipal, plan_to_set
+from azureml_databricks.admin.bundle import archives as bundles
+from azureml_databricks.admin.commands import deploy
+from azureml_databricks.admin.commands.deploy import Site
+from azureml_databricks.admin.commands.service_principal import ServicePrincipal, plan_to_set
+from azureml_databricks.admin.file import reading as deployment_file
+from azureml_databricks.admin.objects.changes import Plan
+from azureml_databricks.admin.objects.release import Release
 from tests.admin.command import build_once
 from tests.admin.conftest import LOCATION, VOLUME, Admin
 from tests.admin.workspace_state import state

@@ -10,7 +10,7 @@ from databricks.sdk.service.catalog import PermissionsChange, Privilege
 from databricks.sdk.service.workspace import AclPermission
 
 from azureml_databricks.admin.errors import AdminError
-from azureml_databricks.admin.storage import WorkspaceFolder
+from azureml_databricks.admin.objects.storage import WorkspaceFolder
 from tests.admin.conftest import LOCATION, VOLUME, Admin
 from tests.admin.workspace_state import state
 from tests.emulated.databricks.callers import Right

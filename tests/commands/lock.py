@@ -13,7 +13,7 @@ from pathlib import Path
 
 import uv
 
-from azureml_databricks.admin.bundle import EXTRAS, RUNTIMES, Runtime, lock_name
+from azureml_databricks.admin.bundle.archives import EXTRAS, RUNTIMES, Runtime, lock_name
 from tests import REPOSITORY
 from tests.emulated.node.runtime import LISTS
 from tests.emulated.spark import distribution

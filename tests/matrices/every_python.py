@@ -8,7 +8,7 @@ from pathlib import Path
 
 import uv
 
-from azureml_databricks.admin import interpreter
+from azureml_databricks.admin.bundle import interpreter
 from tests import REPOSITORY
 
 _VERSIONS = ("3.10", "3.11", "3.12", "3.13")

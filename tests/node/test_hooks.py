@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from azureml_databricks.admin import interpreter
+from azureml_databricks.admin.bundle import interpreter
 from tests.emulated.cluster import SCRIPT, cluster_node, start
 from tests.emulated.node import Node
 from tests.emulated.workspace import GIVEN, TRACKING_URI

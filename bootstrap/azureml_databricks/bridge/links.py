@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
+from azureml.mlflow._store.tracking.store import AzureMLRestStore
 from mlflow.tracking._tracking_service.client import TrackingServiceClient
 
 from azureml_databricks import tracking_uri
 from azureml_databricks.node import variables
-
-if TYPE_CHECKING:
-    from azureml_databricks.bridge.tracking import WorkspaceTrackingStore
 
 _SUPPRESS = "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"  # in MLflow's own table of variables since 3.0
 # https://learn.microsoft.com/azure/machine-learning/how-to-access-azureml-behind-firewall
@@ -27,7 +25,7 @@ _STUDIO = {
 }
 
 
-def lead_to_studio(store: type[WorkspaceTrackingStore]) -> None:
+def lead_to_studio(store: type[AzureMLRestStore]) -> None:
     """Make MLflow's client print the studio's pages for runs in stores of that class.
 
     MLflow has no way to be told what to print. Versions that print nothing go on so.
@@ -47,7 +45,7 @@ def lead_to_studio(store: type[WorkspaceTrackingStore]) -> None:
     TrackingServiceClient._log_url = log_url  # type: ignore[method-assign]
 
 
-def print_links(store: WorkspaceTrackingStore, run_id: str) -> None:
+def print_links(store: AzureMLRestStore, run_id: str) -> None:
     """Print where the studio shows a run and its experiment."""
     run = store.get_run(run_id)
     sys.stdout.write(f"🏃 View run {run.info.run_name} at: {page(store, f'runs/{quote(run_id)}')}\n")
@@ -55,7 +53,7 @@ def print_links(store: WorkspaceTrackingStore, run_id: str) -> None:
     sys.stdout.write(f"🧪 View experiment at: {experiment}\n")
 
 
-def page(store: WorkspaceTrackingStore, path: str) -> str:
+def page(store: AzureMLRestStore, path: str) -> str:
     """Return the address of a page of the studio."""
     workspace = tracking_uri.parse(store.service_context.host_url + store.service_context._get_scope())
     settings = variables.settings_now()

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from azureml_databricks.node import hooks, processes, start, variables
+from azureml_databricks.node import hooks, processes, variables
 from azureml_databricks.node.ledger import BEGIN, Ledger
 from azureml_databricks.node.paths import Paths
 from azureml_databricks.settings import TABLE, SettingError, Settings, Value, check_of_file
@@ -35,6 +35,8 @@ del sys.path[0] # what it imports is what any other process would
 main()' "$@"
 """
 _NODE = "azureml_databricks/node"
+# One program: what it imports would cost every start.
+_PROGRAM = ("conf_files.py", "apply.py", "start.py")
 
 
 @dataclass(frozen=True)
@@ -162,7 +164,8 @@ def _settle(paths: Paths, unpacked: Path, sha256: str, known: Knowledge) -> Path
         shutil.rmtree(unpacked)
         return release
     _lay_down(unpacked / _NODE / "laid_down.py", laid_down)
-    started = f"{Path(start.__file__).read_text()}\n\n{_call_of_run(release, known)}\n"
+    program = (Path(__file__).with_name(name).read_text(encoding="utf-8") for name in _PROGRAM)
+    started = "\n\n".join((*program, f"{_call_of_run(release, known)}\n"))
     _lay_down(unpacked / _NODE / "_start.py", started, compiled=unpacked / _NODE / "_start.pyc")
     release.parent.mkdir(exist_ok=True)
     os.rename(unpacked, release)

@@ -7,7 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from azureml_databricks.node import spark_conf, start, variables
+from azureml_databricks.node import spark_conf, variables
+from azureml_databricks.node.apply import apply
 
 _RELEASE = str(Path(__file__).parents[2])
 
@@ -16,7 +17,7 @@ def complete() -> None:
     """Give this process the variables that follow from all that is known by now; harmless to repeat."""
     wanted = variables.wanted_now()
     if wanted:
-        start.apply(_RELEASE, wanted)
+        apply(_RELEASE, wanted)
         _hand_on(variables.given(variables.settings_now()))
 
 

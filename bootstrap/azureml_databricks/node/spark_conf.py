@@ -2,7 +2,7 @@
 
 It is known for certain where a session is: in a notebook, before the first cell. A task on an executor has it
 among its local properties, since Spark SQL sends the session's conf along. Before that, the cluster's may
-lie in one of a few files, none of which is promised (`start.spark_confs`).
+lie in one of a few files, none of which is promised (`conf_files.spark_confs`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from azureml_databricks.node import start
+from azureml_databricks.node import conf_files
 from azureml_databricks.settings import BY_NAME, SPARK_PREFIX, SettingError, Value, check_name
 
 # A line of Java's properties (`key value`, `key=value`), or of HOCON (`"key" = "value"`).
@@ -84,7 +84,7 @@ def _named(conf: Mapping[str, str], origin: str) -> dict[str, Value]:
 def _on_disk() -> dict[str, Value]:
     """Return what the files say; where two say something, the first does."""
     found: dict[str, Value] = {}
-    for name, content in reversed(start.spark_confs()):
+    for name, content in reversed(conf_files.spark_confs()):
         path = Path(os.fsdecode(name))
         if _trusted(path):
             found |= _named(dict(_lines(content.decode(errors="replace"))), f"in {path}")

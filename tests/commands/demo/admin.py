@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from azureml_databricks.admin.bundle import RUNTIMES
+from azureml_databricks.admin.bundle.archives import RUNTIMES
 from tests.emulated.azure import EmulatedAzure
 from tests.emulated.cluster import service_principal
 from tests.emulated.databricks import EmulatedDatabricks

@@ -7,7 +7,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from azureml_databricks.admin import interpreter
+from azureml_databricks.admin.bundle import interpreter
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import uv
 
-from azureml_databricks.admin import interpreter
+from azureml_databricks.admin.bundle import interpreter
 from tests import REPOSITORY
 
 VERSIONS = {

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from nbformat import NotebookNode
 
-from azureml_databricks.admin.bundle import RUNTIMES
+from azureml_databricks.admin.bundle.archives import RUNTIMES
 from tests.emulated.azure import EmulatedAzure
 from tests.emulated.cluster import build_bundle, cluster_node, service_principal, start
 from tests.emulated.node import Node

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from azureml_databricks.admin.changes import shown
-from azureml_databricks.admin.deployment import ML, Deployment
 from azureml_databricks.admin.errors import AdminError
+from azureml_databricks.admin.file.deployment import ML, Deployment
+from azureml_databricks.admin.objects.changes import shown
 from azureml_databricks.settings import BY_NAME, Settings
 
 Definition = dict[str, Any]

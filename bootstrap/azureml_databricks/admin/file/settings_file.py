@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from azureml_databricks.admin import toml_file
+from azureml_databricks.admin.file import toml_file
 from azureml_databricks.settings import ENV_PREFIX, SettingError, Settings, Value, check_of_file
 
 _ENV = ENV_PREFIX.rstrip(".")

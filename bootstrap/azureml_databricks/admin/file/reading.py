@@ -11,9 +11,9 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from azureml_databricks.admin import settings_file, toml_file
-from azureml_databricks.admin.deployment import ML, Clusters, Deployment
 from azureml_databricks.admin.errors import AdminError
+from azureml_databricks.admin.file import settings_file, toml_file
+from azureml_databricks.admin.file.deployment import ML, Clusters, Deployment
 from azureml_databricks.settings import NEEDED_FOR_LOGIN, SettingError
 
 # A key in the file, and what is wrong with it.

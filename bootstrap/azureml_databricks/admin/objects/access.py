@@ -13,11 +13,11 @@ from databricks.sdk.service.catalog import EffectivePrivilegeAssignment, Permiss
 from databricks.sdk.service.iam import AccessControlRequest, AccessControlResponse, PermissionLevel
 from databricks.sdk.service.workspace import AclPermission
 
-from azureml_databricks.admin.changes import Change, Kept
-from azureml_databricks.admin.databricks import telling
-from azureml_databricks.admin.deployment import Principal
 from azureml_databricks.admin.errors import AdminError
-from azureml_databricks.admin.record import Record
+from azureml_databricks.admin.file.deployment import Principal
+from azureml_databricks.admin.objects.changes import Change, Kept
+from azureml_databricks.admin.objects.record import Record
+from azureml_databricks.admin.services.databricks import telling
 
 RIGHT = "right"
 _FOR = " for "

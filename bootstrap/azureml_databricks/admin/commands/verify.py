@@ -14,11 +14,11 @@ from typing import Any
 
 from databricks.sdk.service import compute, jobs
 
-from azureml_databricks.admin.databricks import telling
-from azureml_databricks.admin.deploy import Site
+from azureml_databricks.admin.commands.deploy import Site
 from azureml_databricks.admin.errors import AdminError
-from azureml_databricks.admin.release import KIND as RELEASE
-from azureml_databricks.admin.release import TASK
+from azureml_databricks.admin.objects.release import KIND as RELEASE
+from azureml_databricks.admin.objects.release import TASK
+from azureml_databricks.admin.services.databricks import telling
 from azureml_databricks.checkup.findings import Finding, Verdict
 
 _REPORT = "azureml-databricks verify: "

@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr
 from pydantic.alias_generators import to_camel
 
-from azureml_databricks.admin.bundle import RUNTIMES
+from azureml_databricks.admin.bundle.archives import RUNTIMES
 
 AccessMode = Literal["standard", "dedicated", "no-isolation"]
 Auth = Literal["service-principal", "managed-identity", "workload-identity", "service-credential"]

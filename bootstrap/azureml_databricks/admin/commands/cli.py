@@ -15,21 +15,22 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from azureml_databricks.admin import bundle as bundles
-from azureml_databricks.admin import deployment as deployments
-from azureml_databricks.admin import deployment_file, settings_file, starter
-from azureml_databricks.admin.changes import Plan
-from azureml_databricks.admin.deployment import Deployment
+from azureml_databricks.admin.bundle import archives as bundles
+from azureml_databricks.admin.bundle.interpreter import InterpreterError
+from azureml_databricks.admin.commands.output import Output
 from azureml_databricks.admin.errors import AdminError
-from azureml_databricks.admin.interpreter import InterpreterError
-from azureml_databricks.admin.output import Output
+from azureml_databricks.admin.file import deployment as deployments
+from azureml_databricks.admin.file import reading as deployment_file
+from azureml_databricks.admin.file import settings_file, starter
+from azureml_databricks.admin.file.deployment import Deployment
+from azureml_databricks.admin.objects.changes import Plan
 from azureml_databricks.settings import BY_NAME, SettingError, Settings
 
 if TYPE_CHECKING:
-    from azureml_databricks.admin.compliance import Governed
-    from azureml_databricks.admin.deploy import Site
-    from azureml_databricks.admin.release import Release
-    from azureml_databricks.admin.service_principal import ServicePrincipal
+    from azureml_databricks.admin.commands.deploy import Site
+    from azureml_databricks.admin.commands.service_principal import ServicePrincipal
+    from azureml_databricks.admin.objects.compliance import Governed
+    from azureml_databricks.admin.objects.release import Release
 
 # What `plan` and `status` exit with where something differs.
 _DIFFERS = 2
@@ -139,7 +140,7 @@ def plan(deployment: Deployment, output: Output) -> None:
 @_on_a_deployment
 def deploy(deployment: Deployment, output: Output, *, enforce: bool, yes: bool) -> None:
     """Make the Databricks workspace as the file says. Repeat it if it was interrupted."""
-    from azureml_databricks.admin import deploy as deploying
+    from azureml_databricks.admin.commands import deploy as deploying
 
     site, release, planned = _planned(deployment, output)
     if planned.changes:
@@ -158,7 +159,7 @@ def deploy(deployment: Deployment, output: Output, *, enforce: bool, yes: bool) 
 @_on_a_deployment
 def destroy(deployment: Deployment, output: Output, *, yes: bool) -> None:
     """Remove what `deploy` and `secrets set` have made, and nothing else."""
-    from azureml_databricks.admin import deploy as deploying
+    from azureml_databricks.admin.commands import deploy as deploying
 
     with output.working("looking"):
         site = deploying.Site(deployment)
@@ -174,7 +175,7 @@ def destroy(deployment: Deployment, output: Output, *, yes: bool) -> None:
 @_on_a_deployment
 def status(deployment: Deployment, output: Output) -> None:
     """Compare what is deployed with the file. Exits with 2 if they differ, with 0 if not."""
-    from azureml_databricks.admin import compliance
+    from azureml_databricks.admin.objects import compliance
 
     site, _, planned = _planned(deployment, output)
     with output.working("looking"):
@@ -198,8 +199,8 @@ def status(deployment: Deployment, output: Output) -> None:
 @_on_a_deployment
 def verify(deployment: Deployment, output: Output, *, node_type: str | None, timeout: int) -> None:
     """Start a small cluster under the policy, and run `azureml-databricks doctor` there."""
-    from azureml_databricks.admin import deploy as deploying
-    from azureml_databricks.admin import verify as verifying
+    from azureml_databricks.admin.commands import deploy as deploying
+    from azureml_databricks.admin.commands import verify as verifying
     from azureml_databricks.checkup.findings import Verdict
 
     site = deploying.Site(deployment)
@@ -234,7 +235,7 @@ _principal = click.option(
 @_on_a_deployment
 def set_secrets(deployment: Deployment, output: Output, *, origin: Any) -> None:
     """Make the scope, put the service principal's keys there, let the policy's users read them."""
-    from azureml_databricks.admin import service_principal
+    from azureml_databricks.admin.commands import service_principal
 
     _put(deployment, output, origin, service_principal.plan_to_set)
 
@@ -244,15 +245,15 @@ def set_secrets(deployment: Deployment, output: Output, *, origin: Any) -> None:
 @_on_a_deployment
 def rotate(deployment: Deployment, output: Output, *, origin: Any) -> None:
     """Replace the secret by a new one, once that is seen to log in to Azure."""
-    from azureml_databricks.admin import service_principal
+    from azureml_databricks.admin.commands import service_principal
 
     _put(deployment, output, origin, service_principal.plan_to_rotate)
     output.line("Clusters that run keep the old one until they restart: delete it in Entra ID after that.")
 
 
 def _put(deployment: Deployment, output: Output, origin: Any, plan: Callable[..., Plan]) -> None:
-    from azureml_databricks.admin import deploy as deploying
-    from azureml_databricks.admin import service_principal
+    from azureml_databricks.admin.commands import deploy as deploying
+    from azureml_databricks.admin.commands import service_principal
 
     service_principal.check_used(deployment)
     principal = _read_principal(origin)
@@ -265,7 +266,7 @@ def _put(deployment: Deployment, output: Output, origin: Any, plan: Callable[...
 
 
 def _read_principal(origin: Any) -> ServicePrincipal:
-    from azureml_databricks.admin import service_principal
+    from azureml_databricks.admin.commands import service_principal
 
     if origin or not sys.stdin.isatty():
         source = origin or sys.stdin
@@ -296,8 +297,8 @@ def policy() -> None:
 @_file
 def render(file: Path, as_: str) -> None:
     """Print the policy as `deploy` would make it, for Terraform, asset bundles or Git."""
-    from azureml_databricks.admin import deploy as deploying
-    from azureml_databricks.admin import policy as policies
+    from azureml_databricks.admin.commands import deploy as deploying
+    from azureml_databricks.admin.objects import policy as policies
 
     deployment = deployment_file.read(file)
     wanted = policies.wanted(deployment, deploying.release(deployment).script)
@@ -374,7 +375,7 @@ def _unnamed(settings: dict[str, str]) -> list[str]:
 
 
 def _planned(deployment: Deployment, output: Output) -> tuple[Site, Release, Plan]:
-    from azureml_databricks.admin import deploy as deploying
+    from azureml_databricks.admin.commands import deploy as deploying
 
     with output.working("looking"):
         site = deploying.Site(deployment)
@@ -392,7 +393,7 @@ def _show(site: Site, planned: Plan, output: Output) -> None:
 
 
 def _apply(site: Site, planned: Plan, output: Output) -> None:
-    from azureml_databricks.admin import deploy as deploying
+    from azureml_databricks.admin.commands import deploy as deploying
 
     try:
         with output.working("working") as status:
@@ -404,7 +405,7 @@ def _apply(site: Site, planned: Plan, output: Output) -> None:
 
 def _enforce(site: Site, output: Output, *, yes: bool) -> list[Governed]:
     """Bring clusters and jobs to the policy's, showing first what that does to whom."""
-    from azureml_databricks.admin import compliance
+    from azureml_databricks.admin.objects import compliance
 
     behind = [it for it in compliance.governed(site.client, site.policy.id) if not it.complies]
     able = [it for it in behind if it.enforceable]

@@ -10,8 +10,8 @@ from databricks.sdk import WorkspaceClient
 from databricks.sdk.errors import NotFound
 from databricks.sdk.service.workspace import ExportFormat, ImportFormat, ObjectType
 
-from azureml_databricks.admin.databricks import telling
 from azureml_databricks.admin.errors import AdminError
+from azureml_databricks.admin.services.databricks import telling
 
 # https://learn.microsoft.com/azure/databricks/files/workspace#limitations
 _WORKSPACE_FILE_LIMIT = 10 * 1024 * 1024

@@ -15,8 +15,8 @@ from azure.core.exceptions import (
 )
 from azure.identity import AzureAuthorityHosts, ClientSecretCredential, DefaultAzureCredential
 
-from azureml_databricks.admin import deployment
 from azureml_databricks.admin.errors import AdminError, silence
+from azureml_databricks.admin.file import deployment
 from azureml_databricks.tracking_uri import parse
 
 AUTHORITIES = {

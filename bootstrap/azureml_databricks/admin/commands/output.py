@@ -16,8 +16,8 @@ from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
-from azureml_databricks.admin.changes import Change, Difference, Plan, shown
 from azureml_databricks.admin.errors import AdminError
+from azureml_databricks.admin.objects.changes import Change, Difference, Plan, shown
 
 _STYLES = {"create": "green", "update": "yellow", "delete": "red"}
 _MARKS = {"create": "+", "update": "~", "delete": "-"}

@@ -12,8 +12,8 @@ from databricks.sdk.config import Config
 from databricks.sdk.errors import PermissionDenied, Unauthenticated
 from databricks.sdk.errors.base import DatabricksError
 
-from azureml_databricks.admin.deployment import Databricks
 from azureml_databricks.admin.errors import AdminError, silence
+from azureml_databricks.admin.file.deployment import Databricks
 
 _ANSWER_SECONDS = 20
 _RETRY_SECONDS = 60

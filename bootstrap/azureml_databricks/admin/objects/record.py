@@ -10,7 +10,7 @@ import json
 from typing import Any
 
 from azureml_databricks.admin.errors import AdminError
-from azureml_databricks.admin.storage import Storage
+from azureml_databricks.admin.objects.storage import Storage
 
 FILE = "azureml-databricks.made.json"
 _FORMAT = 1

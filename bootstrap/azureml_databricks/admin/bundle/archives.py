@@ -24,7 +24,7 @@ from pathlib import Path, PurePosixPath
 
 import uv
 
-from azureml_databricks.admin import interpreter
+from azureml_databricks.admin.bundle import interpreter
 
 _PACKAGE = "azureml_databricks"
 _SCRIPT = "azureml-databricks.sh"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from azureml_databricks.admin.bundle import RUNTIMES
+from azureml_databricks.admin.bundle.archives import RUNTIMES
 
 SCHEMA_FILE = "azureml-databricks.schema.json"
 _FILE = """\

@@ -10,7 +10,7 @@ from typing import Any
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.service import compute
 
-from azureml_databricks.admin.databricks import telling
+from azureml_databricks.admin.services.databricks import telling
 
 
 class References:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.service.compute import ListClustersFilterBy
 
-from azureml_databricks.admin.changes import Difference
-from azureml_databricks.admin.databricks import telling
+from azureml_databricks.admin.objects.changes import Difference
+from azureml_databricks.admin.services.databricks import telling
 
 _RIGHT = "the admin role of the workspace"
 # Others are refused: https://docs.databricks.com/api/azure/workspace/policycomplianceforclusters/enforcecompliance

@@ -16,18 +16,18 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from azureml_databricks.admin import bundle
-from azureml_databricks.admin.changes import Change, Kept, differences
-from azureml_databricks.admin.record import Record
-from azureml_databricks.admin.references import References
-from azureml_databricks.admin.storage import Storage
+from azureml_databricks.admin.bundle import archives as bundle
+from azureml_databricks.admin.objects.changes import Change, Kept, differences
+from azureml_databricks.admin.objects.record import Record
+from azureml_databricks.admin.objects.references import References
+from azureml_databricks.admin.objects.storage import Storage
 
 KIND = "release"
 SCRIPT = "azureml-databricks.sh"
 TASK = "verify_task.py"
-_PACKAGE = Path(__file__).parents[1]
+_PACKAGE = Path(__file__).parents[2]
 _BUILT_FROM = (
-    *("*.py", "admin/bundle.py", f"admin/{TASK}", "bridge/*", "checkup/*"),
+    *("*.py", "admin/bundle/*.py", "bridge/*", "checkup/*"),
     *("init_scripts/*", "locks/*", "node/*"),
 )
 # Script and settings are compared as a whole; the script compares the archive when a node starts.
@@ -84,7 +84,7 @@ class Release:
         built = bundle.build(runtimes, folder, out, dict(self.settings), self.extras)
         assert built.settings
         archives = [archive.path for archive in built.archives]
-        return [*archives, built.settings, built.script, Path(__file__).with_name(TASK)]
+        return [*archives, built.settings, built.script, _PACKAGE / "admin/bundle" / TASK]
 
 
 class Releases:

@@ -13,15 +13,15 @@ from databricks.sdk.errors import NotFound
 from databricks.sdk.service import compute
 from databricks.sdk.service.iam import PermissionLevel
 
-from azureml_databricks.admin import databricks
-from azureml_databricks.admin import definition as definitions
-from azureml_databricks.admin.access import RIGHT, PermissionList
-from azureml_databricks.admin.changes import Change, Difference, differences
-from azureml_databricks.admin.databricks import telling
-from azureml_databricks.admin.definition import Definition
-from azureml_databricks.admin.deployment import Deployment
 from azureml_databricks.admin.errors import AdminError
-from azureml_databricks.admin.record import Record
+from azureml_databricks.admin.file.deployment import Deployment
+from azureml_databricks.admin.objects import definition as definitions
+from azureml_databricks.admin.objects.access import RIGHT, PermissionList
+from azureml_databricks.admin.objects.changes import Change, Difference, differences
+from azureml_databricks.admin.objects.definition import Definition
+from azureml_databricks.admin.objects.record import Record
+from azureml_databricks.admin.services import databricks
+from azureml_databricks.admin.services.databricks import telling
 
 KIND = "policy"
 _RIGHT = "the admin role of the workspace"

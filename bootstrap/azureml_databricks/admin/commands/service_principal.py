@@ -6,12 +6,12 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from azureml_databricks.admin import workspace
-from azureml_databricks.admin.access import SecretReaders
-from azureml_databricks.admin.changes import Plan
-from azureml_databricks.admin.deploy import Site
-from azureml_databricks.admin.deployment import Deployment
+from azureml_databricks.admin.commands.deploy import Site
 from azureml_databricks.admin.errors import AdminError
+from azureml_databricks.admin.file.deployment import Deployment
+from azureml_databricks.admin.objects.access import SecretReaders
+from azureml_databricks.admin.objects.changes import Plan
+from azureml_databricks.admin.services import workspace
 
 # The names in what `az ad sp create-for-rbac` prints, now and with --sdk-auth.
 _NAMES = {

@@ -11,11 +11,11 @@ from functools import partial
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.service.workspace import ScopeBackendType
 
-from azureml_databricks.admin.access import READ_SECRETS, given_on
-from azureml_databricks.admin.changes import Change, Kept
-from azureml_databricks.admin.databricks import telling
 from azureml_databricks.admin.errors import AdminError
-from azureml_databricks.admin.record import Record
+from azureml_databricks.admin.objects.access import READ_SECRETS, given_on
+from azureml_databricks.admin.objects.changes import Change, Kept
+from azureml_databricks.admin.objects.record import Record
+from azureml_databricks.admin.services.databricks import telling
 
 SCOPE, SECRET = "secret scope", "secret"
 

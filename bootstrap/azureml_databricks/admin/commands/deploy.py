@@ -11,9 +11,11 @@ from functools import partial
 
 from databricks.sdk.service.iam import PermissionLevel
 
-from azureml_databricks.admin import databricks, settings_file, storage, workspace
-from azureml_databricks.admin import policy as policies
-from azureml_databricks.admin.access import (
+from azureml_databricks.admin.file import settings_file
+from azureml_databricks.admin.file.deployment import ML, Deployment, Principal
+from azureml_databricks.admin.objects import policy as policies
+from azureml_databricks.admin.objects import storage
+from azureml_databricks.admin.objects.access import (
     USE_CREDENTIAL,
     Access,
     CredentialUsers,
@@ -22,15 +24,15 @@ from azureml_databricks.admin.access import (
     given_on,
     volume_readers,
 )
-from azureml_databricks.admin.allowlist import Allowlist
-from azureml_databricks.admin.changes import Change, Kept, Plan
-from azureml_databricks.admin.deployment import ML, Deployment, Principal
-from azureml_databricks.admin.policy import ClusterPolicy
-from azureml_databricks.admin.record import Record
-from azureml_databricks.admin.references import References
-from azureml_databricks.admin.release import KIND as RELEASE
-from azureml_databricks.admin.release import Release, Releases
-from azureml_databricks.admin.secret_scope import SecretScope, recorded_scopes
+from azureml_databricks.admin.objects.allowlist import Allowlist
+from azureml_databricks.admin.objects.changes import Change, Kept, Plan
+from azureml_databricks.admin.objects.policy import ClusterPolicy
+from azureml_databricks.admin.objects.record import Record
+from azureml_databricks.admin.objects.references import References
+from azureml_databricks.admin.objects.release import KIND as RELEASE
+from azureml_databricks.admin.objects.release import Release, Releases
+from azureml_databricks.admin.objects.secret_scope import SecretScope, recorded_scopes
+from azureml_databricks.admin.services import databricks, workspace
 
 
 class Site:

@@ -13,10 +13,10 @@ from databricks.sdk import WorkspaceClient
 from databricks.sdk.errors import NotFound
 from databricks.sdk.service.catalog import ArtifactMatcher, ArtifactType, MatchType
 
-from azureml_databricks.admin.changes import Change, Kept
-from azureml_databricks.admin.databricks import telling
-from azureml_databricks.admin.record import Record
-from azureml_databricks.admin.references import References
+from azureml_databricks.admin.objects.changes import Change, Kept
+from azureml_databricks.admin.objects.record import Record
+from azureml_databricks.admin.objects.references import References
+from azureml_databricks.admin.services.databricks import telling
 
 KIND = "allowlist entry"
 _RIGHT = "MANAGE ALLOWLIST on the metastore, or its admin"

@@ -1,0 +1,1 @@
+"""What an admin's machine speaks to: the Databricks workspace, and Azure of the Azure ML workspace."""
