@@ -29,7 +29,12 @@ from azureml_databricks.admin.bundle import interpreter
 _PACKAGE = "azureml_databricks"
 _SCRIPT = "azureml-databricks.sh"
 _SETTINGS = "azureml-databricks.json"
-_NODE_HALF = ("__init__.py", "__main__.py", "settings.py", "tracking_uri.py", "bridge", "checkup", "node")
+# fmt: off
+NODE_HALF = (
+    "__init__.py", "__main__.py", "node_command.py", "settings.py", "tracking_uri.py",
+    "bridge", "checkup", "node",
+)
+# fmt: on
 # Where tracebacks on a node will find the sources.
 _ON_THE_NODE = "/databricks/azureml-databricks/current"
 # Azure Databricks' nodes; glibc of Ubuntu 22.04, which runtime 14.3 has.
@@ -222,7 +227,7 @@ def _without_entry_points(dist_info: Path) -> None:
 
 def _add_ourselves(folder: Path) -> None:
     with as_file(files(_PACKAGE)) as package:
-        for name in _NODE_HALF:
+        for name in NODE_HALF:
             source, target = package / name, folder / _PACKAGE / name
             target.parent.mkdir(exist_ok=True)
             if source.is_dir():
