@@ -1,4 +1,7 @@
-"""The data plane, ``<region>.api.azureml.ms``: the services of the workspace, by path."""
+"""The data plane, ``<region>.api.azureml.ms``: the services of the workspace, by path.
+
+Source: azureml.mlflow._store.tracking.store
+"""
 
 from __future__ import annotations
 

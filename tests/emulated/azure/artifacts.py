@@ -1,9 +1,9 @@
 """Artifacts: a client names paths and gets signed addresses, to which it then talks itself.
 
 Runs' artifacts are served under /history, and all, those of models registered from a local folder too,
-under /artifact; they are kept as <origin>/<container>/<path>. Shapes: azureml.mlflow._restclient.run_artifact
-and .artifact. That a path cannot be created twice is reported
-(https://github.com/lightly-ai/lightly-train/issues/256).
+under /artifact; they are kept as <origin>/<container>/<path>.
+
+Source: azureml.mlflow._restclient.run_artifact, azureml.mlflow._restclient.artifact
 """
 
 from __future__ import annotations
@@ -136,6 +136,11 @@ class _Service:
         self._locate = locate
 
     async def create(self, request: Request) -> Response:
+        """Make artifacts, at most 100 a batch; a path cannot be made twice, which is a user's report.
+
+        Source: azureml.mlflow._restclient.run_artifact, azureml.mlflow._restclient.artifact;
+        facts: reported, https://github.com/lightly-ai/lightly-train/issues/256
+        """
         folder: Folder | None = await self._locate(request)
         if folder is None:
             return _no_run(request)
@@ -155,6 +160,7 @@ class _Service:
         )
 
     async def content_info(self, request: Request) -> Response:
+        """The signed address of one artifact, to read it."""
         folder: Folder | None = await self._locate(request)
         if folder is None:
             return _no_run(request)
@@ -164,26 +170,35 @@ class _Service:
         return JSONResponse(self._artifacts.content(folder, path, write=False))
 
     async def writable_content_info(self, request: Request) -> Response:
-        """azureml.mlflow._restclient.artifact: ArtifactsOperations.get_sas."""
+        """The signed address of one artifact, to write to it.
+
+        Source: azureml.mlflow._restclient.artifact (ArtifactsOperations.get_sas)
+        """
         folder, path = await self._locate(request), request.query_params.get("path", "")
         if path not in self._artifacts.paths(folder):
             return azureml_error(404, f"Artifact {'/'.join((*folder, path))} was not found.")
         return JSONResponse(self._artifacts.content(folder, path, write=True))
 
     async def delete(self, request: Request) -> Response:
-        """azureml.mlflow._restclient.artifact: ArtifactsOperations.delete_batch_meta_data."""
+        """Delete artifacts.
+
+        Source: azureml.mlflow._restclient.artifact (ArtifactsOperations.delete_batch_meta_data)
+        """
         folder = await self._locate(request)
         for item in (await request.json())["paths"]:
             self._artifacts.delete(folder, item["path"])
         return Response(status_code=200)
 
     async def content_infos(self, request: Request) -> Response:
+        """The signed addresses of all artifacts under a path, 500 a page."""
+
         def describe(folder: Folder, path: str) -> dict[str, Any]:
             return self._artifacts.content(folder, path, write=False)
 
         return await self._page(request, describe)
 
     async def list(self, request: Request) -> Response:
+        """All artifacts under a path, 500 a page."""
         return await self._page(request, self._artifacts.metadata)
 
     async def _page(self, request: Request, describe: Callable[[Folder, str], dict[str, Any]]) -> Response:

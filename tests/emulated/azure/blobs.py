@@ -1,4 +1,7 @@
-"""Azure Blob Storage: Azurite takes the account from the Host header, as Azure does."""
+"""Azure Blob Storage: Azurite takes the account from the Host header, as Azure does.
+
+Source: https://learn.microsoft.com/rest/api/storageservices/blob-service-rest-api
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ def blobs_app(azurite_url: str) -> ASGIApp:
     client = new_client()
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        """All that Azurite knows of blobs, signatures checked."""
         response: Response = await forward(Request(scope, receive), azurite_url, client)
         await response(scope, receive, send)
 

@@ -1,6 +1,6 @@
 """The host names of the clouds.
 
-Sources: azureml.mlflow._common._cloud.cloud and azure.ai.ml._azure_environments.
+Source: azureml.mlflow._common._cloud.cloud, azure.ai.ml._azure_environments
 """
 
 from __future__ import annotations

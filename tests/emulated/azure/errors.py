@@ -1,4 +1,7 @@
-"""Errors in the words of the two services of the data plane."""
+"""Errors in the words of the two services of the data plane.
+
+Source: azureml.mlflow._restclient (models.ErrorResponse), mlflow.exceptions
+"""
 
 from __future__ import annotations
 

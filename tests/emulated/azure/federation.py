@@ -1,6 +1,6 @@
 """Federated credentials: tokens of another issuer that Entra ID takes in place of a secret.
 
-https://learn.microsoft.com/entra/workload-id/workload-identity-federation
+Source: https://learn.microsoft.com/entra/workload-id/workload-identity-federation
 """
 
 from __future__ import annotations
@@ -31,7 +31,12 @@ class FederatedCredential:
         return jwt.encode({**expected, "iat": now, "exp": now + lifetime, **claims}, self.key, "HS256")
 
     def refusal(self, token: str) -> tuple[int, str] | None:
-        """Return code and message of what is wrong with a token, None if it is taken."""
+        """Return code and message of what is wrong with a token, None if it is taken.
+
+        Issuer, subject and audience must each be those that were agreed on, and the token not expired.
+
+        Source: https://learn.microsoft.com/entra/identity-platform/reference-error-codes
+        """
         try:
             claims = jwt.decode(token, self.key, ["HS256"], options={"verify_aud": False})
         except jwt.ExpiredSignatureError:

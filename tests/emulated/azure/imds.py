@@ -1,6 +1,6 @@
 """The endpoint of a virtual machine's managed identities, which no proxy leads to.
 
-https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token
+Source: https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ class _Imds:
         self._identities = identities
 
     async def token(self, request: Request) -> JSONResponse:
+        """A token of an identity that the machine has; with several, one must be named."""
         asked = request.query_params
         client_id, resource = asked.get("client_id"), asked.get("resource", "").rstrip("/")
         if request.headers.get("metadata") != "true":

@@ -1,7 +1,8 @@
 """Entra ID: openid-configuration, instance discovery, and tokens for a secret or a federated token.
 
-The errors are worded as Entra words them:
-https://learn.microsoft.com/entra/identity-platform/reference-error-codes
+The errors are worded as Entra words them.
+
+Source: https://learn.microsoft.com/entra/identity-platform/reference-error-codes
 """
 
 from __future__ import annotations
@@ -37,6 +38,10 @@ class _Login:
         self._principals = principals
 
     async def instances(self, request: Request) -> JSONResponse:
+        """Which hosts are one cloud's.
+
+        Source: msal.authority
+        """
         host = self._cloud.login_hosts[-1]
         aliases = list(self._cloud.login_hosts)
         return JSONResponse(
@@ -48,6 +53,10 @@ class _Login:
         )
 
     async def configuration(self, request: Request) -> JSONResponse:
+        """Where a tenant gives tokens.
+
+        Source: https://learn.microsoft.com/entra/identity-platform/v2-protocols-oidc
+        """
         tenant = request.path_params["tenant"]
         if not self._known(tenant):
             return _unknown_tenant("invalid_tenant", tenant, request)
@@ -63,6 +72,10 @@ class _Login:
         )
 
     async def token(self, request: Request) -> JSONResponse:
+        """A token for a client secret, or for another issuer's token; else Entra's code of what is wrong.
+
+        Source: https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow
+        """
         tenant = request.path_params["tenant"]
         form = dict(parse_qsl((await request.body()).decode()))
         client_id = form.get("client_id", "")
@@ -122,7 +135,10 @@ class _Login:
 
 
 def _refusal(principal: Principal, assertion: str) -> tuple[int, str] | None:
-    """Return code and message of why a token of another issuer does not stand for a principal."""
+    """Return code and message of why a token of another issuer does not stand for a principal.
+
+    Source: https://learn.microsoft.com/entra/identity-platform/reference-error-codes
+    """
     if principal.federation is None:
         return 70025, f"The client '{principal.client_id}' has no configured federated identity credentials."
     return principal.federation.refusal(assertion)

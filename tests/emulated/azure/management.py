@@ -1,4 +1,7 @@
-"""Azure Resource Manager: the workspace, and the clouds' metadata."""
+"""Azure Resource Manager: the workspace, and the clouds' metadata.
+
+Source: https://learn.microsoft.com/rest/api/azureml/workspaces/get
+"""
 
 from __future__ import annotations
 
@@ -22,6 +25,7 @@ _WORKSPACE = (
 
 def management_app(workspace: Workspace, tokens: Tokens, principals: tuple[Principal, ...]) -> ASGIApp:
     async def get_workspace(request: Request) -> Response:
+        """The workspace; group and name in any case, the subscription as it is."""
         return _get_workspace(workspace, request.path_params)
 
     resources = Starlette(routes=[Route(_WORKSPACE, get_workspace)])
@@ -78,6 +82,10 @@ def _as_resource(workspace: Workspace) -> dict[str, Any]:
 
 
 async def _metadata(request: Request) -> JSONResponse:
+    """The clouds, to whoever asks.
+
+    Source: azureml.mlflow._common._cloud.cloud, azure.ai.ml._azure_environments
+    """
     return JSONResponse([_as_metadata(cloud) for cloud in (PUBLIC, CHINA, US_GOVERNMENT)])
 
 

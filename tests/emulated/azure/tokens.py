@@ -51,7 +51,11 @@ class Denial:
 
 @dataclass(frozen=True)
 class Guard:
-    """Lets only principals with a role through to ``app``; ``answer`` words the denial."""
+    """Lets only principals with a role through to ``app``; ``answer`` words the denial.
+
+    Source: https://learn.microsoft.com/azure/role-based-access-control/troubleshooting;
+    facts: seen, an expired token's error in https://github.com/microsoft/foundry-dev-tools/issues/461
+    """
 
     app: ASGIApp
     tokens: Tokens

@@ -1,8 +1,10 @@
 """MLflow's REST API as Azure ML serves it: a real MLflow server, with Azure ML's limits in front.
 
 Reported by users of Azure ML, not read from a client's source: the numbers in ``_BATCH`` and
-``_PAGE``, the rule for experiment names, and the empty 404 for what Azure ML lacks
-(https://github.com/Azure/azure-sdk-for-python/issues/44896).
+``_PAGE``, the rule for experiment names, and the empty 404 for what Azure ML lacks.
+
+Source: https://mlflow.org/docs/latest/api_reference/rest-api.html;
+facts: reported, https://github.com/Azure/azure-sdk-for-python/issues/44896
 """
 
 from __future__ import annotations
@@ -72,16 +74,24 @@ class _Tracking:
         self._client = new_client()
 
     async def call(self, request: Request) -> Response:
+        """MLflow 2's API, by a real MLflow; an empty 404 for the rest, and for what Azure ML leaves out."""
         return await self._call(request, request.path_params["endpoint"])
 
     async def log_batch_async(self, request: Request) -> Response:
-        """azureml.mlflow._store.tracking.store.AzureMLRestStore.log_batch_async."""
+        """A batch, which is written before the answer; its id is not kept.
+
+        Source: azureml.mlflow._store.tracking.store (AzureMLRestStore.log_batch_async)
+        """
         response = await self._call(request, "runs/log-batch")
         if response.status_code != 200:
             return response
         return JSONResponse({"batch_tracking_id": str(uuid4())})
 
     async def run_data_status(self, request: Request) -> Response:
+        """Whether a run's batches are written: always.
+
+        Source: azureml.mlflow._store.tracking.store
+        """
         return JSONResponse({"is_complete": True})
 
     async def _call(self, request: Request, endpoint: str) -> Response:
@@ -105,6 +115,10 @@ class _Tracking:
 
 
 def _batch_is_small(fields: Fields) -> Response | None:
+    """At most 200 metrics, 100 params and 100 tags a request.
+
+    Source: facts: reported, https://github.com/mlflow/mlflow/issues/11462
+    """
     for kind, limit in _BATCH.items():
         if (count := len(fields.get(kind, ()))) > limit:
             return _invalid(f"A batch may hold at most {limit} {kind}; this one holds {count}.")
@@ -112,7 +126,10 @@ def _batch_is_small(fields: Fields) -> Response | None:
 
 
 def _knows_all_fields(fields: Fields) -> Response | None:
-    """Not reported: the strictest that a service of MLflow 2 can be."""
+    """No field that MLflow 3 added to requests of MLflow 2.
+
+    Source: assumed: strictest reading
+    """
     for part in (fields, *fields.get("metrics", ())):
         if unknown := _OF_MLFLOW_3.intersection(part):
             return _invalid(f"Unknown field: {', '.join(sorted(unknown))}.")
@@ -120,20 +137,31 @@ def _knows_all_fields(fields: Fields) -> Response | None:
 
 
 def _page_is_small(fields: Fields) -> Response | None:
+    """At most 1,000 results a page.
+
+    Source: facts: reported, https://github.com/mlflow/mlflow/issues/10694
+    """
     if (size := int(fields.get("max_results", 0))) > _PAGE:
         return _invalid(f"max_results may be at most {_PAGE}; it is {size}.")
     return None
 
 
 def _filter_is_by_name(fields: Fields) -> Response | None:
-    """https://github.com/Azure/azure-sdk-for-python/issues/42155."""
+    """Registered models and versions are found by their exact name only.
+
+    Source: facts: reported, https://github.com/Azure/azure-sdk-for-python/issues/42155;
+    https://learn.microsoft.com/azure/machine-learning/how-to-manage-models-mlflow
+    """
     if _BY_NAME.fullmatch(fields.get("filter", "")):
         return None
     return _invalid("Currently unsupported filter string format.")
 
 
 def _name_is_valid(fields: Fields) -> Response | None:
-    """A name with ``/`` passes, though it will never be found by that name: see the next rule."""
+    """1 to 256 letters, digits, `_` or `-`; one with `/` passes, though it is never found by that name.
+
+    Source: facts: seen, the service's words in https://github.com/microsoft/dstoolkit-mlops-v2/pull/180
+    """
     name = str(fields.get("name", ""))
     if "/" in name or _EXPERIMENT_NAME.fullmatch(name):
         return None
@@ -144,6 +172,10 @@ def _name_is_valid(fields: Fields) -> Response | None:
 
 
 def _name_has_no_slash(fields: Fields) -> Response | None:
+    """No experiment is found by a name with `/`.
+
+    Source: facts: reported, https://github.com/Azure/azure-sdk-for-python/issues/45209
+    """
     name = str(fields.get("experiment_name", ""))
     if "/" not in name:
         return None
