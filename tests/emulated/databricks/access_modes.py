@@ -1,6 +1,6 @@
 """What a cluster's access mode rules out, as the workspace says when the cluster is made.
 
-https://learn.microsoft.com/azure/databricks/compute/standard-limitations
+Source: https://learn.microsoft.com/azure/databricks/compute/standard-limitations,
 https://learn.microsoft.com/azure/databricks/init-scripts/#where-can-init-scripts-be-installed
 """
 
@@ -15,7 +15,6 @@ from tests.emulated.databricks.errors import invalid
 
 Mode = Literal["standard", "dedicated", "no isolation"]
 
-# The modes' names in the API, older ones included: databricks.sdk.service.compute.DataSecurityMode.
 _MODES: dict[str, Mode] = {
     "USER_ISOLATION": "standard",
     "DATA_SECURITY_MODE_STANDARD": "standard",
@@ -23,6 +22,10 @@ _MODES: dict[str, Mode] = {
     "DATA_SECURITY_MODE_DEDICATED": "dedicated",
     "NONE": "no isolation",
 }
+"""The access modes' names in the API, older ones included.
+
+Source: databricks.sdk.service.compute (DataSecurityMode)
+"""
 
 
 def mode(spec: Spec) -> Mode:
@@ -47,12 +50,16 @@ def init_scripts(spec: Spec) -> Iterator[tuple[str, str]]:
 
 
 def check(spec: Spec, allowlists: Allowlists) -> None:
-    """Refuse a spec whose access mode cannot be had with the rest of it.
+    """Refuse a spec whose access mode cannot be had with its runtime, or with an init script's place.
 
-    The words about the allowlist are reported; those about runtimes and places are ours.
+    Standard: no ML runtime, no script in workspace files, and the script on the allowlist. No isolation: no
+    script in a volume. The words about the allowlist are reported; those about runtimes and places are ours.
 
     Raises:
         ApiError: it says what cannot be.
+
+    Source: https://learn.microsoft.com/azure/databricks/compute/standard-limitations,
+    https://learn.microsoft.com/azure/databricks/init-scripts/#where-can-init-scripts-be-installed
     """
     of_spec = mode(spec)
     if of_spec == "standard" and _is_ml(spec):

@@ -1,6 +1,8 @@
-"""Unity Catalog's artifact allowlists: https://docs.databricks.com/api/azure/workspace/artifactallowlists
+"""Unity Catalog's artifact allowlists.
 
 A list is replaced as a whole: who does not read it first loses what others had in it.
+
+Source: https://docs.databricks.com/api/azure/workspace/artifactallowlists
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ class Allowlists:
     def allows(self, path: str) -> bool:
         """Whether an init script may run in standard access mode: one on the list is its path's beginning.
 
-        https://learn.microsoft.com/azure/databricks/data-governance/unity-catalog/manage-privileges/allowlist
+        Source: https://learn.microsoft.com/azure/databricks/data-governance/unity-catalog/manage-privileges/allowlist
         """
         return any(path.startswith(allowed) for allowed in self.paths())
 
@@ -44,6 +46,7 @@ class Allowlists:
         return JSONResponse(self._lists.get(_type(request), {}))
 
     async def _put(self, request: Request) -> JSONResponse:
+        """Replace the whole list; only prefixes match."""
         matchers = (await request.json()).get("artifact_matchers") or []
         for matcher in matchers:
             if matcher.get("match_type") != "PREFIX_MATCH" or not matcher.get("artifact"):

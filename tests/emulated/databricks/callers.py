@@ -1,4 +1,7 @@
-"""Who calls the workspace's API: tokens, and the rights that a call needs."""
+"""Who calls the workspace's API: tokens, and the rights that a call needs.
+
+Source: https://learn.microsoft.com/azure/databricks/dev-tools/auth/pat
+"""
 
 from __future__ import annotations
 
@@ -86,6 +89,12 @@ GUARDED = (
         _METASTORE.format(privilege="CREATE SERVICE CREDENTIAL"),
     ),
 )
+"""Calls for which an admin needs:
+
+Source: https://learn.microsoft.com/azure/databricks/admin/clusters/policies,
+https://learn.microsoft.com/azure/databricks/data-governance/unity-catalog/manage-privileges/privileges;
+the words of the refusals are assumed
+"""
 
 
 class Callers:
@@ -108,7 +117,10 @@ class Callers:
         """Return whose request this is, by its header.
 
         Raises:
-            ApiError: 401 without a token, 403 with a wrong one, as Azure Databricks answers.
+            ApiError: 401 without a token, 403 with a wrong one.
+
+        Source: facts: seen, the 401 in https://github.com/PipedreamHQ/pipedream/issues/20701;
+        the words of the 403 are assumed
         """
         kind, _, token = authorization.partition(" ")
         if kind.lower() != "bearer" or not token:

@@ -2,6 +2,8 @@
 
 All that a node gets is read back through the workspace's API, as the cluster's owner: the spec under its
 policy, the init scripts, the folder of files around each, and the secrets that the spec refers to.
+
+Source: https://learn.microsoft.com/azure/databricks/init-scripts/referencing-files
 """
 
 from __future__ import annotations
@@ -31,8 +33,11 @@ if TYPE_CHECKING:
     from tests.emulated.databricks.emulator import EmulatedDatabricks
 
 _REFERENCE = re.compile(r"\{\{secrets/([^/{}]+)/([^/{}]+)\}\}")
-# Standard access mode runs users' code as nobody special.
 UNPRIVILEGED = "nobody"
+"""Standard access mode runs users' code as a user without rights.
+
+Source: https://learn.microsoft.com/azure/databricks/compute/standard-limitations
+"""
 
 
 class LaunchError(Exception):
@@ -179,6 +184,11 @@ class _Launch:
         return {name: _REFERENCE.sub(self._secret, text) for name, text in (texts or {}).items()}
 
     def _secret(self, reference: re.Match[str]) -> str:
+        """Resolve `{{secrets/scope/key}}` as the cluster's owner; else the cluster does not start.
+
+        Source: https://learn.microsoft.com/azure/databricks/security/secrets/,
+        databricks.sdk.service.compute (TerminationReasonCode)
+        """
         scope, key = reference[1], reference[2]
         try:
             # It is the right to read that this asks for: no call of the API gives a value.
@@ -249,6 +259,10 @@ def _replica(cluster: ClusterDetails) -> Replica:
 
 
 def _identity(cluster: ClusterDetails) -> dict[str, str]:
+    """The variables by which an init script knows its cluster.
+
+    Source: https://learn.microsoft.com/azure/databricks/init-scripts/environment-variables
+    """
     source = cluster.cluster_source
     return {
         "DB_CLUSTER_ID": cluster.cluster_id or "",
@@ -258,6 +272,10 @@ def _identity(cluster: ClusterDetails) -> dict[str, str]:
 
 
 def _run(node: Node, path: str) -> None:
+    """Run an init script; one that exits with other than 0 fails the launch.
+
+    Source: https://learn.microsoft.com/azure/databricks/init-scripts/cluster-scoped
+    """
     done = node.run_init_script(path)
     if done.returncode:
         raise LaunchError(
@@ -267,6 +285,10 @@ def _run(node: Node, path: str) -> None:
 
 
 def _unreadable(path: str, why: str) -> LaunchError:
+    """An init script that its cluster's owner cannot read fails the launch.
+
+    Source: https://learn.microsoft.com/azure/databricks/init-scripts/referencing-files; the words are assumed
+    """
     return LaunchError(
         "INIT_SCRIPT_FAILURE",
         f"Cluster scoped init script {path} failed: Timed out with exception after 5 attempts "

@@ -1,9 +1,9 @@
 """Clusters: a spec, a policy, and a state that changes with time.
 
-https://docs.databricks.com/api/azure/workspace/clusters
-
 No machine runs for them here: `tests.emulated.databricks.cluster` boots one. Not minilake's, which forgets
 init scripts and access modes.
+
+Source: https://docs.databricks.com/api/azure/workspace/clusters
 """
 
 from __future__ import annotations
@@ -25,8 +25,11 @@ from tests.emulated.databricks.errors import ApiError, invalid
 from tests.emulated.databricks.ids import new_cluster_id
 from tests.emulated.databricks.policies import Policies
 
-# Reasons of a termination that are no failure.
 ENDED_WELL = ("USER_REQUEST", "JOB_FINISHED")
+"""Reasons of a termination that are no failure:
+
+Source: databricks.sdk.service.compute (TerminationReasonCode)
+"""
 # What is told of a cluster besides its spec.
 _NOT_OF_THE_SPEC = ("cluster_id", "apply_policy_default_values", "clone_from")
 
@@ -59,7 +62,7 @@ class Clusters:
         return routes
 
     def spec(self, sent: Spec, who: Caller, kind: str) -> Spec:
-        """Return what becomes of a spec under its policy.
+        """Return what becomes of a spec under its policy; only an admin needs none.
 
         Args:
             sent: by the user.
@@ -68,6 +71,8 @@ class Clusters:
 
         Raises:
             ApiError: the policy refuses it, or there is none and `who` is no admin.
+
+        Source: https://learn.microsoft.com/azure/databricks/admin/clusters/policies
         """
         spec = {key: value for key, value in sent.items() if key not in _NOT_OF_THE_SPEC}
         if not sent.get("policy_id"):
@@ -115,7 +120,10 @@ class Clusters:
             cluster["last_restarted_time"] = _now()
 
     def terminate(self, cluster_id: str, code: str, message: str = "") -> None:
-        """Stop a cluster, telling why: https://docs.databricks.com/api/azure/workspace/clusters/get"""
+        """Stop a cluster, telling why.
+
+        Source: https://docs.databricks.com/api/azure/workspace/clusters/get
+        """
         kind = "SUCCESS" if code in ENDED_WELL else "CLIENT_ERROR"
         parameters = {"databricks_error_message": message} if message else {}
         self.found(cluster_id).update(
@@ -139,19 +147,24 @@ class Clusters:
         ]
 
     async def _create(self, request: Request) -> JSONResponse:
+        """Make a cluster; it is RUNNING at once."""
         who = caller(request)
         cluster = self.add(self.spec(await request.json(), who, "all-purpose"), who)
         return JSONResponse({"cluster_id": cluster["cluster_id"]})
 
     async def _edit(self, request: Request) -> JSONResponse:
+        """Replace the whole spec."""
         sent = await request.json()
         self.found(sent["cluster_id"])
         self.change(sent["cluster_id"], self.spec(sent, caller(request), "all-purpose"))
         return JSONResponse({})
 
     async def _start(self, request: Request) -> JSONResponse:
+        """Start or restart; the policy is checked as it is now.
+
+        Source: https://learn.microsoft.com/azure/databricks/admin/clusters/policies
+        """
         cluster = self.found((await request.json())["cluster_id"])
-        # A start checks the policy as it is now: https://learn.microsoft.com/azure/databricks/admin/clusters/policies
         self.spec(cluster["spec"], caller(request), "all-purpose")
         cluster.update(state="RUNNING", last_restarted_time=_now())
         return JSONResponse({})
@@ -169,16 +182,19 @@ class Clusters:
         return JSONResponse(self.found(request.query_params["cluster_id"]))
 
     async def _list(self, request: Request) -> JSONResponse:
+        """All clusters on one page; filters: policy, state, source."""
         asked = request.query_params
         found = [it for it in self._clusters.values() if _matches(it, asked)]
         return JSONResponse({"clusters": found} if found else {})
 
     async def _node_types(self, request: Request) -> JSONResponse:
+        """Two types of machine."""
         return JSONResponse(
             {"node_types": [_node_type("Standard_DS3_v2", 4), _node_type("Standard_DS4_v2", 8)]}
         )
 
     async def _spark_versions(self, request: Request) -> JSONResponse:
+        """15.4, standard and ML."""
         versions = [
             ("15.4.x-scala2.12", "15.4 LTS (includes Apache Spark 3.5.0, Scala 2.12)"),
             ("15.4.x-cpu-ml-scala2.12", "15.4 LTS ML (includes Apache Spark 3.5.0, Scala 2.12)"),
@@ -190,8 +206,9 @@ def _check_size(spec: Spec) -> None:
     """Refuse a cluster that has no size, or none that goes together.
 
     Raises:
-        ApiError: it says what is wrong; of a single node as users report it:
-            https://github.com/databricks/cli/issues/1546
+        ApiError: it says what is wrong.
+
+    Source: facts: reported, https://github.com/databricks/cli/issues/1546
     """
     if spec.get("is_single_node"):
         if spec.get("kind") != "CLASSIC_PREVIEW":

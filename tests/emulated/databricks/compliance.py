@@ -1,6 +1,6 @@
 """Whether clusters and jobs are as their policy now is, and making them so.
 
-https://docs.databricks.com/api/azure/workspace/policycomplianceforclusters
+Source: https://docs.databricks.com/api/azure/workspace/policycomplianceforclusters,
 https://docs.databricks.com/api/azure/workspace/policycomplianceforjobs
 """
 
@@ -42,6 +42,7 @@ class Compliance:
         ]
 
     async def _list_clusters(self, request: Request) -> JSONResponse:
+        """Of the clusters that users made with a policy."""
         policy_id = request.query_params["policy_id"]
         self._policies.definition(policy_id)
         found = self._clusters.under(policy_id)
@@ -53,6 +54,7 @@ class Compliance:
         return JSONResponse(_verdict(self._of(_governed(cluster))))
 
     async def _enforce_cluster(self, request: Request) -> JSONResponse:
+        """Make a cluster as its policy is; not a job's, and not one that starts or stops."""
         sent = await request.json()
         cluster = self._clusters.found(sent["cluster_id"])
         if cluster["cluster_source"] == "JOB":
@@ -80,6 +82,7 @@ class Compliance:
         return JSONResponse(_verdict(self._of_job(job)))
 
     async def _enforce_job(self, request: Request) -> JSONResponse:
+        """Make a job's clusters as their policies are."""
         sent = await request.json()
         job = self._jobs.found(sent["job_id"])
         changes = []

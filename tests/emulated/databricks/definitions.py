@@ -1,6 +1,6 @@
 """The language of policy definitions: what a policy makes of a cluster's spec, and what it refuses.
 
-https://learn.microsoft.com/azure/databricks/admin/clusters/policy-definition
+Source: https://learn.microsoft.com/azure/databricks/admin/clusters/policy-definition
 """
 
 from __future__ import annotations
@@ -19,6 +19,10 @@ _MAPS = ("spark_conf", "spark_env_vars", "custom_tags")
 # What is no attribute of a cluster's spec: its kind, and what it costs.
 _VIRTUAL = ("cluster_type", "dbus_per_hour")
 _TYPES = ("fixed", "forbidden", "allowlist", "blocklist", "regex", "range", "unlimited")
+"""What a policy can say of an attribute:
+
+Source: https://learn.microsoft.com/azure/databricks/admin/clusters/policy-definition
+"""
 
 
 class MalformedDefinitionError(ValueError):
@@ -26,11 +30,12 @@ class MalformedDefinitionError(ValueError):
 
 
 def parse(text: str) -> Definition:
-    """Return a definition.
+    """Return a definition; of a malformed one the service says so only when a cluster is made with it.
 
     Raises:
-        MalformedDefinitionError: it is not one. The service takes any JSON, and says so when a cluster is
-            made with it: https://github.com/databricks/cli/pull/6492
+        MalformedDefinitionError: it is not one.
+
+    Source: facts: seen, https://github.com/databricks/cli/pull/6492
     """
     definition = json.loads(text or "{}")
     if not isinstance(definition, dict):
@@ -75,6 +80,9 @@ def violations(definition: Definition, spec: Spec, kind: str = "all-purpose") ->
         definition: the policy's.
         spec: the cluster's, with fixed values applied.
         kind: the type of the cluster, `all-purpose` or `job`.
+
+    Source: https://learn.microsoft.com/azure/databricks/admin/clusters/policy-definition;
+    the words are assumed
     """
     found = {}
     for path, rule in definition.items():

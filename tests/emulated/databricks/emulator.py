@@ -1,4 +1,7 @@
-"""Starting and stopping all of it."""
+"""Starting and stopping all of it.
+
+Source: https://docs.databricks.com/api/azure/workspace/introduction
+"""
 
 from __future__ import annotations
 
@@ -80,7 +83,7 @@ class EmulatedDatabricks:
         with ExitStack() as stack:
             self._minilake = Minilake(self._folder)
             stack.enter_context(self._minilake.process)
-            self._fill()
+            self._app = self.empty_workspace(self._minilake)
             self._minilake.process.wait_until_listening()
             recorder = journal.Recorder(self._entrance, self.journal, self.faults)
             self._server = stack.enter_context(Server(recorder))
@@ -95,7 +98,7 @@ class EmulatedDatabricks:
         """Be as after the start: an empty workspace, an empty journal, no faults, the admin alone."""
         self.runs.stop()
         self._minilake.reset()
-        self._fill()
+        self._app = self.empty_workspace(self._minilake)
         self.faults.clear()
         self.journal.clear()
 
@@ -157,12 +160,13 @@ class EmulatedDatabricks:
         """Return the journal as a text for a golden file; ``names`` as of `journal.render`."""
         return journal.render(self.journal, names)
 
-    def _fill(self) -> None:
+    def empty_workspace(self, minilake: Minilake) -> Authenticated:
+        """Be a workspace in which nobody has done anything, and return what answers for it."""
         self.callers = Callers()
         self.admin = self.callers.add(Caller("admin@contoso.com", ALL_RIGHTS, ("users", "admins")))
         self.allowlists = Allowlists()
-        self.vault = Vault(self._minilake, self.callers)
-        self.volumes = Volumes(self._minilake, self.callers)
+        self.vault = Vault(minilake, self.callers)
+        self.volumes = Volumes(minilake, self.callers)
         self.policies = Policies(self.callers)
         self.clusters = Clusters(self.policies, self.allowlists)
         self.jobs = Jobs(self.clusters)
@@ -185,11 +189,11 @@ class EmulatedDatabricks:
             routes=[
                 Route("/api/2.0/preview/scim/v2/Me", _me),
                 *(route for service in services for route in service.routes),
-                Route("/{path:path}", self._minilake.forward, methods=_METHODS),
+                Route("/{path:path}", minilake.forward, methods=_METHODS),
             ],
             exception_handlers={ApiError: on_api_error},
         )
-        self._app = Authenticated(api, self.callers)
+        return Authenticated(api, self.callers)
 
     def _launch(self, cluster_id: str, owner: Caller) -> AbstractContextManager[Node]:
         return launched(self, cluster_id, who=owner, azure=self.azure)
@@ -202,6 +206,10 @@ class EmulatedDatabricks:
 
 
 async def _me(request: Request) -> Response:
+    """Who calls.
+
+    Source: https://docs.databricks.com/api/azure/workspace/currentuser/me
+    """
     who = caller(request)
     return JSONResponse(
         {

@@ -1,4 +1,7 @@
-"""Errors as a Databricks workspace answers them: a status, a code and a message."""
+"""Errors as a Databricks workspace answers them: a status, a code and a message.
+
+Source: databricks.sdk.errors.platform
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Policy families, which Databricks makes: https://docs.databricks.com/api/azure/workspace/policyfamilies"""
+"""Policy families, which Databricks makes.
+
+Source: https://docs.databricks.com/api/azure/workspace/policyfamilies
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,6 @@ from starlette.routing import Route
 from tests.emulated.databricks.definitions import Definition
 from tests.emulated.databricks.errors import ApiError
 
-# In the manner of Databricks' own, whose definitions change with the releases:
-# https://learn.microsoft.com/azure/databricks/admin/clusters/policy-families
 FAMILIES: Mapping[str, tuple[str, Definition]] = {
     "personal-vm": (
         "Personal Compute",
@@ -52,6 +53,10 @@ FAMILIES: Mapping[str, tuple[str, Definition]] = {
         },
     ),
 }
+"""Families in the manner of Databricks' own, whose definitions change with the releases:
+
+Source: https://learn.microsoft.com/azure/databricks/admin/clusters/policy-families
+"""
 
 
 async def _list(request: Request) -> JSONResponse:

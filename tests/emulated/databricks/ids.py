@@ -6,9 +6,12 @@ import secrets
 import string
 from datetime import datetime, timezone
 
-# What a real one is called; requests go to `EmulatedDatabricks.host`.
 WORKSPACE_ID = "1234567890123456"
 WORKSPACE_URL = f"https://adb-{WORKSPACE_ID}.16.azuredatabricks.net"
+"""What a real workspace is called; requests go to `EmulatedDatabricks.host`.
+
+Source: https://learn.microsoft.com/azure/databricks/workspace/workspace-details
+"""
 
 
 def new_number() -> int:

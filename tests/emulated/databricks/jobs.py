@@ -1,6 +1,8 @@
-"""Jobs that are kept: https://docs.databricks.com/api/azure/workspace/jobs
+"""Jobs that are kept.
 
 Not minilake's, which forgets policies and access modes of job clusters.
+
+Source: https://docs.databricks.com/api/azure/workspace/jobs
 """
 
 from __future__ import annotations
@@ -43,6 +45,7 @@ class Jobs:
         return self.jobs[job_id]
 
     async def _create(self, request: Request) -> JSONResponse:
+        """Keep a job; what a policy fixes is written into each job cluster."""
         settings = self._checked(await request.json(), caller(request))
         job_id = new_number()
         self.jobs[job_id] = {
@@ -57,7 +60,7 @@ class Jobs:
         return JSONResponse(self.found(int(request.query_params["job_id"])))
 
     async def _list(self, request: Request) -> JSONResponse:
-        # Tasks and their clusters are told to those only who ask for them.
+        """All jobs on one page; tasks and their clusters only with `expand_tasks`."""
         expanded = request.query_params.get("expand_tasks") == "true"
         listed = [job if expanded else _without_tasks(job) for job in self.jobs.values()]
         return JSONResponse({"jobs": listed, "has_more": False} if listed else {})

@@ -32,7 +32,10 @@ _IDS = {
 
 
 class Recorder(Gateway):
-    """Where all requests enter: journal with bodies, faults, and the one app behind."""
+    """Where all requests enter; it answers /.well-known/databricks-config itself, which is in no journal.
+
+    Source: databricks.sdk.config
+    """
 
     def __init__(self, app: ASGIApp, journal: Journal, faults: Faults) -> None:
         super().__init__({"*": app}, journal, faults)

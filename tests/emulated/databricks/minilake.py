@@ -40,7 +40,10 @@ class Minilake:
         self._client = new_client()
 
     async def forward(self, request: Request) -> Response:
-        """Have it answer a request as it came."""
+        """Whatever else minilake serves, as it came; who may do it is not asked.
+
+        Source: https://pypi.org/project/minilake/
+        """
         return await forward(request, self.process.url, self._client)
 
     async def ask(self, method: str, path: str, **arguments: Any) -> httpx.Response:

@@ -1,6 +1,8 @@
-"""Who has which permission on an object: https://docs.databricks.com/api/azure/workspace/permissions
+"""Who has which permission on an object.
 
 Not minilake's, which knows no principal from another, nor an object that there is from one that is not.
+
+Source: https://docs.databricks.com/api/azure/workspace/permissions
 """
 
 from __future__ import annotations
@@ -49,7 +51,10 @@ class PermissionLists:
         self._lists.setdefault(object_id, {})["group_name", group] = level
 
     async def answer(self, request: Request, object_id: str) -> JSONResponse:
-        """Answer a request for the list of an object: GET, PUT (replaces it) or PATCH (adds to it)."""
+        """Answer a request for the list of an object: GET, PUT (replaces it) or PATCH (adds to it).
+
+        Source: https://docs.databricks.com/api/azure/workspace/permissions
+        """
         if request.method != "GET":
             sent = (await request.json()).get("access_control_list") or []
             given = dict(self._read(entry) for entry in sent)
@@ -71,6 +76,10 @@ class PermissionLists:
         )
 
     def _read(self, entry: Mapping[str, str]) -> tuple[tuple[str, str], str]:
+        """Refuse a permission that the object does not have, and a principal that does not exist.
+
+        Source: https://docs.databricks.com/api/azure/workspace/permissions/set; the words are assumed
+        """
         level = entry.get("permission_level", "")
         if level not in self._levels:
             raise invalid(f"Permission level {level} is none of {', '.join(self._levels)}")

@@ -1,8 +1,8 @@
 """Cluster policies, and who may use them.
 
-https://docs.databricks.com/api/azure/workspace/clusterpolicies
-
 Not minilake's, whose `edit` keeps what is left out, where the service replaces the whole policy.
+
+Source: https://docs.databricks.com/api/azure/workspace/clusterpolicies
 """
 
 from __future__ import annotations
@@ -63,6 +63,8 @@ class Policies:
 
         Raises:
             ApiError: there is no such policy, `who` may not use it, or no cluster can be made with it.
+
+        Source: facts: seen, https://github.com/databricks/cli/pull/6492
         """
         policy = self._found(policy_id)
         if who and not self._may_use(who, policy_id):
@@ -79,6 +81,10 @@ class Policies:
             ) from None
 
     def _may_use(self, who: Caller, policy_id: str) -> bool:
+        """Whether somebody may make clusters with a policy: an admin, and whoever was given CAN_USE.
+
+        Source: https://learn.microsoft.com/azure/databricks/security/auth/access-control/#policies
+        """
         return "admin of the workspace" in who.rights or bool(self._users.of(who, policy_id))
 
     async def _create(self, request: Request) -> JSONResponse:
@@ -95,6 +101,7 @@ class Policies:
         return JSONResponse({"policy_id": policy_id})
 
     async def _edit(self, request: Request) -> JSONResponse:
+        """Replace the whole policy."""
         sent = await request.json()
         found = self._found(sent.get("policy_id", ""))
         kept = {key: value for key, value in found.items() if key not in _FIELDS}
@@ -102,6 +109,7 @@ class Policies:
         return JSONResponse({})
 
     async def _delete(self, request: Request) -> JSONResponse:
+        """Delete a policy; clusters keep its id."""
         found = self._found((await request.json()).get("policy_id", ""))
         del self._policies[found["policy_id"]]
         return JSONResponse({})
@@ -110,6 +118,7 @@ class Policies:
         return JSONResponse(self._shown(self._found(request.query_params.get("policy_id", ""))))
 
     async def _list(self, request: Request) -> JSONResponse:
+        """The policies that the caller may use, on one page."""
         who = caller(request)
         seen = [it for policy_id, it in self._policies.items() if self._may_use(who, policy_id)]
         column, order = (request.query_params.get(f"sort_{it}") for it in ("column", "order"))
@@ -118,6 +127,7 @@ class Policies:
         return JSONResponse({"policies": [self._shown(it) for it in seen], "total_count": len(seen)})
 
     async def _permissions(self, request: Request) -> JSONResponse:
+        """Who may use a policy: PUT replaces the list, PATCH adds to it."""
         policy_id = self._found(request.path_params["policy_id"])["policy_id"]
         return await self._users.answer(request, policy_id)
 
@@ -134,6 +144,12 @@ class Policies:
         return {**policy, "definition": json.dumps(merged)}
 
     def _checked(self, sent: Mapping[str, Any], policy_id: str = "") -> dict[str, Any]:
+        """Refuse a name that is not 1 to 100 characters or is taken, and a definition that is not JSON.
+
+        A policy has a definition or a family that there is, and not both.
+
+        Source: https://docs.databricks.com/api/azure/workspace/clusterpolicies/create
+        """
         name = sent.get("name", "")
         if not 1 <= len(name) <= 100:
             raise invalid("Policy name must be between 1 and 100 characters.")

@@ -1,6 +1,6 @@
 """One-time runs: a cluster of their own is really booted, the file really run, and both are gone after.
 
-https://docs.databricks.com/api/azure/workspace/jobs/submit
+Source: https://docs.databricks.com/api/azure/workspace/jobs/submit
 """
 
 from __future__ import annotations
@@ -32,6 +32,10 @@ from tests.emulated.databricks.ids import WORKSPACE_ID, WORKSPACE_URL, new_numbe
 from tests.emulated.node import Node
 
 _MOST_OF_LOGS = 5 * 1024 * 1024
+"""Of a run's output, its last 5 MB are kept.
+
+Source: https://docs.databricks.com/api/azure/workspace/jobs/getrunoutput
+"""
 _SCRIPT = "/databricks/driver/task.py"
 
 # How a run gets a node for its cluster, and a file's bytes, as its owner.
@@ -100,6 +104,7 @@ class Runs:
             thread.join()
 
     async def _submit(self, request: Request) -> JSONResponse:
+        """Run a Python file on a new cluster, the only kind of task here; once for each idempotency token."""
         sent, who = await request.json(), caller(request)
         token = sent.get("idempotency_token", "")
         if token in self._by_token:
@@ -122,6 +127,7 @@ class Runs:
         return JSONResponse(self._shown(self._found(int(request.query_params["run_id"]))))
 
     async def _get_output(self, request: Request) -> JSONResponse:
+        """A task's output; a run of several tasks has none of its own."""
         run_id = int(request.query_params["run_id"])
         if run_id in self._runs:
             raise invalid(
@@ -138,15 +144,18 @@ class Runs:
         return JSONResponse({**output, **{name: text for name, text in told.items() if text}})
 
     async def _list(self, request: Request) -> JSONResponse:
+        """All runs on one page, the last first."""
         shown = [self._shown(run) for run in reversed(self._runs.values())]
         return JSONResponse({"runs": shown, "has_more": False} if shown else {})
 
     async def _cancel(self, request: Request) -> JSONResponse:
+        """Kill what runs."""
         run = self._found((await request.json())["run_id"])
         run.cancelled.set()
         return JSONResponse({})
 
     async def _delete(self, request: Request) -> JSONResponse:
+        """Forget a run that has ended."""
         run = self._found((await request.json())["run_id"])
         if not run.ended:
             raise invalid(f"Run {run.run_id} is active: cancel it before it is deleted.")
@@ -226,6 +235,10 @@ class Runs:
 
 
 def _context(node: Node, run: _Run) -> dict[str, str]:
+    """What MLflow finds of a job in its task's process.
+
+    Source: mlflow.utils.databricks_utils
+    """
     return databricks_context.put(
         node,
         isInCluster=True,

@@ -1,4 +1,7 @@
-"""Unity Catalog's credentials: https://docs.databricks.com/api/azure/workspace/credentials"""
+"""Unity Catalog's credentials.
+
+Source: https://docs.databricks.com/api/azure/workspace/credentials
+"""
 
 from __future__ import annotations
 

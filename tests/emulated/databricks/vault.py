@@ -1,6 +1,6 @@
 """Secret scopes: minilake keeps them; here is who may do what, and the values, for clusters to resolve.
 
-https://docs.databricks.com/api/azure/workspace/secrets
+Source: https://docs.databricks.com/api/azure/workspace/secrets
 """
 
 from __future__ import annotations
@@ -29,6 +29,10 @@ _NEEDED = {
     "acls/list": "MANAGE",
     "scopes/delete": "MANAGE",
 }
+"""Calls that need a permission on the scope (READ, WRITE, MANAGE), which an admin always has:
+
+Source: https://learn.microsoft.com/azure/databricks/security/auth/access-control/#secrets
+"""
 
 
 class Vault:
@@ -55,6 +59,7 @@ class Vault:
         return self._values[scope][key]
 
     async def _any(self, request: Request) -> Response:
+        """What minilake serves of secrets, to whom it may concern; a scope belongs to whoever made it."""
         what = request.path_params["what"]
         sent = await request.json() if request.method == "POST" else dict(request.query_params)
         scope = sent.get("scope", "")
@@ -91,6 +96,10 @@ class Vault:
             del self._values[sent["scope"]][sent["key"]]
 
     def _of_key_vault(self, what: str, scope: str) -> Response:
+        """Of a scope that a key vault backs, everybody may list the keys, and nobody may write.
+
+        Source: https://learn.microsoft.com/azure/databricks/security/secrets/; the words are assumed
+        """
         if what == "list":
             return JSONResponse({"secrets": [{"key": key} for key in self._values[scope]]})
         if what in ("put", "delete"):

@@ -1,6 +1,6 @@
 """Unity Catalog's volumes: minilake keeps them and their files; here is who may do what, and the words.
 
-https://docs.databricks.com/api/azure/workspace/files
+Source: https://docs.databricks.com/api/azure/workspace/files
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ from tests.emulated.databricks.callers import Caller, Callers, caller
 from tests.emulated.databricks.errors import ApiError, denied
 from tests.emulated.databricks.minilake import Minilake, passed_on
 
-# Groups that Unity Catalog does not know, being of one workspace:
-# https://learn.microsoft.com/azure/databricks/admin/users-groups/groups#types-of-groups
 OF_THE_WORKSPACE = ("users", "admins")
+"""Groups that Unity Catalog does not know, being of one workspace:
+
+Source: https://learn.microsoft.com/azure/databricks/admin/users-groups/groups#types-of-groups
+"""
 _METHODS = ["GET", "HEAD", "PUT", "POST", "PATCH", "DELETE"]
 
 
@@ -38,7 +40,7 @@ class Volumes:
         ]
 
     async def check(self, who: Caller, volume: str, privilege: str) -> None:
-        """Refuse who may not use a volume.
+        """Refuse who lacks the privilege on a volume, or USE on its catalog or schema.
 
         Args:
             who: the caller.
@@ -47,6 +49,8 @@ class Volumes:
 
         Raises:
             ApiError: there is no such volume, or `who` lacks the privilege, or one on what is above.
+
+        Source: https://learn.microsoft.com/azure/databricks/data-governance/unity-catalog/manage-privileges/privileges
         """
         await self._must_exist(volume)
         if "admin of the metastore" in who.rights:
@@ -74,6 +78,7 @@ class Volumes:
             raise ApiError(404, "VOLUME_DOES_NOT_EXIST", f"Volume '{volume}' does not exist.")
 
     async def _files(self, request: Request) -> Response:
+        """Files and folders of a volume; a file is not replaced unless `overwrite=true`."""
         parts = request.path_params["path"].split("/")
         reads = request.method in ("GET", "HEAD")
         await self.check(caller(request), ".".join(parts[:3]), "READ VOLUME" if reads else "WRITE VOLUME")
@@ -91,11 +96,18 @@ class Volumes:
         raise _in_words(kind, request.method, answer.status_code)
 
     async def _presigned(self, request: Request) -> Response:
-        # A workspace need not have them; databricks-sdk then uses the Files API.
+        """Refused: a workspace need not have presigned URLs, and databricks-sdk then uses the Files API.
+
+        Source: databricks.sdk.mixins.files
+        """
         reason = "FILES_API_API_IS_NOT_ENABLED"
         raise ApiError(403, "PERMISSION_DENIED", "Presigned URLs API is not enabled", reason)
 
     async def _grants(self, request: Request) -> Response:
+        """Who has which privilege; the metastore's admin changes that, and for no group of the workspace.
+
+        Source: https://docs.databricks.com/api/azure/workspace/grants
+        """
         kind, name = request.path_params["kind"].lower(), request.path_params["name"]
         if kind == "volume":
             await self._must_exist(name)
@@ -110,6 +122,10 @@ class Volumes:
         return await self._minilake.forward(request)
 
     async def _volume(self, request: Request) -> Response:
+        """A volume.
+
+        Source: https://docs.databricks.com/api/azure/workspace/volumes
+        """
         await self._must_exist(request.path_params["name"])
         return passed_on(
             await self._minilake.ask(request.method, request.url.path, content=await request.body())
@@ -117,6 +133,10 @@ class Volumes:
 
 
 def _in_words(kind: str, method: str, status: int) -> ApiError:
+    """Say what is wrong with a file or a folder, with the reason that databricks-sdk reads.
+
+    Source: https://docs.databricks.com/api/azure/workspace/files
+    """
     if status == 404:
         reason = "FILES_API_FILE_NOT_FOUND" if kind == "file" else "FILES_API_DIRECTORY_IS_NOT_FOUND"
         return ApiError(404, "NOT_FOUND", f"The {kind} being accessed is not found.", reason)

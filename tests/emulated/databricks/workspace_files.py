@@ -1,6 +1,8 @@
-"""Workspace files: https://docs.databricks.com/api/azure/workspace/workspace
+"""Workspace files.
 
 minilake has notebooks only, and no AUTO format.
+
+Source: https://docs.databricks.com/api/azure/workspace/workspace
 """
 
 from __future__ import annotations
@@ -22,9 +24,12 @@ from tests.emulated.databricks.errors import ApiError, denied, invalid, not_ther
 from tests.emulated.databricks.ids import new_number
 from tests.emulated.databricks.permissions import PermissionLists
 
-# https://learn.microsoft.com/azure/databricks/files/workspace#limitations says 500 MB for files that a user
-# uploads in the browser; the API's `import` takes 10 MB.
 LIMIT = 10 * 1024 * 1024
+"""`import` takes 10 MB, though a user may upload 500 MB in the browser.
+
+Source: https://docs.databricks.com/api/azure/workspace/workspace/import,
+https://learn.microsoft.com/azure/databricks/files/workspace#limitations
+"""
 _READ, _WRITE = ("CAN_READ", "CAN_RUN"), ("CAN_EDIT", "CAN_MANAGE")
 _NOTEBOOK = b"# Databricks notebook source"
 
@@ -49,8 +54,9 @@ class _Object:
 class WorkspaceFiles:
     """The tree under `/Workspace`; the API knows its paths with and without that.
 
-    An admin may do everything, others what they were given on a folder or one above:
-    https://learn.microsoft.com/azure/databricks/security/auth/access-control/#folders
+    An admin may do everything, others what they were given on a folder or one above.
+
+    Source: https://learn.microsoft.com/azure/databricks/security/auth/access-control/#folders
     """
 
     def __init__(self, callers: Callers) -> None:
@@ -79,6 +85,10 @@ class WorkspaceFiles:
         self._make(PurePosixPath("/Users", user_name))
 
     async def _permissions(self, request: Request) -> JSONResponse:
+        """Who may do what in a folder.
+
+        Source: https://docs.databricks.com/api/azure/workspace/permissions
+        """
         folders = {self._id(path): path for path, it in self._objects.items() if it.kind == "DIRECTORY"}
         object_id = request.path_params["id"]
         if object_id not in folders:
@@ -104,6 +114,7 @@ class WorkspaceFiles:
         return str(self._objects[path].id)
 
     async def _import(self, request: Request) -> JSONResponse:
+        """Keep a file of at most 10 MB, in AUTO or RAW; AUTO makes a notebook of one."""
         path, content, asked, overwrite = await _sent(request)
         self._check(request, path, _WRITE)
         if len(content) > LIMIT:
@@ -124,6 +135,7 @@ class WorkspaceFiles:
         return JSONResponse({})
 
     async def _export(self, request: Request) -> Response:
+        """A file; no folder."""
         found = self._readable(request)
         if found.kind == "DIRECTORY":
             raise invalid(f"{found.path} is a directory: this workspace exports files only")
@@ -151,6 +163,7 @@ class WorkspaceFiles:
         return JSONResponse({})
 
     async def _delete(self, request: Request) -> JSONResponse:
+        """Delete; a folder that is not empty only with `recursive`."""
         sent = await request.json()
         found = self._found(sent["path"])
         self._check(request, found.path, _WRITE)

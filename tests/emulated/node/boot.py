@@ -12,6 +12,26 @@ from tests.emulated.node.overlay import boot_overlay, refusal
 from tests.emulated.node.prefix import boot_prefix
 from tests.emulated.node.replica import Replica
 
+_OF_THE_CLUSTER = {
+    "DATABRICKS_RUNTIME_VERSION": "",
+    "DB_CLUSTER_ID": "0101-120000-emulated",
+    "DB_CLUSTER_NAME": "emulated",
+    "DB_CONTAINER_IP": "127.0.0.1",
+    "DB_DRIVER_IP": "127.0.0.1",
+    "DB_INSTANCE_TYPE": "Standard_DS3_v2",
+    "DB_IS_DRIVER": "",
+    "DB_IS_JOB_CLUSTER": "FALSE",
+}
+"""Variables that init scripts and all later processes have:
+
+Source: https://learn.microsoft.com/azure/databricks/init-scripts/environment-variables
+"""
+_OF_MLFLOW = {"MLFLOW_REGISTRY_URI": "databricks-uc", "MLFLOW_TRACKING_URI": "databricks"}
+"""Variables that the runtime presets for MLflow:
+
+Source: facts: seen, the values that a cluster's processes have; assumed for init scripts
+"""
+
 
 def boot(
     replica: Replica,
@@ -50,14 +70,8 @@ def no_overlay() -> str | None:
 
 def _always_set(replica: Replica, driver: bool) -> dict[str, str]:
     return {
+        **_OF_THE_CLUSTER,
+        **_OF_MLFLOW,
         "DATABRICKS_RUNTIME_VERSION": replica.runtime.version,
-        "DB_CLUSTER_ID": "0101-120000-emulated",
-        "DB_CLUSTER_NAME": "emulated",
-        "DB_CONTAINER_IP": "127.0.0.1",
-        "DB_DRIVER_IP": "127.0.0.1",
-        "DB_INSTANCE_TYPE": "Standard_DS3_v2",
         "DB_IS_DRIVER": "TRUE" if driver else "FALSE",
-        "DB_IS_JOB_CLUSTER": "FALSE",
-        "MLFLOW_REGISTRY_URI": "databricks-uc",
-        "MLFLOW_TRACKING_URI": "databricks",
     }

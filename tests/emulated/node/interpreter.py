@@ -76,7 +76,10 @@ class Interpreter:
             (library / "site-packages").mkdir()
 
     def _lay_sitecustomize(self, root: Path) -> None:
-        # Ubuntu's Python brings one, a link to the administrator's file, which looks for a crash reporter.
+        """Ubuntu's own sitecustomize: /usr/lib/python3.X/sitecustomize.py, a link to /etc/python3.X.
+
+        Source: https://packages.ubuntu.com/jammy/libpython3.11-minimal
+        """
         file = root / "etc" / f"python{self.version}" / "sitecustomize.py"
         file.parent.mkdir(parents=True)
         file.write_text("try:\n    import apport_python_hook\nexcept ImportError:\n    pass\n")

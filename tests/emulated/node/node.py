@@ -45,6 +45,7 @@ class Node(ABC):
         self.root = root
         self.environment = dict(environment)
         self._numbers = itertools.count()
+        # Seen in public init scripts: the cluster's variables are in this file as well.
         exports = (f"export {name}={shlex.quote(value)}\n" for name, value in environment.items())
         self.path("/databricks/spark/conf/spark-env.sh").write_text("".join(exports))
         self.checkpoint()
@@ -82,7 +83,10 @@ class Node(ABC):
         """Return the command of this machine that becomes, in the same process, `argv` on the node."""
 
     def variables(self, user: str | None) -> dict[str, str]:
-        """Return a fresh node's environment; nothing of this machine's."""
+        """Return a fresh node's environment; nothing of this machine's.
+
+        Source: assumed: strictest reading
+        """
         system = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
         return {
             "PATH": f"{self.inside('/databricks/python3/bin')}:{system}",
@@ -162,6 +166,9 @@ class Node(ABC):
 
         Databricks runs a copy of the script, and keeps its output:
         `/databricks/init_scripts/*.{stdout,stderr}.log`.
+
+        Source: https://learn.microsoft.com/azure/databricks/init-scripts/cluster-scoped,
+        https://learn.microsoft.com/azure/databricks/init-scripts/logs; that it is a copy is assumed
         """
         name = f"{next(self._numbers)}_{PurePosixPath(node_path).name}"
         copy = f"/databricks/init_scripts/{name}"
@@ -175,7 +182,11 @@ class Node(ABC):
         return done
 
     def notebook_environment(self) -> str:
-        """Make a notebook's own environment, chained to the cluster's, and return its path."""
+        """Make a notebook's own environment, chained to the cluster's, and return its path.
+
+        Source: facts: seen, /local_disk0/.ephemeral_nfs/envs/pythonEnv-UUID with its sites.pth,
+        in paths that notebooks print
+        """
         environment = f"/local_disk0/.ephemeral_nfs/envs/pythonEnv-{uuid.uuid4()}"
         made = self.run(
             [

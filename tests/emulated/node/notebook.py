@@ -22,10 +22,18 @@ if TYPE_CHECKING:
 
 FOLDER = "/databricks/driver"
 _PYTHONPATH = "/databricks/spark/python", "/databricks/python_shell"
+"""What a notebook's kernel has on `PYTHONPATH`:
+
+Source: facts: seen, the `sys.path` that notebooks print, https://github.com/twsl/dbx-patch
+"""
 # What a cell shows that asks for it: tests/emulated/spark/db_shell/dbutils.py.
 _EXIT = "application/vnd.databricks.notebook-exit"
 _RESTART = "application/vnd.databricks.restart-python"
 IPYKERNEL = "-m", "ipykernel_launcher"
+"""A notebook's kernel is IPython's:
+
+Source: https://learn.microsoft.com/azure/databricks/notebooks/ipython-kernel
+"""
 
 
 class KernelError(Exception):

@@ -22,7 +22,7 @@ _EMPTIED = {"/root": 0o700, "/home": 0o755, "/tmp": 0o1777, "/var/tmp": 0o1777, 
 
 
 class OverlayNode(Node):
-    """See the package's docstring for the picture."""
+    """See the package's README.md for the picture."""
 
     def __init__(
         self, replica: Replica, holder_process: int, folder: Path, environment: Mapping[str, str]

@@ -20,7 +20,7 @@ _ROOT_VARIABLE = "AZUREML_DATABRICKS_ROOT"
 
 
 class PrefixNode(Node):
-    """See the package's docstring for the picture."""
+    """See the package's README.md for the picture."""
 
     def __init__(self, replica: Replica, root: Path, environment: Mapping[str, str], reason: str) -> None:
         """Take over what lies at `root`; `reason` says why there is no overlay."""

@@ -26,6 +26,10 @@ from tests.emulated.node.runtime import Runtime
 
 _CACHE = REPOSITORY / ".cache" / "replicas"
 _ENVIRONMENT = Path("/databricks/python3")
+"""The cluster's Python, a virtual environment over the distribution's: /databricks/python3.
+
+Source: facts: seen, in the vendor's image, https://github.com/databricks/containers
+"""
 _FOLDERS = (
     "Volumes",
     "Workspace",
@@ -35,6 +39,10 @@ _FOLDERS = (
     "local_disk0/.ephemeral_nfs/envs",
     "local_disk0/tmp",
 )
+"""Folders that a node has besides:
+
+Source: facts: seen, in public init scripts and in paths that notebooks print
+"""
 
 
 @dataclass(frozen=True)
@@ -108,7 +116,10 @@ class Replica:
         self._build_python_shell(layer)
 
     def _build_python_shell(self, layer: Path) -> None:
-        # Databricks ships the notebook's kernel here, and names the folder in PYTHONPATH.
+        """The notebook's kernel, outside the environment: /databricks/python_shell.
+
+        Source: facts: seen, in paths that notebooks print, https://github.com/twsl/dbx-patch
+        """
         shell = layer / "databricks/python_shell"
         pins = self._pins()
         kernel = self._resolve("ipykernel", pins)

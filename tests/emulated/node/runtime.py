@@ -1,4 +1,7 @@
-"""What a Databricks runtime ships, read from its list in `tests/emulated/runtimes`."""
+"""What a Databricks runtime ships, read from its list in `tests/emulated/runtimes`; DBR_VERSION tells which.
+
+Source: the list's own line `# Source: ...`
+"""
 
 from __future__ import annotations
 

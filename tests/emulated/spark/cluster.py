@@ -22,11 +22,18 @@ from tests.emulated.spark.distribution import SPARK, spark_layers
 from tests.emulated.spark.shared import make_shared
 
 AccessMode = Literal["dedicated", "standard"]
-# Standard access mode runs users' code as nobody special.
 UNPRIVILEGED = "nobody"
+"""Standard access mode: users' code runs as a user without rights, by Spark Connect, with no way to the JVM.
+
+Source: https://learn.microsoft.com/azure/databricks/compute/standard-limitations
+"""
 
 _SHELL = "/databricks/python_shell"
 _LAUNCHER = f"{_SHELL}/scripts/db_ipykernel_launcher.py"
+"""The program of a notebook's kernel: /databricks/python_shell/scripts/db_ipykernel_launcher.py.
+
+Source: facts: seen, in tracebacks that notebooks print
+"""
 _CONNECT_PORT = 15002
 _EXECUTOR_MEMORY = "640m"
 
@@ -221,7 +228,10 @@ def _start(
 
 
 def _of_databricks(cluster: SparkCluster, cores: int) -> dict[str, str]:
-    """Return the Spark conf that the cluster has before what its policy says."""
+    """Return the Spark conf that the cluster has before what its policy says.
+
+    Source: assumed: Spark's own standalone mode in the place of Databricks' cluster manager
+    """
     at = daemons.address(cluster.driver)
     total = str(cores * len(cluster.workers))
     own = {

@@ -1,4 +1,4 @@
-"""Where a cluster's Spark conf is to be found on its nodes."""
+"""Where a cluster's Spark conf is to be found on its nodes, each place only where a test asks for it."""
 
 from __future__ import annotations
 
@@ -47,3 +47,9 @@ _FILES: Mapping[ConfFile, tuple[str, Callable[[Mapping[str, str]], str]]] = {
     "custom-spark.conf": ("/tmp/custom-spark.conf", _properties),
     "driver.conf": ("/databricks/driver/conf/00-custom-spark-driver-defaults.conf", _hocon),
 }
+"""Files that hold the cluster's Spark conf, where a test has them written:
+
+Source: https://learn.microsoft.com/azure/databricks/archive/external-metastores/external-hive-metastore,
+https://spark.apache.org/docs/latest/configuration.html;
+facts: seen, /tmp/custom-spark.conf in public init scripts
+"""

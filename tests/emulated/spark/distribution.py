@@ -18,10 +18,17 @@ from tests.emulated.node import Node
 from tests.emulated.node.interpreter import Interpreter
 
 SPARK = "/databricks/spark"
+"""Where Spark lies: /databricks/spark.
+
+Source: facts: seen, in paths that notebooks print
+"""
 SERVER = "/databricks/spark-connect-server"
 
-# https://docs.databricks.com/aws/en/release-notes/runtime/
 _OF_RUNTIMES = {"14.3": "3.5", "15.4": "3.5", "16.4": "3.5", "17.3": "4.0"}
+"""Which Spark a runtime has:
+
+Source: https://docs.databricks.com/aws/en/release-notes/runtime/
+"""
 _FIRST_WITH_SERVER = "4.0"
 VERSIONS = sorted(set(_OF_RUNTIMES.values()))
 _CACHE = REPOSITORY / ".cache" / "spark"

@@ -8,10 +8,12 @@ from pathlib import Path
 
 
 def make_shared(folder: Path) -> dict[str, Path]:
-    """Make in `folder` what nodes mount, and return each by where.
+    """Make in `folder` what all nodes mount: /Volumes and /local_disk0/.ephemeral_nfs. Return each by where.
 
     Volumes are object storage, which knows no owners: every user of any node can write to what another has
     made. A default access control list does that here, whatever a process's umask.
+
+    Source: https://learn.microsoft.com/azure/databricks/volumes/; mlflow.utils.nfs_on_spark
     """
     # MLflow hands models to executors there: `mlflow.utils.nfs_on_spark`.
     shared = {"/Volumes": folder / "volumes", "/local_disk0/.ephemeral_nfs": folder / "nfs"}

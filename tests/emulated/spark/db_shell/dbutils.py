@@ -1,6 +1,6 @@
-"""The part of `dbutils` that starts and ends Python processes.
+"""The part of `dbutils` that starts and ends Python processes: `notebook.run`, `.exit`, `restartPython`.
 
-https://docs.databricks.com/aws/en/dev-tools/databricks-utils
+Source: https://docs.databricks.com/aws/en/dev-tools/databricks-utils
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Keeps the driver's JVM, with the cluster's one Spark application, for notebooks and jobs to connect to."""
+"""Keeps the driver's JVM, with the cluster's one Spark application, for notebooks and jobs to connect to.
+
+Source: assumed: no Python starts that JVM, so that none of the node's hooks runs there
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Databricks' magics, as far as IPython's own of the same name differ: `%sh` and `%run`."""
+"""Databricks' magics, as far as IPython's own of the same name differ: `%sh` and `%run`.
+
+Source: https://learn.microsoft.com/azure/databricks/notebooks/notebooks-code
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""What a notebook's or job's Python has before any code of the user's: MLflow on ML runtimes, and Spark."""
+"""What a notebook's or job's Python has before any code of the user's: MLflow on ML runtimes, and Spark.
+
+Source: https://learn.microsoft.com/azure/databricks/mlflow/databricks-autologging;
+facts: seen, `mlflow.autolog()` in an older runtime's kernel
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """A job's task in a Python on the driver: `script FILE ARGUMENT...` or `wheel PACKAGE ENTRY ARGUMENT...`.
 
-https://docs.databricks.com/aws/en/jobs/python-wheel
+Source: https://docs.databricks.com/aws/en/jobs/python-wheel
 """
 
 from __future__ import annotations
