@@ -16,21 +16,24 @@ from starlette.routing import BaseRoute, Mount, Route, Router
 from starlette.types import ASGIApp
 
 from tests.commands.coverage.sources import Module, Text
-from tests.emulated.azure import PUBLIC, imds
-from tests.emulated.azure.api import api_app
+from tests.emulated.azure import EmulatedAzure
 from tests.emulated.azure.azurite import Azurite
-from tests.emulated.azure.blobs import blobs_app
-from tests.emulated.azure.identities import Workspace
-from tests.emulated.azure.login import login_app
-from tests.emulated.azure.management import management_app
-from tests.emulated.azure.tokens import Guard, Tokens
-from tests.emulated.azure.tracking import Generation
+from tests.emulated.azure.processes import Process
+from tests.emulated.azure.tokens import Guard
 from tests.emulated.databricks import EmulatedDatabricks
 from tests.emulated.databricks.callers import Authenticated
 from tests.emulated.databricks.minilake import Minilake
 
-_NOWHERE = "http://127.0.0.1"
 _ANY_PATH = "/{path:path}"
+
+
+class _Unstarted(EmulatedAzure):
+    """One whose MLflow and Azurite never run."""
+
+    def services(self) -> Mapping[str, ASGIApp]:
+        self._mlflow, azurite = Process.__new__(Process), Azurite.__new__(Azurite)
+        self._mlflow.port, azurite.process = 0, self._mlflow
+        return self._gateway(azurite)._services
 
 
 @dataclass(frozen=True)
@@ -63,23 +66,15 @@ class Endpoint:
 
 
 def of_azure() -> Mapping[str, list[Endpoint]]:
-    """Return the endpoints by host, those of the public cloud."""
-    tokens = Tokens()
-    workspace = Workspace(PUBLIC, subscription_id="{subscription}", resource_group="{group}", name="{name}")
-    azurite = Azurite.__new__(Azurite)
-    apps: Mapping[str, ASGIApp] = {
-        PUBLIC.login_hosts[0]: login_app(PUBLIC, tokens, ()),
-        PUBLIC.management_host: management_app(workspace, tokens, ()),
-        f"REGION.{PUBLIC.api_suffix}": api_app(workspace, tokens, (), _NOWHERE, azurite, Generation()),
-        f"ACCOUNT.{PUBLIC.blob_suffix}": blobs_app(_NOWHERE),
-        imds.HOST: imds.imds_app(PUBLIC, tokens, []),
-    }
+    """Return the endpoints by host (`*` stands for one label), those of the public cloud."""
+    azure = _Unstarted(Path())
+    name = azure.workspace.resource_id
     return {
         host: [
-            Endpoint(each.methods, each.path.replace(workspace.resource_id, "WORKSPACE_ID"), each.handler)
+            Endpoint(each.methods, each.path.replace(name, "WORKSPACE_ID"), each.handler)
             for each in _walk(app)
         ]
-        for host, app in apps.items()
+        for host, app in azure.services().items()
     }
 
 

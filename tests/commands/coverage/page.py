@@ -55,7 +55,7 @@ def write() -> None:
 def text() -> str:
     """Return the page."""
     emulators = {
-        "azure": [_endpoints(host, found) for host, found in endpoints.of_azure().items()],
+        "azure": [_endpoints(f"`{host}`", found) for host, found in endpoints.of_azure().items()],
         "databricks": [_endpoints("The workspace", endpoints.of_databricks())],
         "node": [],
         "spark": [],
@@ -119,8 +119,10 @@ def _rules(package: str) -> Table:
     """All that names its source and is no endpoint, nor a module that has endpoints."""
     table = Table("### Rules and the rest", ("what", "where", "source"))
     handlers = _handlers()
-    for module in sources.modules(EMULATED / package):
-        at, defaults = module.rules(), {file for file, _ in handlers}
+    defaults = {file for file, _ in handlers}
+    of_package = sources.modules(EMULATED / package)
+    at = {rule: keys for module in of_package for rule, keys in module.rules().items()}
+    for module in of_package:
         for each in module.sourced():
             is_default = not each.name and (module.refuses or module.file in defaults)
             if not is_default and (module.file, each.name) not in handlers:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 import inspect
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -69,14 +69,14 @@ class Module:
         return any(module.endswith(".errors") and "emulated" in module for module in imports)
 
     def rules(self) -> dict[str, list[str]]:
-        """Return what stands in its table `RULES`: names of functions, and the keys they stand at."""
+        """Return the functions that stand in its table `RULES`, other modules' too, and at which keys."""
         found: dict[str, list[str]] = {}
         for name, value, _ in _constants(self._tree):
             if name == "RULES" and isinstance(value, ast.Dict):
                 for key, rules in zip(value.keys, value.values, strict=True):
-                    for node in ast.walk(rules):
-                        if isinstance(node, ast.Name) and isinstance(key, ast.Constant):
-                            found.setdefault(node.id, []).append(str(key.value))
+                    for rule in _named(rules):
+                        if key:
+                            found.setdefault(rule, []).append(ast.unparse(key).strip("'"))
         return found
 
     def _within(self, holder: ast.Module | ast.ClassDef | Function, prefix: str) -> Iterator[Sourced]:
@@ -97,11 +97,11 @@ def modules(folder: Path) -> list[Module]:
     return [Module(file) for file in sorted(folder.rglob("*.py"))]
 
 
-def missing(of: Iterable[Module]) -> Iterator[str]:
+def missing(of: Sequence[Module]) -> Iterator[str]:
     """Yield what names no source and should: each rule of a table `RULES`, each module that refuses."""
+    named = {each.name for module in of for each in module.sourced()}
     for module in of:
-        named = {each.name for each in module.sourced()}
-        if module.refuses and "" not in named:
+        if module.refuses and not module.text.source:
             yield f"{module.file}: it refuses requests, and its docstring has no line `Source: ...`"
         for rule in module.rules():
             if rule not in named:
@@ -121,6 +121,18 @@ def _constants(
             continue
         if isinstance(target, ast.Name):
             yield target.id, node.value, _string(following)
+
+
+def _named(rules: ast.expr) -> Iterator[str]:
+    """Yield the names of functions in a collection; of a call (`said(rule)`), its arguments'."""
+    if isinstance(rules, ast.Name):
+        yield rules.id
+    elif isinstance(rules, ast.Attribute):
+        yield rules.attr
+    else:
+        inner = rules.args if isinstance(rules, ast.Call) else getattr(rules, "elts", [])
+        for each in inner:
+            yield from _named(each)
 
 
 def _string(node: ast.stmt | None) -> str | None:
