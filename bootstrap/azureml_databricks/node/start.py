@@ -1,10 +1,11 @@
 """What every Python on the cluster runs first: a few variables, and the bundle at the end of `sys.path`.
 
-`node install` compiles this file into one program, with the two whose functions it calls and with one call of
-`run` whose arguments are literals; the hooks execute that code. So what was known at install time costs nothing
-to read, and two things must not be simplified: nothing is imported that a bare interpreter has not loaded (each
-module, `__future__` too, costs some 400,000 instructions in every process of the cluster), and nothing here
-prints. A wrong setting changes nothing here; the first use of MLflow tells of it, where somebody reads it.
+`node install` compiles this file into one program, with the two whose functions it calls and with one call
+of `run` whose arguments are literals; the hooks execute that code. So what was known at install time costs
+nothing to read, and two things must not be simplified: nothing is imported that a bare interpreter has not
+loaded (each module, `__future__` too, costs some 400,000 instructions in every process of the cluster), and
+nothing here prints. A wrong setting changes nothing here; the first use of MLflow tells of it, where somebody
+reads it.
 """
 
 import posix
