@@ -17,10 +17,13 @@ setup: .venv/ready ## Make .venv with everything, by locked versions
 
 .venv/ready: tests/commands/requirements.txt setup.cfg pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version.split()[0]; sys.exit(sys.version_info < (3, 11) and f"this needs Python 3.11 or later, and $(PYTHON) is {v}: make PYTHON=python3.11 ...")'
-	@echo "==> makes .venv (the first time fetches the locked packages, some 400 MB)"
+	@echo "==> .venv: an environment of $(PYTHON)"
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet uv==$(UV_VERSION)
-	@$(BIN)/uv pip sync --python $(BIN)/python --require-hashes tests/commands/requirements.txt
+	@echo "==> .venv: uv $(UV_VERSION)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@echo "==> .venv: the locked packages (the first time fetches some 400 MB)"
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes tests/commands/requirements.txt
+	@echo "==> .venv: this package, to edit"
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $@
 
