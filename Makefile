@@ -8,7 +8,7 @@ UV_VERSION := 0.13.9
 SHELL_SCRIPTS := init_scripts/azureml-databricks.sh .ci/run
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all spark test-matrix stories features runtimes lint bundle bench lock clean
+.PHONY: help setup demo test test-all spark test-matrix stories features runtimes lint bundle bench figures lock clean
 
 help: ## Show this
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 21
@@ -62,8 +62,22 @@ bundle: setup ## Build the bundle to dist/ (LOCATION=/Volumes/... SETTINGS=FILE)
 	$(BIN)/azureml-databricks bundle --runtime $(RUNTIME) --location '$(LOCATION)' --out dist \
 		$(if $(SETTINGS),--settings '$(SETTINGS)')
 
-bench: setup ## Print what we cost, beside the manual way (needs valgrind)
-	@$(BIN)/python -m tests.commands.bench
+bench: setup ## Print what we cost, beside the manual way (needs valgrind; README=1: renew the README's table)
+	@README=$(README) $(BIN)/python -m tests.commands.bench
+
+figures: setup ## Renew every table and picture of the README and of the docs (an hour; needs valgrind)
+	@echo "==> the settings"
+	@$(BIN)/python -m tests.commands.settings_table
+	@echo "==> what the emulators serve"
+	@$(BIN)/python -m tests.commands.coverage
+	@echo "==> the picture"
+	@$(BIN)/python -m tests.commands.picture
+	@echo "==> the cost"
+	@$(MAKE) --no-print-directory bench README=1
+	@echo "==> the runtimes"
+	@$(MAKE) --no-print-directory runtimes README=1
+	@echo "==> the features"
+	@$(MAKE) --no-print-directory features
 
 lock: setup ## Renew all locked versions, and show what changed
 	$(BIN)/python -m tests.commands.lock

@@ -1,4 +1,4 @@
-"""See docs/contributing.md for what is where."""
+"""Tests, and what they stand on: docs/architecture.md has the tree."""
 
 from __future__ import annotations
 

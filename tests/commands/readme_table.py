@@ -25,15 +25,31 @@ def show(head: Sequence[str], rows: Rows) -> None:
 
 def write(name: str, head: Sequence[str], rows: Rows) -> None:
     """Write it between the README's comments `<!-- NAME: ... -->` and `<!-- end of NAME -->`."""
-    place = re.compile(rf"(<!-- {name}: [^\n]*-->\n).*(<!-- end of {name} -->)", re.DOTALL)
-    lines = "".join(_line(cells) for cells in [head, ["---"] * len(head), *rows])
-    README.write_text(place.sub(lambda found: found[1] + lines + found[2], README.read_text()))
+    README.write_text(
+        _place(name).sub(lambda found: found[1] + text(head, rows) + found[3], README.read_text())
+    )
+
+
+def shown(name: str) -> str:
+    """Return what stands between these comments now."""
+    found = _place(name).search(README.read_text())
+    assert found, f"README.md has no table {name}"
+    return found[2]
+
+
+def text(head: Sequence[str], rows: Rows) -> str:
+    """Return it as the README has it."""
+    return "".join(_line(cells) for cells in [head, ["---"] * len(head), *rows])
 
 
 def untrue(rows: Rows) -> list[str]:
     """Return those lines that the README does not have."""
     readme = README.read_text()
     return [_line(row) for row in rows if _line(row) not in readme]
+
+
+def _place(name: str) -> re.Pattern[str]:
+    return re.compile(rf"(<!-- {name}: [^\n]*-->\n)(.*)(<!-- end of {name} -->)", re.DOTALL)
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -2,23 +2,10 @@
 
 from __future__ import annotations
 
-from azureml_databricks.settings import TABLE
-from tests import REPOSITORY
-
-README = REPOSITORY / "README.md"
+from tests.commands import readme_table, settings_table
 
 
 def test_the_readmes_table_of_settings_is_the_table() -> None:
-    rows = [
-        f"| `{setting.name}` | `{setting.variable}` | {f'`{setting.default}`' if setting.default else ''} "
-        f"| {setting.help} |"
-        for setting in TABLE
-    ]
-    rows.append(
-        "| `env.NAME` | `NAME` | | Any further variable to export: "
-        'a line `NAME = "..."` under `[settings.env]`, or `spark.azureml.env.NAME`. |'
-    )
-    text = README.read_text()
-    shown = text[text.index("|---|---|---|---|\n") :].split("<!-- end of settings -->")[0]
+    shown = readme_table.shown(settings_table.NAME)
 
-    assert shown.splitlines()[1:] == rows, "\n".join(rows)
+    assert shown == readme_table.text(settings_table.HEAD, settings_table.rows()), "`make figures` renews it"

@@ -31,7 +31,8 @@ def build_bundle(
     command = [str(Path(sys.executable).with_name("azureml-databricks")), "bundle"]
     command += ["--location", location, "--out", str(out)]
     command += [f"--runtime={runtime}" for runtime in runtimes] + [f"--with={extra}" for extra in extras]
-    subprocess.run([*command, *(["--settings", str(file)] if settings else [])], check=True)
+    command += ["--settings", str(file)] if settings else []
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return out
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import tempfile
@@ -17,9 +16,9 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from tests.commands import manual_way
+from tests.commands.demo import notebook
 from tests.commands.demo.admin import deploy
 from tests.commands.measure import seconds_until_done
-from tests.emulated import databricks_context
 from tests.emulated.azure import EmulatedAzure
 from tests.emulated.cluster import RUNTIME, build_bundle, cluster_node
 from tests.emulated.databricks import EmulatedDatabricks, started_cluster, started_spark_cluster
@@ -28,8 +27,6 @@ from tests.emulated.node.boot import no_overlay
 
 _RUNTIME = os.environ.get("RUNTIME") or RUNTIME
 _HERE = Path(__file__).parent
-# The notebook's name in the workspace, and so the experiment's.
-_EXPERIMENT = "wine"
 _READY = "import mlflow\nmlflow.get_tracking_uri()"
 _console = Console(highlight=False, soft_wrap=True)
 
@@ -106,8 +103,8 @@ def _run(
         _console.print(log.read_text(), style="dim", end="")
     _step(f"runs {name}, which has no line of Azure in it, in a kernel on the driver")
     azure.journal.clear()
-    notebook = run(_HERE / name, _context(driver))
-    _console.print(f"   predicted: {notebook.cells[-1].outputs[-1].data['text/plain']}", style="dim")
+    ran = run(_HERE / name, notebook.context(driver))
+    _console.print(f"   predicted: {ran.cells[-1].outputs[-1].data['text/plain']}", style="dim")
     hosts = dict(azure.journal.hosts())
     tokens = len(azure.journal.of("login.*", "/token"))
     _show(driver, azure)
@@ -129,19 +126,10 @@ def _measured(azure: EmulatedAzure, node: Node, code: str, *, cells: int) -> Bes
     return Beside(cells, requests, seconds_until_done(node, code))
 
 
-def _context(node: Node) -> dict[str, str]:
-    path = f"/Users/ada@example.com/{_EXPERIMENT}"
-    return databricks_context.put(node, isInNotebook=True, notebookPath=path, notebookId="1", isInJob=False)
-
-
 def _show(node: Node, azure: EmulatedAzure) -> None:
-    node.copy_in(_HERE / "results.py", "/databricks/results.py")
-    python, script = node.inside("/databricks/python3/bin/python"), node.inside("/databricks/results.py")
-    done = node.run([python, script, _EXPERIMENT, "wine-cultivar"])
-    assert done.returncode == 0, done.stderr
     table = Table("what", Column("in the workspace", overflow="fold"), title="What the admin sees")
     table.add_row("tracking URI", azure.workspace.tracking_uri)
-    for what, shown in json.loads(done.stdout).items():
+    for what, shown in notebook.left_in_the_workspace(node).items():
         table.add_row(what, shown)
     _console.print(table)
 
