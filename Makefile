@@ -20,7 +20,7 @@ setup: .venv/ready ## Make .venv with everything, by locked versions
 	@echo "==> .venv: an environment of $(PYTHON)"
 	@$(PYTHON) -m venv .venv
 	@echo "==> .venv: uv $(UV_VERSION)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	@echo "==> .venv: the locked packages (the first time fetches some 400 MB)"
 	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes tests/commands/requirements.txt
 	@echo "==> .venv: this package, to edit"
