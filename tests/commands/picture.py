@@ -1,7 +1,7 @@
 """The README's picture: what an admin and a data scientist see, in words of a real run of the commands.
 
 `python -m tests.commands.picture` deploys to the emulated workspace, boots a cluster with Spark, runs a cell
-that trains and registers a model, and then the doctor. What is long is cut; nothing is worded here.
+that logs and registers a model, and then the doctor. What is long is cut; only the titles are worded here.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from __future__ import annotations
 import io
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ with mlflow.start_run(run_name="first"):
     mlflow.sklearn.log_model(model, "model", registered_model_name="wine-cultivar")"""
 _DOCTOR = "from azureml_databricks import doctor; doctor()"
 # The same report, for the picture to lay out: an SVG cannot hold a notebook's HTML.
-_REPORT = "print(_.json())"
+_REPORT = "report = _; print(report.summary); print(report.json())"
 
 _STYLES = {"ok": "green", "note": "yellow", "wrong": "bold red", "not tried": "bright_black"}
 _THEME = TerminalTheme(
@@ -87,35 +88,36 @@ def main() -> None:
             assert policy.policy_id
             cluster: dict[str, Any] = {"who": ann, "azure": azure, "node_type_id": "Standard_DS3_v2"}
             with started_spark_cluster(databricks, policy.policy_id, num_workers=2, **cluster) as spark:
-                report = _report(spark)
+                summary, findings = _examined(spark)
                 left = notebook.left_in_the_workspace(spark.driver)
     PICTURE.parent.mkdir(exist_ok=True)
-    PICTURE.write_text(_svg(_picture(said[-1], left, report)))
+    PICTURE.write_text(_svg(_picture(said[-1], left, summary, findings)))
     print(f"==> wrote {PICTURE.relative_to(REPOSITORY)}")
 
 
-def _report(spark: SparkCluster) -> dict[str, Any]:
-    """Run the cells, and return what the doctor found."""
+def _examined(spark: SparkCluster) -> tuple[str, list[dict[str, str]]]:
+    """Run the cells, and return the doctor's summary and what it found."""
     cells = [_BEFORE, _CELL, _DOCTOR, _REPORT]
     ran = spark.run_notebook(cells, env=notebook.context(spark.driver), timeout=600)
-    report: dict[str, Any] = json.loads(ran.cells[-1].outputs[-1]["text"])
-    return report
+    summary, report = ran.cells[-1].outputs[-1]["text"].splitlines()
+    findings: list[dict[str, str]] = json.loads(report)["findings"]
+    return summary, findings
 
 
-def _picture(deployed: str, left: Mapping[str, str], report: Mapping[str, Any]) -> Group:
+def _picture(
+    deployed: str, left: Mapping[str, str], summary: str, findings: Sequence[Mapping[str, str]]
+) -> Group:
+    code = Syntax(_CELL, "python", theme="friendly", background_color="default")
     return Group(
         _panel("An admin, once", _deployment(deployed)),
-        _panel(
-            "A data scientist, in a notebook on a cluster with that policy",
-            Syntax(_CELL, "python", theme="friendly", background_color="default"),
-        ),
+        _panel("A data scientist, in a notebook on a cluster with that policy", code),
         _panel("What is then in Azure Machine Learning", _table(left)),
-        _panel(f"Is all well? In the next cell: {_DOCTOR}", _findings(report)),
+        _panel(f"Does all of it work? doctor() in the next cell: {summary}", _examination(findings)),
     )
 
 
 def _panel(title: str, content: Any) -> Panel:
-    return Panel(content, title=f"[bold]{title}[/]", title_align="left", border_style="bright_black")
+    return Panel(content, title=Text(title, "bold blue"), title_align="left", border_style="bright_black")
 
 
 def _deployment(said: str) -> Text:
@@ -126,27 +128,30 @@ def _deployment(said: str) -> Text:
 
 
 def _table(rows: Mapping[str, str]) -> Table:
-    table = _grid("bright_black", "default")
+    table = _grid(Column(style="bold"), Column())
     for what, shown in rows.items():
         table.add_row(what, shown)
     return table
 
 
-def _findings(report: Mapping[str, Any]) -> Table:
+def _examination(findings: Sequence[Mapping[str, str]]) -> Table:
     """Return the first thing that the doctor says of each part, and how many more there are."""
-    table = _grid("bold", "default", "default", "bright_black")
-    for part, group in groupby(report["findings"], key=lambda finding: finding["part"]):
-        first, *more = group
-        said = Text.assemble((f"{first['what']}: ", ""), first["detail"])
-        table.add_row(
-            part, Text(first["verdict"], _STYLES[first["verdict"]]), said, f"+{len(more)}" * bool(more)
-        )
+    parts = {part: list(found) for part, found in groupby(findings, key=itemgetter("part"))}
+    names, verdicts = max(map(len, parts)), max(len(finding["verdict"]) for finding in findings)
+    table = _grid(
+        Column(style="bold", width=names + 1), Column(width=verdicts + 1), Column(ratio=1), Column(width=2)
+    )
+    for part, (first, *more) in parts.items():
+        verdict = Text(first["verdict"], _STYLES[first["verdict"]])
+        said = f"{first['what']}: {first['detail']}"
+        table.add_row(part, verdict, said, f"+{len(more)}" if more else "")
     return table
 
 
-def _grid(*styles: str) -> Table:
-    columns = [Column(style=style, no_wrap=True, overflow="ellipsis") for style in styles]
-    return Table(*columns, box=None, show_header=False, padding=(0, 2, 0, 0), expand=False)
+def _grid(*columns: Column) -> Table:
+    for column in columns:
+        column.no_wrap, column.overflow = True, "ellipsis"
+    return Table(*columns, box=None, show_header=False, padding=(0, 1, 0, 0), expand=True)
 
 
 def _svg(picture: Group) -> str:

@@ -11,7 +11,7 @@ import pytest
 from azureml_databricks.admin.bundle.archives import NODE_HALF
 from tests import REPOSITORY
 from tests.commands import tree
-from tests.commands.imports import BOOTSTRAP, PACKAGE, Import, all_imports, circle, is_ours, is_standard, room
+from tests.commands.imports import BOOTSTRAP, PACKAGE, all_imports, circle, is_ours, is_standard, room
 
 # Each may import those before it. The first is the package's own `__init__.py`, which every import runs.
 # fmt: off
@@ -33,17 +33,12 @@ DOCTOR = {(PACKAGE, f"{PACKAGE}.checkup.examination"), (PACKAGE, f"{PACKAGE}.che
 # Who imports whom ----------------------------------------------------------------------------------
 
 
-def structural(bootstrap: Path = BOOTSTRAP) -> list[Import]:
-    """Return the package's imports without those of `doctor()`, which run when it is called."""
-    imports = all_imports(bootstrap)
-    return [each for each in imports if not (each.later and (each.of, each.what) in DOCTOR)]
-
-
 def upwards(bootstrap: Path = BOOTSTRAP) -> list[str]:
     return [
         str(each)
-        for each in structural(bootstrap)
+        for each in all_imports(bootstrap)
         if is_ours(each.what) and ROOMS.index(room(each.of)) < ROOMS.index(room(each.what))
+        if not (each.later and (each.of, each.what) in DOCTOR)
     ]
 
 
@@ -64,7 +59,7 @@ def of_other_libraries(bootstrap: Path = BOOTSTRAP) -> list[str]:
 
 
 def test_no_module_imports_itself_by_way_of_others() -> None:
-    assert circle(structural()) == []
+    assert circle(all_imports()) == []
 
 
 def test_a_room_imports_only_those_below_it() -> None:
@@ -104,7 +99,7 @@ def add(package: Path, module: str, code: str) -> None:
 def test_a_circle_and_a_way_up_are_seen_wherever_the_import_stands(package: Path, code: str) -> None:
     add(package, f"{PACKAGE}/node/variables", code)
 
-    assert {f"{PACKAGE}.node.variables", f"{PACKAGE}.bridge.plugin"} <= set(circle(structural(package)))
+    assert {f"{PACKAGE}.node.variables", f"{PACKAGE}.bridge.plugin"} <= set(circle(all_imports(package)))
     assert [f"{PACKAGE}.bridge.plugin" in each for each in upwards(package)] == [True]
 
 

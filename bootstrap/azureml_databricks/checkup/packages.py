@@ -11,13 +11,12 @@ from importlib import import_module
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 
-import azureml_databricks
 from azureml_databricks.checkup.findings import Finding, Part
 from azureml_databricks.node.paths import Paths
 
 PART = Part("packages")
 _USED = ("credential", "tracking", "registry", "artifacts")
-_OUR_BUNDLE = Path(azureml_databricks.__file__).parents[1]
+_OUR_BUNDLE = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)
