@@ -30,7 +30,7 @@ def write(name: str, head: Sequence[str], rows: Rows) -> None:
     )
 
 
-def shown(name: str) -> str:
+def in_readme(name: str) -> str:
     """Return what stands between these comments now."""
     found = _place(name).search(README.read_text())
     assert found, f"README.md has no table {name}"
@@ -42,14 +42,14 @@ def text(head: Sequence[str], rows: Rows) -> str:
     return "".join(_line(cells) for cells in [head, ["---"] * len(head), *rows])
 
 
+def _place(name: str) -> re.Pattern[str]:
+    return re.compile(rf"(<!-- {name}: [^\n]*-->\n)(.*)(<!-- end of {name} -->)", re.DOTALL)
+
+
 def untrue(rows: Rows) -> list[str]:
     """Return those lines that the README does not have."""
     readme = README.read_text()
     return [_line(row) for row in rows if _line(row) not in readme]
-
-
-def _place(name: str) -> re.Pattern[str]:
-    return re.compile(rf"(<!-- {name}: [^\n]*-->\n)(.*)(<!-- end of {name} -->)", re.DOTALL)
 
 
 def _line(cells: Sequence[str]) -> str:

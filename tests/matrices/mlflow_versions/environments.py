@@ -72,7 +72,7 @@ def _lock(version: str) -> Path:
 
 def _make(folder: Path, version: str) -> None:
     _uv("venv", "--quiet", "--python", interpreter.find(VERSIONS[version]), folder)
-    _uv("pip", "sync", "--python", folder / "bin/python", "--require-hashes", _lock(version))
+    _uv("pip", "sync", "--quiet", "--python", folder / "bin/python", "--require-hashes", _lock(version))
     (packages,) = folder.glob("lib/python3*/site-packages")
     _install_bridge(packages)
 
