@@ -31,8 +31,7 @@ def build_bundle(
     command = [str(Path(sys.executable).with_name("azureml-databricks")), "bundle"]
     command += ["--location", location, "--out", str(out)]
     command += [f"--runtime={runtime}" for runtime in runtimes] + [f"--with={extra}" for extra in extras]
-    command += ["--settings", str(file)] if settings else []
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([*command, *(["--settings", str(file)] if settings else [])], check=True)
     return out
 
 
