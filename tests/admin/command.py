@@ -11,6 +11,7 @@ import multiprocessing
 import multiprocessing.process
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -41,10 +42,10 @@ class Running:
     process: multiprocessing.process.BaseProcess
     files: list[Path]
 
-    def send(self, signal: int) -> None:
+    def send(self, number: int) -> None:
         """Send it a signal."""
         assert self.process.pid
-        os.kill(self.process.pid, signal)
+        os.kill(self.process.pid, number)
 
     def done(self) -> Done:
         """Wait for its end."""
@@ -112,6 +113,8 @@ class Command:
 
 
 def _run(command: Command, arguments: tuple[str, ...], files: list[Path]) -> None:
+    # As on a terminal, also where the tests run in the background, which has Ctrl-C ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     os.chdir(command.folder)
     os.environ.clear()
     os.environ.update(command.environment)

@@ -40,7 +40,7 @@ class Terminal:
 
     def wait_for(self, text: str) -> None:
         """Read until a text is on the screen."""
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 600
         while not any(text in line for line in self.screen.display):
             assert time.monotonic() < deadline, self.text
             if not self._read():
@@ -73,7 +73,7 @@ class Terminal:
                 return str(self.screen.buffer[number][line.index(text)].fg)
         raise AssertionError(f"{text!r} is not there:\n{self.text}")
 
-    def _read(self, seconds: float = 120) -> bool:
+    def _read(self, seconds: float = 600) -> bool:
         ready, _, _ = select.select([self._ours], [], [], seconds)
         try:
             data = os.read(self._ours, 65536) if ready else b""

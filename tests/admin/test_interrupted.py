@@ -165,7 +165,7 @@ def test_a_killed_deploy_is_repeated_as_if_nothing_had_been(admin_with_secrets: 
     admin = admin_with_secrets
     fault = admin.databricks.faults.add(path=r"azureml-databricks\.sh", hang=True, after=True, times=1)
     process = admin.run.script("deploy", "--yes")
-    assert fault.hit.wait(timeout=120)
+    assert fault.hit.wait(timeout=600)
     process.send_signal(signal.SIGKILL)
     stdout, stderr = process.communicate()
     assert "made release" not in stdout
@@ -181,7 +181,7 @@ def test_a_deploy_that_is_stopped_by_hand_says_what_to_do(admin_with_secrets: Ad
     admin = admin_with_secrets
     fault = admin.databricks.faults.add(path="policies/clusters/create", hang=True, times=1)
     running = admin.run.start("deploy", "--yes")
-    assert fault.hit.wait(timeout=120)
+    assert fault.hit.wait(timeout=600)
     running.send(signal.SIGINT)
     done = running.done()
 

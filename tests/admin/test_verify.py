@@ -6,10 +6,10 @@ import io
 import json
 import re
 import signal
-import time
 
 import pytest
 from databricks.sdk.service.compute import State
+from databricks.sdk.service.jobs import RunResultState
 
 from tests.admin.conftest import LOCATION, Admin
 from tests.emulated.databricks import started_cluster
@@ -95,17 +95,18 @@ def test_a_cluster_that_does_not_start_says_why(on_azure: Admin) -> None:
 
 
 def test_stopped_by_hand_it_takes_its_cluster_along(on_azure: Admin) -> None:
+    followed = on_azure.databricks.faults.add(path="jobs/runs/get$", times=1)
     running = on_azure.run.start("verify")
-    deadline = time.monotonic() + 120
-    client = on_azure.databricks.cluster_client(on_azure.databricks.admin)
-    while not list(client.clusters.list()) and time.monotonic() < deadline:
-        time.sleep(0.2)
+    assert followed.hit.wait(timeout=600)
     running.send(signal.SIGINT)
     done = running.done()
 
     assert (done.returncode, done.stderr.strip()) == (1, "Aborted!")
-    while not clusters_are_gone(on_azure) and time.monotonic() < deadline:
-        time.sleep(0.2)
+    on_azure.databricks.runs.wait()
+    client = on_azure.databricks.cluster_client(on_azure.databricks.admin)
+    (run,) = client.jobs.list_runs()
+    assert run.state
+    assert run.state.result_state == RunResultState.CANCELED
     assert clusters_are_gone(on_azure)
 
 

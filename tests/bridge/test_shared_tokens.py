@@ -140,7 +140,7 @@ def test_a_process_that_hangs_with_the_lock_keeps_nobody_for_long(node: Node, az
         if file != lock:
             file.unlink()
     inside = f"{FOLDER.format(0)}/{lock.name}"
-    holder = node.popen(["flock", inside, "sleep", "100"])
+    holder = node.popen(["flock", inside, "sleep", "1000"])
 
     ask(node)
 

@@ -915,7 +915,7 @@ class TestRuns:
         waiter = client.jobs.submit(tasks=[task(policy_id)])
         client.jobs.cancel_run(waiter.run_id)
 
-        run = waiter.result(timeout=timedelta(minutes=1))
+        run = waiter.result(timeout=timedelta(minutes=10))
         assert run.state
         assert run.state.result_state == RunResultState.CANCELED
 

@@ -197,10 +197,9 @@ def test_an_unprivileged_user_cannot_write_to_databricks(node: Node) -> None:
 
 
 def test_a_command_that_takes_too_long_is_killed_with_its_children(node: Node) -> None:
-    began = time.monotonic()
     with pytest.raises(subprocess.TimeoutExpired):
-        node.run(["sh", "-c", "sleep 60 & sleep 60"], timeout=0.5)
-    assert time.monotonic() - began < 5
+        node.run(["sh", "-c", "sleep 1002 & sleep 1002"], timeout=0.5)
+    _until(lambda: not _sleepers(1002))
 
 
 # --- What changed
@@ -292,10 +291,10 @@ def test_nothing_is_left_of_a_node(replica: Replica) -> None:
         node.path("/etc/python3.11/sitecustomize.py").write_text("")
         running = node.popen(["sleep", "1000"])
         node.popen(["sh", "-c", "setsid sleep 1000 &"]).wait()
-        _until(lambda: len(_sleepers()) == 2)
-        sleepers, root = _sleepers(), node.root
+        _until(lambda: len(_sleepers(1000)) == 2)
+        sleepers, root = _sleepers(1000), node.root
     # Then
-    assert running.wait(5) == -signal.SIGKILL
+    assert running.wait() == -signal.SIGKILL
     assert not [p for p in sleepers if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
     assert not root.exists()
     assert (host.read_bytes(), host.stat().st_mtime_ns, set(Path("/").iterdir())) == before
@@ -310,7 +309,7 @@ def test_a_node_goes_with_the_process_that_booted_it(replica: Replica, tmp_path:
         "with boot(Replica(Runtime.load('15.4'))) as node:\n"
         "    running = node.popen(['sleep', '1001'])\n"
         "    print(running.pid, flush=True)\n"
-        "    time.sleep(60)\n"
+        "    time.sleep(600)\n"
     )
     with boot(replica) as node:
         needs(node, "system paths")
@@ -326,20 +325,20 @@ def test_a_node_goes_with_the_process_that_booted_it(replica: Replica, tmp_path:
         # When
         owner.kill()
     # Then
-    running.wait(5)
+    running.wait()
     _until(lambda: not list(tmp_path.iterdir()))
 
 
-def _sleepers() -> list[psutil.Process]:
+def _sleepers(seconds: int) -> list[psutil.Process]:
     return [
         process
         for process in psutil.process_iter(["cmdline"])
-        if process.info["cmdline"] == ["sleep", "1000"]
+        if process.info["cmdline"] == ["sleep", str(seconds)]
     ]
 
 
-def _until(condition: Callable[[], bool], seconds: float = 5) -> None:
-    deadline = time.monotonic() + seconds
+def _until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 600
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)

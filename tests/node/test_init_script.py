@@ -74,7 +74,7 @@ def test_a_second_run_changes_nothing(node: Node) -> None:
 def test_two_runs_at_once_end_as_one(node: Node) -> None:
     runs = [node.popen(["bash", node.inside(SCRIPT)]) for _ in range(3)]
 
-    assert [run.wait(60) for run in runs] == [0, 0, 0]
+    assert [run.wait() for run in runs] == [0, 0, 0]
     assert len(list(node.path(f"{HOME}/releases").iterdir())) == 1
     assert not list(node.path(HOME).glob("unpacking.*"))
     assert tracking_uri(node) == TRACKING_URI
@@ -85,7 +85,7 @@ def test_killed_at_any_point_the_node_works_and_the_next_run_mends_all(node: Nod
     run = node.popen(["bash", node.inside(SCRIPT)])
     time.sleep(seconds)
     os.killpg(run.pid, signal.SIGKILL)
-    run.wait(10)
+    run.wait()
 
     assert tracking_uri(node) in ("databricks", TRACKING_URI)
 
@@ -188,7 +188,7 @@ def test_a_signal_stops_no_launch_and_leaves_nothing(node: Node) -> None:
         time.sleep(0.001)
     os.kill(run.pid, signal.SIGTERM)
 
-    assert run.wait(60) == 0
+    assert run.wait() == 0
     assert not list(node.path(HOME).glob("unpacking.*"))
 
 

@@ -45,7 +45,7 @@ def node(_node: Node) -> Iterator[Node]:
 def sees(node: Node, *names: str, env: dict[str, str] | None = None, user: str | None = None) -> list[Any]:
     """Return the variables of a fresh Python, which must say nothing else."""
     code = f"import json, os; print(json.dumps([os.environ.get(name) for name in {names!r}]))"
-    done = node.run(["/databricks/python3/bin/python", "-c", code], env=env, user=user, timeout=20)
+    done = node.run(["/databricks/python3/bin/python", "-c", code], env=env, user=user)
     assert done.stderr == ""
     found: list[Any] = json.loads(done.stdout)
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from fnmatch import fnmatch
 
 from starlette.requests import Request as HttpRequest
@@ -28,8 +28,11 @@ class Gateway:
         url = HttpRequest(scope).url
         host, started = url.hostname or "", time.monotonic()
         status: int | None = None
+        is_recorded = False
 
         def record() -> None:
+            nonlocal is_recorded
+            is_recorded = True
             self._journal.append(self._request(scope, host, status, time.monotonic() - started))
 
         async def recorded(message: Message) -> None:
@@ -41,11 +44,11 @@ class Gateway:
             await send(message)
 
         fault = self._faults.take(host, scope["path"])
-        app = _Faulty(self._service(host), fault) if fault else self._service(host)
+        app = _Faulty(self._service(host), fault, record) if fault else self._service(host)
         try:
             await app(scope, receive, recorded)
         finally:
-            if status is None:
+            if not is_recorded:
                 record()
 
     def _request(self, scope: Scope, host: str, status: int | None, seconds: float) -> Request:
@@ -59,15 +62,19 @@ class Gateway:
 
 
 class _Faulty:
-    def __init__(self, app: ASGIApp, fault: Fault) -> None:
+    def __init__(self, app: ASGIApp, fault: Fault, record: Callable[[], None]) -> None:
         self._app = app
         self._fault = fault
+        self._record = record
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await asyncio.sleep(self._fault.delay)
         app = self._app
         if self._fault.after:
             await app(scope, receive, _to_nobody)
+        if self._fault.hang or self._fault.cut:
+            # Before the client knows: it may be gone, and the journal read, before its end is seen here.
+            self._record()
         self._fault.hit.set()
         if self._fault.cut:
             cut(scope)

@@ -36,7 +36,7 @@ class Process:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def wait_until_listening(self, seconds: float = 90.0) -> None:
+    def wait_until_listening(self, seconds: float = 600.0) -> None:
         """Return once the port answers. Raises RuntimeError with the log if it does not in time."""
         end = time.monotonic() + seconds
         while time.monotonic() < end and self._process.poll() is None:

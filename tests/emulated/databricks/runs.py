@@ -100,6 +100,10 @@ class Runs:
         """Cancel what runs, and wait until its node is gone."""
         for run in self._runs.values():
             run.cancelled.set()
+        self.wait()
+
+    def wait(self) -> None:
+        """Wait until each run has ended, and its node is gone."""
         for thread in self._threads:
             thread.join()
 
@@ -186,7 +190,11 @@ class Runs:
         try:
             with self._launch(run.cluster_id, run.owner) as node:
                 run.state = {"life_cycle_state": "RUNNING", "state_message": "In run"}
-                self._execute(run, node)
+                ended = self._execute(run, node)
+                run.state = {"life_cycle_state": "TERMINATING", "state_message": ""}
+            # "The cluster and execution context have been cleaned up":
+            # https://docs.databricks.com/api/azure/workspace/jobs/getrun, life_cycle_state
+            run.end(*ended)
         except LaunchError as error:
             message = (
                 f"Unexpected failure while waiting for the cluster ({run.cluster_id}) to be ready: Cluster "
@@ -199,7 +207,7 @@ class Runs:
             run.end("FAILED", f"the emulator failed: {error!r}", life_cycle="INTERNAL_ERROR")
             raise
 
-    def _execute(self, run: _Run, node: Node) -> None:
+    def _execute(self, run: _Run, node: Node) -> tuple[str, str]:
         task = run.task["spark_python_task"]
         with tempfile.NamedTemporaryFile() as copy:
             Path(copy.name).write_bytes(self._read_file(task["python_file"], run.owner))
@@ -218,20 +226,20 @@ class Runs:
         )
         with _killed_when(process, run):
             run.logs, _ = process.communicate()
-        self._judge(run, process.returncode)
+        return self._judge(run, process.returncode)
 
-    def _judge(self, run: _Run, returncode: int) -> None:
+    def _judge(self, run: _Run, returncode: int) -> tuple[str, str]:
+        """Return what came of the run, and what is said of it."""
         if run.cancelled.is_set():
-            run.end("CANCELED", "Run cancelled.")
-        elif run.has_had_its_time:
-            run.end("TIMEDOUT", "Run timed out.")
-        elif returncode:
+            return "CANCELED", "Run cancelled."
+        if run.has_had_its_time:
+            return "TIMEDOUT", "Run timed out."
+        if returncode:
             _, traceback, rest = run.logs.rpartition("Traceback (most recent call last)")
             run.trace = traceback + rest if traceback else ""
             run.error = (run.logs.strip().splitlines() or [f"exit status {returncode}"])[-1]
-            run.end("FAILED", "Workload failed, see run output for details")
-        else:
-            run.end("SUCCESS")
+            return "FAILED", "Workload failed, see run output for details"
+        return "SUCCESS", ""
 
 
 def _context(node: Node, run: _Run) -> dict[str, str]:

@@ -132,7 +132,7 @@ class Node(ABC):
         env: Mapping[str, str] | None = None,
         user: str | None = None,
         cwd: str = "/",
-        timeout: float = 120,
+        timeout: float = 600,
         stdout: Output = subprocess.PIPE,
         stderr: Output = subprocess.PIPE,
     ) -> subprocess.CompletedProcess[str]:
@@ -160,7 +160,7 @@ class Node(ABC):
             shutil.copy2(host_path, target)
 
     def run_init_script(
-        self, node_path: str, *, env: Mapping[str, str] | None = None, timeout: float = 120
+        self, node_path: str, *, env: Mapping[str, str] | None = None, timeout: float = 600
     ) -> subprocess.CompletedProcess[str]:
         """Run a script as a node's start does; an exit code other than 0 would fail the cluster's launch.
 
@@ -215,7 +215,7 @@ class Node(ABC):
         env: Mapping[str, str] | None = None,
         user: str | None = None,
         cwd: str = notebook.FOLDER,
-        timeout: float = 120,
+        timeout: float = 600,
         allow_errors: bool = False,
     ) -> NotebookNode:
         """Run a notebook in a kernel on the node, and return it with its outputs.

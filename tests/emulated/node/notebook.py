@@ -29,6 +29,8 @@ Source: facts: seen, the `sys.path` that notebooks print, https://github.com/tws
 # What a cell shows that asks for it: tests/emulated/spark/db_shell/dbutils.py.
 _EXIT = "application/vnd.databricks.notebook-exit"
 _RESTART = "application/vnd.databricks.restart-python"
+# For what only a hang takes.
+_PATIENCE_SECONDS = 600
 IPYKERNEL = "-m", "ipykernel_launcher"
 """A notebook's kernel is IPython's:
 
@@ -112,7 +114,13 @@ def run(
         connection_file=str(node.path(connection)),
     )
     client = _Client(
-        notebook, km=kernel, timeout=timeout, allow_errors=allow_errors, allow_error_names=["NotebookExit"]
+        notebook,
+        km=kernel,
+        timeout=timeout,
+        startup_timeout=_PATIENCE_SECONDS,
+        iopub_timeout=_PATIENCE_SECONDS,
+        allow_errors=allow_errors,
+        allow_error_names=["NotebookExit"],
     )
     variables = {
         **node.variables(user),

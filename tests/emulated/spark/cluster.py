@@ -80,7 +80,7 @@ class SparkCluster:
         environment: str | None = None,
         env: Mapping[str, str] | None = None,
         cwd: str = "/databricks/driver",
-        timeout: float = 120,
+        timeout: float = 600,
         allow_errors: bool = False,
     ) -> NotebookNode:
         """Run a notebook, or a job's notebook task, on the driver; parameters as of `Node.run_notebook`."""
@@ -96,7 +96,7 @@ class SparkCluster:
         )
 
     def run_script(
-        self, script: str, *arguments: str, env: Mapping[str, str] | None = None, timeout: float = 120
+        self, script: str, *arguments: str, env: Mapping[str, str] | None = None, timeout: float = 600
     ) -> subprocess.CompletedProcess[str]:
         """Run a job's Python script task; `script` is a path of the driver's."""
         python = f"{self.driver.notebook_environment()}/bin/python"
@@ -109,7 +109,7 @@ class SparkCluster:
         entry_point: str,
         *arguments: str,
         env: Mapping[str, str] | None = None,
-        timeout: float = 120,
+        timeout: float = 600,
     ) -> subprocess.CompletedProcess[str]:
         """Run a job's Python wheel task; `wheel` is a path of the driver's, installed for this task."""
         python = f"{self.driver.notebook_environment()}/bin/python"

@@ -17,7 +17,7 @@ _LOGS = f"{SPARK}/logs"
 JAVA_OPTIONS = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xshare:auto"
 _MASTER_PORT = 7077
 _GATEWAY = "/databricks/driver/gateway.json"
-_SECONDS = 120.0
+_SECONDS = 600.0
 
 
 def address(node: Node) -> str:

@@ -71,7 +71,7 @@ class _Notebook:
         client = manager.blocking_client()
         try:
             client.start_channels()
-            client.wait_for_ready(timeout=60)
+            client.wait_for_ready(timeout=600)
             return _run(client, cells, time.monotonic() + (timeout_seconds or _NO_LIMIT))
         finally:
             client.stop_channels()
