@@ -7,19 +7,20 @@ later one: their errors differ.
 from __future__ import annotations
 
 import subprocess
-import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.emulated import unity_catalog
+from tests.emulated import preloaded, unity_catalog
 from tests.emulated.azure import EmulatedAzure
 from tests.emulated.azure.imds import HOST as IMDS
 from tests.emulated.cluster import cluster_node, forget_tokens, start
 from tests.emulated.node import Node
+from tests.emulated.preloaded import Preloaded
 from tests.matrices.on_azure import run as run_with_mlflow
+from tests.matrices.on_azure import run_alone
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -42,13 +43,18 @@ def _no_token_yet(node: Node) -> None:
     forget_tokens(node.path("/dev/shm"))
 
 
+@pytest.fixture(scope="module")
+def _python(node: Node) -> Iterator[Preloaded]:
+    with preloaded.on_node(node) as python:
+        yield python
+
+
 @pytest.fixture
-def on_node(azure: EmulatedAzure, node: Node) -> Run:
+def on_node(azure: EmulatedAzure, _python: Preloaded) -> Run:
     """Runs code on the node."""
 
     def run(code: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        python = node.inside("/databricks/python3/bin/python")
-        return node.run([python, "-W", "ignore", "-c", textwrap.dedent(code)], env=variables)
+        return _python.run(code, env=variables)
 
     return run
 
@@ -302,7 +308,7 @@ def test_a_service_credential_logs_a_udfs_run(azure: EmulatedAzure, tmp_path: Pa
         """
     module = unity_catalog.put_for_udfs(azure, tmp_path)
 
-    done = run_with_mlflow("3.12.0", azure, code, **NO_SECRET, **OF_UNITY_CATALOG, **module)
+    done = run_alone("3.12.0", azure, code, **NO_SECRET, **OF_UNITY_CATALOG, **module)
 
     assert done.returncode == 0, done.stderr
     assert logged(azure)

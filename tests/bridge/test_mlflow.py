@@ -15,6 +15,7 @@ from tests.emulated import databricks_context
 from tests.emulated.azure import EmulatedAzure
 from tests.emulated.cluster import SCRIPT, build_bundle, cluster_node, forget_tokens, service_principal, start
 from tests.emulated.node import Node
+from tests.emulated.preloaded import Preloaded, on_node
 
 CLUSTER = "/databricks/python3/bin/python"
 LOGIN = "login.microsoftonline.com"
@@ -26,6 +27,13 @@ def node(bundle: Path, _azure: EmulatedAzure) -> Iterator[Node]:
     with cluster_node(bundle, variables, azure=_azure) as node:
         start(node)
         yield node
+
+
+@pytest.fixture(scope="module")
+def mlflow(node: Node) -> Iterator[Preloaded]:
+    """Runs programs on the node that have their imports behind them."""
+    with on_node(node) as python:
+        yield python
 
 
 @pytest.fixture(autouse=True)
@@ -219,26 +227,26 @@ print(json.dumps(mlflow.get_experiment(run.info.experiment_id).name))
 """
 
 
-def test_a_notebook_that_sets_none_logs_to_one_of_its_own_name(node: Node) -> None:
+def test_a_notebook_that_sets_none_logs_to_one_of_its_own_name(node: Node, mlflow: Preloaded) -> None:
     context = databricks_context.put(
         node, isInNotebook=True, notebookPath="/Users/ada@example.com/Churn (v2)", notebookId="42"
     )
 
     for _ in ("first session", "second session"):
-        assert experiment_of(run(node, "import json, mlflow\n" + WHERE, env=context)) == "Churn-v2"
+        assert experiment_of(mlflow.run("import json, mlflow\n" + WHERE, env=context)) == "Churn-v2"
 
 
-def test_a_job_that_sets_none_logs_to_one_of_its_id(node: Node) -> None:
+def test_a_job_that_sets_none_logs_to_one_of_its_id(node: Node, mlflow: Preloaded) -> None:
     context = databricks_context.put(node, isInNotebook=False, isInJob=True, jobId="77")
 
-    assert experiment_of(run(node, "import json, mlflow\n" + WHERE, env=context)) == "job-77"
+    assert experiment_of(mlflow.run("import json, mlflow\n" + WHERE, env=context)) == "job-77"
 
 
-def test_the_experiment_setting_names_it_for_all(node: Node) -> None:
+def test_the_experiment_setting_names_it_for_all(node: Node, mlflow: Preloaded) -> None:
     context = databricks_context.put(node, isInNotebook=True, notebookPath="/Users/a/b", notebookId="1")
     env = {**context, "AZUREML_EXPERIMENT": "team churn"}
 
-    assert experiment_of(run(node, "import json, mlflow\n" + WHERE, env=env)) == "team-churn"
+    assert experiment_of(mlflow.run("import json, mlflow\n" + WHERE, env=env)) == "team-churn"
 
 
 @pytest.mark.parametrize(
@@ -250,15 +258,15 @@ def test_the_experiment_setting_names_it_for_all(node: Node) -> None:
         ("a" * 300, "a" * 256),
     ],
 )
-def test_a_name_that_the_user_sets_is_kept_or_made_legal(node: Node, given: str, used: str) -> None:
+def test_a_name_that_the_user_sets_is_kept_or_made_legal(mlflow: Preloaded, given: str, used: str) -> None:
     code = f"import json, mlflow\nmlflow.set_experiment({given!r})\n"
 
     for _ in ("it is made", "it is found"):
-        assert experiment_of(run(node, code + WHERE)) == used
+        assert experiment_of(mlflow.run(code + WHERE)) == used
 
 
-def test_a_name_with_nothing_legal_in_it_is_told(node: Node) -> None:
-    done = run(node, "import mlflow; mlflow.set_experiment('日本語')")
+def test_a_name_with_nothing_legal_in_it_is_told(mlflow: Preloaded) -> None:
+    done = mlflow.run("import mlflow; mlflow.set_experiment('日本語')")
 
     assert done.stderr.splitlines()[-1].endswith(
         "experiment name '日本語' has nothing in it that Azure Machine Learning allows in a name: "
@@ -282,7 +290,7 @@ def provenance(done: subprocess.CompletedProcess[str]) -> dict[str, str]:
     return {tag.partition(".")[2]: value for tag, value in tags.items() if tag.startswith("databricks.")}
 
 
-def test_a_notebooks_run_says_where_it_came_from_and_who_ran_it(node: Node) -> None:
+def test_a_notebooks_run_says_where_it_came_from_and_who_ran_it(node: Node, mlflow: Preloaded) -> None:
     context = databricks_context.put(
         node,
         **{"isInNotebook": True, "notebookPath": "/Users/ada@example.com/churn", "notebookId": "42"},
@@ -292,7 +300,7 @@ def test_a_notebooks_run_says_where_it_came_from_and_who_ran_it(node: Node) -> N
         workspaceUrl="https://adb-1.azuredatabricks.net",
     )
 
-    done = run(node, TAGS, env=context)
+    done = mlflow.run(TAGS, env=context)
 
     assert provenance(done) == {
         "workspace_url": "https://adb-1.azuredatabricks.net",
@@ -309,16 +317,16 @@ def test_a_notebooks_run_says_where_it_came_from_and_who_ran_it(node: Node) -> N
     assert tags["mlflow.user"] == "ada@example.com"
 
 
-def test_a_jobs_run_says_which_job_and_run(node: Node) -> None:
+def test_a_jobs_run_says_which_job_and_run(node: Node, mlflow: Preloaded) -> None:
     context = databricks_context.put(node, isInNotebook=False, isInJob=True, jobId="77", idInJob="5")
 
-    found = provenance(run(node, TAGS, env=context))
+    found = provenance(mlflow.run(TAGS, env=context))
 
     assert (found["job_id"], found["job_run_id"]) == ("77", "5")
 
 
-def test_a_process_without_a_context_says_what_it_knows(node: Node) -> None:
-    assert provenance(run(node, TAGS)) == {
+def test_a_process_without_a_context_says_what_it_knows(mlflow: Preloaded) -> None:
+    assert provenance(mlflow.run(TAGS)) == {
         "cluster_id": "0101-120000-emulated",
         "cluster_name": "emulated",
         "runtime_version": "15.4",
@@ -339,8 +347,8 @@ def login_error(done: subprocess.CompletedProcess[str]) -> str:
     return lines[0].partition(": ")[2]
 
 
-def test_a_wrong_secret_is_told(node: Node, azure: EmulatedAzure) -> None:
-    done = run(node, LOG, env={"AZURE_CLIENT_SECRET": "wr0ng"})
+def test_a_wrong_secret_is_told(mlflow: Preloaded, azure: EmulatedAzure) -> None:
+    done = mlflow.run(LOG, env={"AZURE_CLIENT_SECRET": "wr0ng"})
 
     assert login_error(done) == (
         "cannot log in to Azure: the secret in AZURE_CLIENT_SECRET is wrong (a secret's value, not its ID, "
@@ -350,26 +358,26 @@ def test_a_wrong_secret_is_told(node: Node, azure: EmulatedAzure) -> None:
     assert len(azure.journal.of(LOGIN, "/token")) == 1
 
 
-def test_a_wrong_tenant_is_told(node: Node) -> None:
+def test_a_wrong_tenant_is_told(mlflow: Preloaded) -> None:
     tenant = "99999999-0000-0000-0000-000000000000"
 
-    assert login_error(run(node, LOG, env={"AZURE_TENANT_ID": tenant})) == (
+    assert login_error(mlflow.run(LOG, env={"AZURE_TENANT_ID": tenant})) == (
         f"cannot log in to Azure: AZURE_TENANT_ID is '{tenant}', which is no tenant of this cloud; take the "
         "directory (tenant) ID from the app registration's page (Unable to get authority configuration)"
     )
 
 
-def test_a_wrong_client_is_told(node: Node, azure: EmulatedAzure) -> None:
+def test_a_wrong_client_is_told(mlflow: Preloaded, azure: EmulatedAzure) -> None:
     client = "99999999-0000-0000-0000-000000000000"
 
-    assert login_error(run(node, LOG, env={"AZURE_CLIENT_ID": client})) == (
+    assert login_error(mlflow.run(LOG, env={"AZURE_CLIENT_ID": client})) == (
         f"cannot log in to Azure: AZURE_CLIENT_ID is '{client}', which tenant '{azure.principal.tenant_id}' "
         "does not know; take the application (client) ID from the app registration's page (AADSTS700016)"
     )
 
 
-def test_a_missing_variable_is_told_and_azure_is_not_asked(node: Node, azure: EmulatedAzure) -> None:
-    done = run(node, LOG, env={"AZURE_CLIENT_SECRET": "", "AZURE_TENANT_ID": ""})
+def test_a_missing_variable_is_told_and_azure_is_not_asked(mlflow: Preloaded, azure: EmulatedAzure) -> None:
+    done = mlflow.run(LOG, env={"AZURE_CLIENT_SECRET": "", "AZURE_TENANT_ID": ""})
 
     assert login_error(done) == (
         "cannot log in to Azure: AZURE_TENANT_ID, AZURE_CLIENT_SECRET not set; the cluster policy sets the "
@@ -378,10 +386,10 @@ def test_a_missing_variable_is_told_and_azure_is_not_asked(node: Node, azure: Em
     assert len(azure.journal) == 0
 
 
-def test_a_login_host_that_hangs_is_given_up(node: Node, azure: EmulatedAzure) -> None:
+def test_a_login_host_that_hangs_is_given_up(mlflow: Preloaded, azure: EmulatedAzure) -> None:
     azure.faults.add(host=LOGIN, hang=True)
 
-    said = login_error(run(node, LOG))
+    said = login_error(mlflow.run(LOG))
 
     assert said.startswith(
         f"cannot log in to Azure: {LOGIN} cannot be reached through the proxy in HTTPS_PROXY; "
@@ -391,13 +399,13 @@ def test_a_login_host_that_hangs_is_given_up(node: Node, azure: EmulatedAzure) -
     assert len(azure.journal.of(LOGIN)) == 2
 
 
-def test_a_network_that_refuses_is_told(node: Node) -> None:
+def test_a_network_that_refuses_is_told(mlflow: Preloaded) -> None:
     nowhere = dict.fromkeys(("HTTPS_PROXY", "https_proxy"), "http://127.0.0.1:9")
 
-    assert f"{LOGIN} cannot be reached through the proxy" in login_error(run(node, LOG, env=nowhere))
+    assert f"{LOGIN} cannot be reached through the proxy" in login_error(mlflow.run(LOG, env=nowhere))
 
 
-def test_a_secret_that_is_put_right_in_the_notebook_counts_at_once(node: Node) -> None:
+def test_a_secret_that_is_put_right_in_the_notebook_counts_at_once(mlflow: Preloaded) -> None:
     code = """
         import json, mlflow, os
         right = os.environ.pop("AZURE_CLIENT_SECRET")
@@ -410,25 +418,25 @@ def test_a_secret_that_is_put_right_in_the_notebook_counts_at_once(node: Node) -
                 print(error.message)
         """
 
-    done = run(node, code)
+    done = mlflow.run(code)
 
     assert answer(done) == "in"
     assert done.stdout.count("cannot log in to Azure") == 2
 
 
-def test_a_tenant_that_can_be_none_is_told(node: Node) -> None:
-    said = login_error(run(node, LOG, env={"AZURE_TENANT_ID": "not a tenant!"}))
+def test_a_tenant_that_can_be_none_is_told(mlflow: Preloaded) -> None:
+    said = login_error(mlflow.run(LOG, env={"AZURE_TENANT_ID": "not a tenant!"}))
 
     assert said.startswith("cannot log in to Azure: AZURE_TENANT_ID is 'not a tenant!': ")
 
 
-def test_no_role_in_the_workspace_is_told_by_azure(node: Node, azure: EmulatedAzure) -> None:
+def test_no_role_in_the_workspace_is_told_by_azure(mlflow: Preloaded, azure: EmulatedAzure) -> None:
     stranger = {
         "AZURE_CLIENT_ID": azure.stranger.client_id,
         "AZURE_CLIENT_SECRET": azure.stranger.client_secret,
     }
 
-    done = run(node, LOG, env=stranger)
+    done = mlflow.run(LOG, env=stranger)
 
     assert done.returncode == 1
     assert "does not have authorization to perform action" in done.stderr.splitlines()[-1]
