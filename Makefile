@@ -8,7 +8,7 @@ UV_VERSION := 0.13.9
 SHELL_SCRIPTS := init_scripts/azureml-databricks.sh .ci/run
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all spark test-matrix stories features runtimes lint bundle bench figures lock clean
+.PHONY: help setup demo test test-thorough test-all spark test-matrix stories features runtimes lint bundle bench figures lock clean
 
 help: ## Show this
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 21
@@ -36,7 +36,10 @@ test: setup ## Run the tests, two files at a time
 spark: setup ## Run the tests of Spark clusters across emulated nodes
 	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder tests/matrices/spark
 
-test-all: test spark test-matrix runtimes stories ## Run all tests: clusters, every Python and runtime, the stories
+test-thorough: setup
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder --thorough
+
+test-all: test-thorough spark test-matrix runtimes stories ## Run all tests: clusters, every Python and runtime, the stories
 
 test-matrix: setup ## Run what needs no node on every Python, and the hooks where overlays are not permitted
 	$(BIN)/python -m tests.matrices.every_python

@@ -12,6 +12,15 @@ from tests.emulated.azure import EmulatedAzure
 from tests.emulated.cluster import build_bundle, forget_tokens
 from tests.emulated.databricks import EmulatedDatabricks
 
+# By file name; of the others, those with most tests come first.
+_LONGEST = (
+    "test_mlflow.py",
+    "test_doctor.py",
+    "test_logged_models.py",
+    "test_deploy.py",
+    "test_executors.py",
+)
+
 
 @pytest.fixture(scope="session")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -49,9 +58,18 @@ def databricks(_databricks: EmulatedDatabricks) -> EmulatedDatabricks:
     return _databricks
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that take longest, so that no process waits for another at the end."""
-    items.sort(key=lambda item: item.path.name not in ("test_mlflow.py", "test_executors.py"))
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--thorough", action="store_true", help="run the tests marked as thorough, too")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is thorough, and begin with the files that take longest: nobody waits at the end."""
+    if not config.getoption("--thorough"):
+        left_out = [item for item in items if item.get_closest_marker("thorough")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+    names = [item.path.name for item in items]
+    items.sort(key=lambda item: (item.path.name not in _LONGEST, -names.count(item.path.name)))
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

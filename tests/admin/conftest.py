@@ -21,9 +21,7 @@ LOCATION = "/Volumes/sales/ml/azureml"
 class Admin:
     """Somebody who has a file that describes a deployment, and runs the command line."""
 
-    def __init__(
-        self, folder: Path, databricks: EmulatedDatabricks, azure: EmulatedAzure, archives: Path
-    ) -> None:
+    def __init__(self, folder: Path, databricks: EmulatedDatabricks, azure: EmulatedAzure) -> None:
         self.folder = folder
         self.databricks = databricks
         self.azure = azure
@@ -31,8 +29,6 @@ class Admin:
         self.environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(folder),
-            # The session's bundle has brought the packages.
-            "UV_OFFLINE": "1",
             # Another runtime's Python.
             "PYENV_ROOT": os.environ.get("PYENV_ROOT", str(Path.home() / ".pyenv")),
             "UV_CACHE_DIR": os.environ.get("UV_CACHE_DIR", str(Path.home() / ".cache/uv")),
@@ -43,7 +39,7 @@ class Admin:
             "AZURE_CLIENT_SECRET": azure.principal.client_secret,
         }
         self._releases: list[str] = []
-        self.run = Command(folder, self.environment, archives)
+        self.run = Command(folder, self.environment)
 
     @property
     def service_principal(self) -> str:
@@ -92,11 +88,11 @@ class Admin:
 
 
 @pytest.fixture
-def admin(tmp_path: Path, databricks: EmulatedDatabricks, azure: EmulatedAzure, bundle: Path) -> Admin:
+def admin(tmp_path: Path, databricks: EmulatedDatabricks, azure: EmulatedAzure) -> Admin:
     """An admin with a file, a volume, and nothing deployed."""
     databricks.make_volume(VOLUME, usable_by=())
     databricks.user("ann@contoso.com", groups=["data-scientists"])
-    admin = Admin(tmp_path, databricks, azure, bundle.with_name("archives"))
+    admin = Admin(tmp_path, databricks, azure)
     admin.write()
     return admin
 

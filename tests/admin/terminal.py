@@ -34,8 +34,8 @@ class Terminal:
         self._ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, COLUMNS, 0, 0))
         path = Path(os.ttyname(theirs))
-        self._process = command.on_terminal(path, *arguments, TERM="xterm-256color", **variables)
-        # It has its own by the time that it writes.
+        self._program = command.on_terminal(path, *arguments, TERM="xterm-256color", **variables)
+        # Until the end: what is written is gone with the last who has it open.
         self._theirs = theirs
 
     def wait_for(self, text: str) -> None:
@@ -52,14 +52,13 @@ class Terminal:
 
     def wait(self) -> int:
         """Read to the end, and return the exit status."""
-        while self._process.is_alive():
+        while self._program.is_running:
             self._read(0.1)
         os.close(self._theirs)
         while self._read():
             pass
         os.close(self._ours)
-        assert self._process.exitcode is not None
-        return self._process.exitcode
+        return self._program.wait()
 
     @property
     def text(self) -> str:

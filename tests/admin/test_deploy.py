@@ -23,7 +23,6 @@ from databricks.sdk.service.workspace import AclPermission
 from tests.admin.conftest import LOCATION, VOLUME, Admin
 from tests.admin.golden import assert_is_golden
 from tests.admin.workspace_state import state
-from tests.emulated.cluster import build_bundle
 
 FIRST_PLAN = """\
 + release RELEASE-1
@@ -409,8 +408,8 @@ def test_nothing_is_changed_where_nobody_can_say_yes(admin_with_secrets: Admin) 
 def test_a_deployment_whose_bundle_cannot_be_built_leaves_nothing_behind(admin_with_secrets: Admin) -> None:
     admin = admin_with_secrets
     before = state(admin.databricks, VOLUME)
-    no_packages = {**admin.environment, "UV_CACHE_DIR": str(admin.folder / "empty")}
-    run = replace(admin.run, environment=no_packages, built=admin.folder / "nothing")
+    no_packages = {**admin.environment, "UV_CACHE_DIR": str(admin.folder / "empty"), "UV_OFFLINE": "1"}
+    run = replace(admin.run, environment=no_packages, builds=True)
 
     done = run("deploy", "--yes")
 
@@ -419,11 +418,7 @@ def test_a_deployment_whose_bundle_cannot_be_built_leaves_nothing_behind(admin_w
     assert state(admin.databricks, VOLUME) == before
 
 
-def test_one_deployment_serves_several_runtimes(
-    admin_with_secrets: Admin, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    # Given packages of both, brought while this machine's index can be reached
-    build_bundle(tmp_path_factory.mktemp("fetched") / "out", runtimes=["15.4", "16.4"])
+def test_one_deployment_serves_several_runtimes(admin_with_secrets: Admin) -> None:
     admin = admin_with_secrets
     admin.write(clusters=f'runtimes = ["15.4", "16.4"]\naccessMode = "standard"\nlocation = "{LOCATION}"')
 

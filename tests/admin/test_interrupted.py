@@ -6,7 +6,6 @@ import io
 import json
 import signal
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,9 +18,9 @@ from azureml_databricks.admin.commands.service_principal import ServicePrincipal
 from azureml_databricks.admin.file import reading as deployment_file
 from azureml_databricks.admin.objects.changes import Plan
 from azureml_databricks.admin.objects.release import Release
-from tests.admin.command import build_once
 from tests.admin.conftest import LOCATION, VOLUME, Admin
 from tests.admin.workspace_state import state
+from tests.emulated.archives import build_once
 
 FILES_BESIDE_THE_ARCHIVE = ["azureml-databricks.json", "azureml-databricks.sh", "verify_task.py"]
 
@@ -81,10 +80,9 @@ class Library:
 
 
 @pytest.fixture
-def library(admin: Admin, bundle: Path, monkeypatch: pytest.MonkeyPatch) -> Library:
-    for name in ("_fill", "_pack"):
-        monkeypatch.setattr(bundles, name, getattr(bundles, name))
-    build_once(bundle.with_name("archives"))
+def library(admin: Admin, monkeypatch: pytest.MonkeyPatch) -> Library:
+    monkeypatch.setattr(bundles, "_archive", bundles._archive)
+    build_once()
     library = Library(admin, monkeypatch)
     library.empty()
     return library
@@ -164,12 +162,13 @@ def test_interrupted_at_each_call_and_repeated_it_ends_the_same(
 def test_a_killed_deploy_is_repeated_as_if_nothing_had_been(admin_with_secrets: Admin) -> None:
     admin = admin_with_secrets
     fault = admin.databricks.faults.add(path=r"azureml-databricks\.sh", hang=True, after=True, times=1)
-    process = admin.run.script("deploy", "--yes")
+    running = admin.run.start("deploy", "--yes")
     assert fault.hit.wait(timeout=600)
-    process.send_signal(signal.SIGKILL)
-    stdout, stderr = process.communicate()
-    assert "made release" not in stdout
-    assert stderr == ""
+    running.program.send_signal(signal.SIGKILL)
+    done = running.done()
+    assert done.returncode == -signal.SIGKILL
+    assert "made release" not in done.stdout
+    assert done.stderr == ""
     admin.databricks.faults.clear()
 
     admin.run_or_fail("deploy", "--yes")
@@ -182,7 +181,7 @@ def test_a_deploy_that_is_stopped_by_hand_says_what_to_do(admin_with_secrets: Ad
     fault = admin.databricks.faults.add(path="policies/clusters/create", hang=True, times=1)
     running = admin.run.start("deploy", "--yes")
     assert fault.hit.wait(timeout=600)
-    running.send(signal.SIGINT)
+    running.program.send_signal(signal.SIGINT)
     done = running.done()
 
     assert done.returncode == 1

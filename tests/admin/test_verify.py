@@ -98,7 +98,7 @@ def test_stopped_by_hand_it_takes_its_cluster_along(on_azure: Admin) -> None:
     followed = on_azure.databricks.faults.add(path="jobs/runs/get$", times=1)
     running = on_azure.run.start("verify")
     assert followed.hit.wait(timeout=600)
-    running.send(signal.SIGINT)
+    running.program.send_signal(signal.SIGINT)
     done = running.done()
 
     assert (done.returncode, done.stderr.strip()) == (1, "Aborted!")

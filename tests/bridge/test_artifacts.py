@@ -22,10 +22,22 @@ def said(azure: EmulatedAzure, code: str, **variables: str) -> str:
     return done.stderr.splitlines()[-1].removeprefix("mlflow.exceptions.MlflowException: ")
 
 
+# Six tries, as ever, with no wait between them.
+AT_ONCE = """
+    from azureml_databricks.bridge import artifacts
+    retry = artifacts.ExponentialRetry
+    artifacts.ExponentialRetry = lambda **how: retry(retry_total=how["retry_total"], initial_backoff=0,
+                                                     increment_base=0, random_jitter_range=0)
+    """
+
+
+@pytest.mark.parametrize(
+    "code", [AT_ONCE + LOG, pytest.param(LOG, marks=pytest.mark.thorough)], ids=["at once", "in time"]
+)
 def test_a_storage_account_that_cannot_be_reached_is_told_and_its_signature_is_not(
-    azure: EmulatedAzure,
+    azure: EmulatedAzure, code: str
 ) -> None:
-    done = run(VERSION, azure, LOG, NO_PROXY=".blob.core.windows.net", no_proxy=".blob.core.windows.net")
+    done = run(VERSION, azure, code, NO_PROXY=".blob.core.windows.net", no_proxy=".blob.core.windows.net")
 
     assert done.returncode == 1
     line = done.stderr.splitlines()[-1]

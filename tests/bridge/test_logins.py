@@ -26,6 +26,8 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 LOGIN = "login.microsoftonline.com"
 LOG = "import mlflow\nwith mlflow.start_run():\n    mlflow.log_metric('m', 1)"
+# An endpoint that hangs, with less patience than the five seconds of each try.
+SOON = "from azureml_databricks.bridge import logins; logins._LIMITS.update(read_timeout=1)\n"
 UNKNOWN = "99999999-0000-0000-0000-000000000000"
 NO_SECRET = dict.fromkeys(("AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET"), "")
 
@@ -147,10 +149,13 @@ def test_a_node_without_an_identity_endpoint_is_told_in_time(run: Run, azure: Em
     )
 
 
-def test_an_identity_endpoint_that_hangs_is_given_up(run: Run, azure: EmulatedAzure) -> None:
+@pytest.mark.parametrize(
+    "code", [SOON + LOG, pytest.param(LOG, marks=pytest.mark.thorough)], ids=["soon", "in time"]
+)
+def test_an_identity_endpoint_that_hangs_is_given_up(run: Run, azure: EmulatedAzure, code: str) -> None:
     azure.faults.add(IMDS, hang=True)
 
-    said = login_error(run(LOG, **MANAGED, **azure.identity_endpoint))
+    said = login_error(run(code, **MANAGED, **azure.identity_endpoint))
 
     assert said.startswith("the node's identity endpoint does not answer")
     # Two tries, each with a limit: that is what bounds the wait.

@@ -386,10 +386,19 @@ def test_a_missing_variable_is_told_and_azure_is_not_asked(mlflow: Preloaded, az
     assert len(azure.journal) == 0
 
 
-def test_a_login_host_that_hangs_is_given_up(mlflow: Preloaded, azure: EmulatedAzure) -> None:
+@pytest.mark.parametrize(
+    "code",
+    [
+        # The same, with less patience than the five seconds of each try.
+        f"from azureml_databricks.bridge import logins; logins._LIMITS.update(read_timeout=1)\n{LOG}",
+        pytest.param(LOG, marks=pytest.mark.thorough),
+    ],
+    ids=["soon", "in time"],
+)
+def test_a_login_host_that_hangs_is_given_up(mlflow: Preloaded, azure: EmulatedAzure, code: str) -> None:
     azure.faults.add(host=LOGIN, hang=True)
 
-    said = login_error(mlflow.run(LOG))
+    said = login_error(mlflow.run(code))
 
     assert said.startswith(
         f"cannot log in to Azure: {LOGIN} cannot be reached through the proxy in HTTPS_PROXY; "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 from tests.emulated.azure import EmulatedAzure
 from tests.emulated.cluster import cluster_node, forget_tokens, service_principal, start
 from tests.emulated.node import Node
+from tests.emulated.preloaded import Preloaded, on_node
 
 PYTHON = "/databricks/python3/bin/python"
 ASK = "import mlflow; mlflow.search_experiments()"
@@ -28,16 +28,21 @@ def node(bundle: Path, _azure: EmulatedAzure) -> Iterator[Node]:
         yield node
 
 
+@pytest.fixture(scope="module")
+def python(node: Node) -> Iterator[Preloaded]:
+    """Runs programs on the node, each a process that has not logged in."""
+    with on_node(node) as python:
+        yield python
+
+
+def ask(python: Preloaded, *, user: str | None = None, code: str = ASK) -> None:
+    done = python.run(code, user=user, env={"HOME": "/tmp"} if user else {})
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.fixture(autouse=True)
 def _no_token_yet(node: Node) -> None:
     forget_tokens(node.path("/dev/shm"))
-
-
-def ask(node: Node, *, user: str | None = None, code: str = ASK, **variables: str) -> None:
-    done = node.run(
-        [PYTHON, "-W", "ignore", "-c", textwrap.dedent(code)], user=user, env=variables, cwd="/tmp"
-    )
-    assert done.returncode == 0, done.stderr
 
 
 def logins(azure: EmulatedAzure) -> int:
@@ -55,17 +60,17 @@ def test_processes_that_start_at_once_log_in_once(node: Node, azure: EmulatedAzu
     assert logins(azure) == 1
 
 
-def test_each_user_logs_in_alone(node: Node, azure: EmulatedAzure) -> None:
+def test_each_user_logs_in_alone(python: Preloaded, azure: EmulatedAzure) -> None:
     for user in (None, "nobody", None, "nobody"):
-        ask(node, user=user)
+        ask(python, user=user)
 
     assert logins(azure) == 2
 
 
 def test_no_other_user_can_read_it_and_who_can_sees_neither_token_nor_secret(
-    node: Node, azure: EmulatedAzure
+    node: Node, python: Preloaded, azure: EmulatedAzure
 ) -> None:
-    ask(node)
+    ask(python)
 
     folder = node.path(FOLDER.format(0))
     for file in folder.iterdir():
@@ -77,22 +82,22 @@ def test_no_other_user_can_read_it_and_who_can_sees_neither_token_nor_secret(
     assert b"eyJ" not in content  # as every token begins
 
 
-def test_it_is_on_no_disk(node: Node, azure: EmulatedAzure) -> None:
+def test_it_is_on_no_disk(node: Node, python: Preloaded, azure: EmulatedAzure) -> None:
     node.checkpoint()
 
-    ask(node)
+    ask(python)
 
     assert node.run(["stat", "--file-system", "--format=%T", "/dev/shm"]).stdout == "tmpfs\n"
     assert not [path for path in node.changes() if "__pycache__" not in path and path != "/tmp"]
 
 
-def test_another_secret_is_another_login(node: Node, azure: EmulatedAzure) -> None:
-    ask(node)
+def test_another_secret_is_another_login(node: Node, python: Preloaded, azure: EmulatedAzure) -> None:
+    ask(python)
 
     done = node.run([PYTHON, "-W", "ignore", "-c", ASK], env={"AZURE_CLIENT_SECRET": "wrong"}, cwd="/tmp")
 
     assert "the secret in AZURE_CLIENT_SECRET is wrong" in done.stderr
-    ask(node)  # the first still counts
+    ask(python)  # the first still counts
     assert logins(azure) == 2
 
 
@@ -112,28 +117,41 @@ def test_a_failed_login_answers_for_the_nodes_other_processes(node: Node, azure:
         "echo x > /dev/shm/azureml-databricks-0",
     ],
 )
-def test_what_somebody_else_has_planted_is_not_used(node: Node, azure: EmulatedAzure, planted: str) -> None:
+def test_what_somebody_else_has_planted_is_not_used(
+    node: Node, python: Preloaded, azure: EmulatedAzure, planted: str
+) -> None:
     assert node.run(["sh", "-c", planted], user="nobody").returncode == 0
 
-    ask(node)
-    ask(node)
+    ask(python)
+    ask(python)
 
     assert logins(azure) == 2
     assert node.run(["sh", "-c", "rm -rf /dev/shm/azureml-databricks-0 /tmp/mine"]).returncode == 0
 
 
-def test_a_spoilt_file_is_as_none(node: Node, azure: EmulatedAzure) -> None:
-    ask(node)
+def test_a_spoilt_file_is_as_none(node: Node, python: Preloaded, azure: EmulatedAzure) -> None:
+    ask(python)
     for file in node.path(FOLDER.format(0)).iterdir():
         file.write_bytes(b"spoilt")
 
-    ask(node)
+    ask(python)
 
     assert logins(azure) == 2
 
 
-def test_a_process_that_hangs_with_the_lock_keeps_nobody_for_long(node: Node, azure: EmulatedAzure) -> None:
-    ask(node)
+@pytest.mark.parametrize(
+    "code",
+    [
+        # The same, with less patience than twenty seconds.
+        f"from azureml_databricks.bridge import shared_tokens; shared_tokens._PATIENCE_SECONDS = 1; {ASK}",
+        pytest.param(ASK, marks=pytest.mark.thorough),
+    ],
+    ids=["in a second", "in twenty"],
+)
+def test_a_process_that_hangs_with_the_lock_keeps_nobody_for_long(
+    node: Node, python: Preloaded, azure: EmulatedAzure, code: str
+) -> None:
+    ask(python)
     folder = node.path(FOLDER.format(0))
     (lock,) = folder.glob("*.lock")
     for file in folder.iterdir():
@@ -142,7 +160,7 @@ def test_a_process_that_hangs_with_the_lock_keeps_nobody_for_long(node: Node, az
     inside = f"{FOLDER.format(0)}/{lock.name}"
     holder = node.popen(["flock", inside, "sleep", "1000"])
 
-    ask(node)
+    ask(python, code=code)
 
     assert logins(azure) == 2
     holder.kill()
@@ -153,7 +171,7 @@ def test_uninstall_removes_it(bundle: Path, azure: EmulatedAzure) -> None:
     variables = {"AZUREML_TRACKING_URI": azure.workspace.tracking_uri, **service_principal(azure)}
     with cluster_node(bundle, variables, azure=azure) as node:
         start(node)
-        ask(node)
+        assert node.run([PYTHON, "-W", "ignore", "-c", ASK], cwd="/tmp").returncode == 0
         assert list(node.path("/dev/shm").glob("azureml-databricks-*"))
 
         assert node.run(["azureml-databricks", "node", "uninstall"]).returncode == 0

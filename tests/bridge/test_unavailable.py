@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import textwrap
 from pathlib import Path
 
 import pytest
 
 from tests.emulated.azure import EmulatedAzure
-from tests.matrices.mlflow_versions import suite
-from tests.matrices.mlflow_versions.environments import environment
+from tests.matrices import on_azure
 
 AZURE_ML = "*.api.azureml.ms"
 WARNING = (
@@ -21,18 +18,12 @@ WARNING = (
     "they are kept there."
 )
 
-versions = pytest.mark.parametrize("version", ["2.21.3", "3.12.0"])
+thorough = pytest.mark.thorough
+versions = pytest.mark.parametrize("version", [pytest.param("2.21.3", marks=thorough), "3.12.0"])
 
 
 def run(version: str, azure: EmulatedAzure, folder: Path, code: str) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [str(environment(version)), "-c", textwrap.dedent(code)],
-        env={**os.environ, **suite.workspace(azure)},
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = on_azure.run(version, azure, code, cwd=str(folder))
     assert done.returncode == 0, done.stderr
     return done
 
@@ -111,6 +102,7 @@ MESSAGES_OF_MLFLOW_3 = {
 }
 
 
+@thorough
 def test_what_mlflow_2_asks_for_in_vain_is_named(azure: EmulatedAzure, tmp_path: Path) -> None:
     assert answer(run("2.21.3", azure, tmp_path, SAID + OF_EVERY_VERSION + PRINT)) == MESSAGES
 
@@ -121,7 +113,8 @@ def test_what_mlflow_3_asks_for_in_vain_is_named(azure: EmulatedAzure, tmp_path:
     assert answer(done) == MESSAGES_OF_MLFLOW_3
 
 
-def test_a_prompt_does_not_become_a_model(azure: EmulatedAzure, tmp_path: Path) -> None:
+@versions
+def test_a_prompt_does_not_become_a_model(azure: EmulatedAzure, tmp_path: Path, version: str) -> None:
     code = """
         import mlflow
         try:
@@ -130,7 +123,7 @@ def test_a_prompt_does_not_become_a_model(azure: EmulatedAzure, tmp_path: Path) 
             pass
         """
 
-    run("2.21.3", azure, tmp_path, code)
+    run(version, azure, tmp_path, code)
 
     assert calls(azure) == ["registered-models/get"]
 
@@ -173,6 +166,7 @@ def test_traced_code_works_with_one_warning_and_no_request(
     assert len(calls(azure)) < 10
 
 
+@thorough
 def test_an_evaluation_of_traced_code_in_a_run_is_as_ever(azure: EmulatedAzure, tmp_path: Path) -> None:
     done = run(
         "2.21.3",

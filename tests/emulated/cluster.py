@@ -9,12 +9,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests import REPOSITORY
 from tests.emulated.azure import EmulatedAzure
 from tests.emulated.node import Node, Replica, Runtime, boot
 
 LOCATION = "/Volumes/main/default/azureml"
 SCRIPT = f"{LOCATION}/azureml-databricks.sh"
 RUNTIME = "15.4"
+# The console script, with archives that are built once.
+_COMMAND_LINE = """
+from azureml_databricks.__main__ import main
+from tests.emulated.archives import build_once
+build_once()
+main()
+"""
 
 
 def build_bundle(
@@ -28,10 +36,10 @@ def build_bundle(
     out.mkdir(parents=True, exist_ok=True)
     file = out.with_suffix(".toml")
     file.write_text(settings)
-    command = [str(Path(sys.executable).with_name("azureml-databricks")), "bundle"]
-    command += ["--location", location, "--out", str(out)]
+    command = ["bundle", "--location", location, "--out", str(out)]
     command += [f"--runtime={runtime}" for runtime in runtimes] + [f"--with={extra}" for extra in extras]
-    subprocess.run([*command, *(["--settings", str(file)] if settings else [])], check=True)
+    command += ["--settings", str(file)] if settings else []
+    subprocess.run([sys.executable, "-c", _COMMAND_LINE, *command], check=True, cwd=REPOSITORY)
     return out
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -44,6 +45,11 @@ class Program:
     def send_signal(self, number: int) -> None:
         """Send it a signal."""
         os.kill(self.pid, number)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it has not ended."""
+        return not select.select([self.status], [], [], 0)[0]
 
     def wait(self) -> int:
         """Wait for its end and return the exit code, as `subprocess` has it."""
@@ -119,7 +125,7 @@ class Preloaded:
     def run(
         self, code: str, *, env: Mapping[str, str] | None = None, cwd: str = "/tmp", user: str | None = None
     ) -> subprocess.CompletedProcess[str]:
-        """Run a program to its end, whatever its exit code; `code` may be indented, the rest is as of `start`."""
+        """Run a program to its end, whatever its exit code; `code` may be indented, else as `start`."""
         with open(os.devnull) as stdin, _in_memory() as stdout, _in_memory() as stderr:
             files = [file.fileno() for file in (stdin, stdout, stderr)]
             program = self.start(textwrap.dedent(code), files, env=env, cwd=cwd, user=user)

@@ -66,6 +66,9 @@ def _become(request: dict[str, Any], files: list[int]) -> CodeType:
     for number, file in enumerate(files):
         os.dup2(file, number)
     _close(*files)
+    # Anew: whether they are a terminal decides when they are flushed.
+    sys.stdin, sys.stdout = open(0, closefd=False), open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", 1, errors="backslashreplace", closefd=False)  # noqa: SIM115
     if request["clean"]:
         os.environ.clear()
     os.environ.update(request["env"])

@@ -63,5 +63,4 @@ def _variables(azure: EmulatedAzure) -> dict[str, str]:
 
 @cache
 def _preloaded(version: str, variables: tuple[tuple[str, str], ...]) -> Preloaded:
-    command = [str(environment(version)), "-W", "ignore"]
-    return Preloaded(list, command, modules=_MODULES, env=dict(variables))
+    return Preloaded(list, [str(environment(version))], modules=_MODULES, env=dict(variables))
