@@ -34,7 +34,7 @@ NOT_IN_A_FILE = (
 @pytest.fixture
 def run(tmp_path: Path) -> Command:
     """The command line, on a machine that knows no Databricks and no Azure."""
-    return Command(tmp_path, {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}, tmp_path)
+    return Command(tmp_path, {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)})
 
 
 def described(**sections: str) -> str:

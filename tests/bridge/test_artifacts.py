@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.emulated.azure import EmulatedAzure
 from tests.matrices.on_azure import printed, run
 

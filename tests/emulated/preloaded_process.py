@@ -35,23 +35,24 @@ def serve(entrance: socket.socket, modules: list[str]) -> CodeType | None:
     entrance.send(b"ready")
     running: dict[int, tuple[int, int]] = {}
     while True:
-        for ready in select.select([entrance, *running], [], [])[0]:
-            if ready is not entrance:
-                process, status = running.pop(ready)
-                os.write(status, b"%d\n" % os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]))
-                _close(ready, status)
-                continue
-            request, files, _, _ = socket.recv_fds(entrance, 1 << 20, 4)
-            if not request:
-                return None
-            process = os.fork()
-            if not process:
-                entrance.close()
-                _close(*(file for pair in running.items() for file in (pair[0], pair[1][1])), files[3])
-                return _become(json.loads(request), files[:3])
-            os.write(files[3], b"%d\n" % process)
-            running[os.pidfd_open(process)] = (process, files[3])
-            _close(*files[:3])
+        ready = select.select([entrance.fileno(), *running], [], [])[0]
+        for ended in running.keys() & set(ready):
+            process, status = running.pop(ended)
+            os.write(status, b"%d\n" % os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]))
+            _close(ended, status)
+        if entrance.fileno() not in ready:
+            continue
+        request, files, _, _ = socket.recv_fds(entrance, 1 << 20, 4)
+        if not request:
+            return None
+        process = os.fork()
+        if not process:
+            entrance.close()
+            _close(*running, *(status for _, status in running.values()), files[3])
+            return _become(json.loads(request), files[:3])
+        os.write(files[3], b"%d\n" % process)
+        running[os.pidfd_open(process)] = (process, files[3])
+        _close(*files[:3])
 
 
 def _close(*files: int) -> None:

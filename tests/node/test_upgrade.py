@@ -14,6 +14,7 @@ from tests.emulated.workspace import GIVEN
 
 PYTHON = "/databricks/python3/bin/python"
 RELEASES = "/databricks/azureml-databricks/releases"
+GO = "/databricks/go"
 WAITS = "import sys, time; print(sys.azureml_databricks, flush=True); time.sleep(600)"
 
 
@@ -48,7 +49,8 @@ def test_new_processes_have_the_next_and_running_ones_keep_what_they_have(
     # Given a process that has imported nothing of the bundle yet
     later = (
         "import sys; print(sys.azureml_databricks, flush=True)\n"
-        "import time; time.sleep(4)\n"
+        "import os, time\n"
+        f"while not os.path.exists({node.inside(GO)!r}): time.sleep(0.05)\n"
         "import azureml.mlflow; print(azureml.mlflow.__file__)"
     )
     running = node.popen([node.inside(PYTHON), "-c", later])
@@ -58,6 +60,7 @@ def test_new_processes_have_the_next_and_running_ones_keep_what_they_have(
     # When the next bundle is put into service
     upgrade(node, next_bundle)
     new = in_service(node)
+    node.path(GO).touch()
 
     # Then both are there, and the old process goes on with its own
     assert releases(node) == {old, new}
