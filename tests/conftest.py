@@ -12,14 +12,12 @@ from tests.emulated.azure import EmulatedAzure
 from tests.emulated.cluster import build_bundle, forget_tokens
 from tests.emulated.databricks import EmulatedDatabricks
 
-# By file name; of the others, those with most tests come first.
-_LONGEST = (
-    "test_mlflow.py",
-    "test_doctor.py",
-    "test_logged_models.py",
-    "test_deploy.py",
-    "test_executors.py",
-)
+# Those that take longest, as measured: they begin, so that no process waits for another at the end.
+_LONGEST = [
+    *("test_executors.py", "test_mlflow.py", "test_deploy.py", "test_doctor.py", "test_logins.py"),
+    *("test_interrupted.py", "test_logged_models.py", "test_modes.py", "test_long_jobs.py"),
+    *("test_databricks.py", "test_azure.py", "test_start_up.py", "test_init_script.py"),
+]
 
 
 @pytest.fixture(scope="session")
@@ -63,13 +61,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is thorough, and begin with the files that take longest: nobody waits at the end."""
+    """Leave out what is thorough, and begin with what takes longest."""
     if not config.getoption("--thorough"):
         left_out = [item for item in items if item.get_closest_marker("thorough")]
         config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in left_out]
-    names = [item.path.name for item in items]
-    items.sort(key=lambda item: (item.path.name not in _LONGEST, -names.count(item.path.name)))
+        items[:] = [item for item in items if not item.get_closest_marker("thorough")]
+    rank = {name: place for place, name in enumerate(_LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.name, len(rank)))
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -66,31 +68,44 @@ def test_of_two_models_of_one_name_the_run_gives_the_newer_and_each_id_its_own(a
     assert found == [[1], [0], [0], [0]]
 
 
-def test_two_processes_that_change_one_model_lose_nothing(azure: EmulatedAzure) -> None:
-    # Given a model, when six processes tag it and log its metrics at once
-    code = """
-        import json, mlflow, subprocess, sys, textwrap
+def test_processes_that_change_one_model_at_once_lose_nothing(azure: EmulatedAzure) -> None:
+    # Given a model
+    model_id, run_id = printed(
+        VERSION,
+        azure,
+        """
+        import json, mlflow
         with mlflow.start_run() as run:
             model = mlflow.initialize_logged_model(name="shared")
-        child = '''
-        import mlflow, sys
-        number, model_id, run_id = sys.argv[1:]
-        client = mlflow.MlflowClient()
-        client.set_logged_model_tags(model_id, {f"tag{number}": number})
-        client.log_metric(run_id, f"metric{number}", float(number), model_id=model_id)
-        '''
-        of = [model.model_id, run.info.run_id]
-        children = [
-            subprocess.Popen([sys.executable, "-c", textwrap.dedent(child), str(n), *of]) for n in range(6)
-        ]
-        assert [each.wait() for each in children] == [0] * 6
-        found = mlflow.get_logged_model(model.model_id)
+        print(json.dumps([model.model_id, run.info.run_id]))
+        """,
+    )
+
+    # When six processes tag it and log its metrics at once
+    def change(number: int) -> subprocess.CompletedProcess[str]:
+        code = f"""
+            import mlflow
+            client = mlflow.MlflowClient()
+            client.set_logged_model_tags({model_id!r}, {{"tag{number}": "{number}"}})
+            client.log_metric({run_id!r}, "metric{number}", {number}.0, model_id={model_id!r})
+            """
+        return run(VERSION, azure, code)
+
+    with ThreadPoolExecutor(6) as pool:
+        changes = list(pool.map(change, range(6)))
+    assert [(done.returncode, done.stderr) for done in changes] == [(0, "")] * 6
+
+    # Then it has them all
+    tags, metrics = printed(
+        VERSION,
+        azure,
+        f"""
+        import json, mlflow
+        found = mlflow.get_logged_model({model_id!r})
         tags = [key for key in found.tags if key.startswith("tag")]
         print(json.dumps([sorted(tags), sorted(metric.key for metric in found.metrics)]))
-        """
-
-    tags, metrics = printed(VERSION, azure, code)
-
+        """,
+    )
     assert tags == [f"tag{number}" for number in range(6)]
     assert metrics == [f"metric{number}" for number in range(6)]
 
