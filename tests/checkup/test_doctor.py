@@ -265,10 +265,10 @@ def test_a_host_that_the_network_does_not_let_through(
     assert_says(done, name, node, azure)
 
 
-def test_a_workspace_that_does_not_exist(node: Node, python: Preloaded, azure: EmulatedAzure) -> None:
+def test_a_workspace_that_does_not_exist(node: Node, azure: EmulatedAzure) -> None:
     env = {"AZUREML_TRACKING_URI": azure.workspace.tracking_uri.replace("forecasting", "forcasting")}
 
-    assert_says(with_variables(python, env), "no-such-workspace", node, azure)
+    assert_says(in_sh(node, env), "no-such-workspace", node, azure)
 
 
 def test_a_tracking_uri_that_is_none(node: Node, azure: EmulatedAzure) -> None:
