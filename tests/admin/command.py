@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 
 from tests import REPOSITORY
+from tests.emulated.archives import build_once
 from tests.emulated.preloaded import Preloaded, Program
 
 SCRIPT = Path(sys.executable).with_name("azureml-databricks")
@@ -110,7 +111,6 @@ def _preloaded() -> Preloaded:
 def main(version: str | None, builds: bool) -> None:
     """Be the console script, as a `Command` has it."""
     from azureml_databricks.__main__ import main
-    from tests.emulated.archives import build_once
 
     if not builds:
         build_once()

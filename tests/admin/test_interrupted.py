@@ -81,7 +81,8 @@ class Library:
 
 @pytest.fixture
 def library(admin: Admin, monkeypatch: pytest.MonkeyPatch) -> Library:
-    monkeypatch.setattr(bundles, "_archive", bundles._archive)
+    for name in ("_archive", "_uv"):
+        monkeypatch.setattr(bundles, name, getattr(bundles, name))
     build_once()
     library = Library(admin, monkeypatch)
     library.empty()

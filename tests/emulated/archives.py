@@ -10,21 +10,27 @@ import fcntl
 import hashlib
 import os
 import shutil
+import subprocess
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+
+import uv
 
 from azureml_databricks.admin.bundle import archives, interpreter
 from tests import REPOSITORY
 
 _CACHE = REPOSITORY / ".cache" / "archives"
 _PACKAGE = REPOSITORY / "bootstrap" / "azureml_databricks"
+# Before a program is given an admin's variables, which lead to emulated services and nowhere else.
+_OF_THIS_MACHINE = dict(os.environ)
 _build = archives._archive
 
 
 def build_once() -> None:
     """Have this process take each archive from the cache, where the first process that needs it puts it."""
     archives._archive = _kept
+    archives._uv = _uv
 
 
 def _kept(runtime: archives.Runtime, extras: Sequence[str], out: Path) -> archives.Archive:
@@ -40,6 +46,11 @@ def _kept(runtime: archives.Runtime, extras: Sequence[str], out: Path) -> archiv
     copy = out / path.name
     shutil.copyfile(path, copy)
     return archives.Archive(runtime, copy, hashlib.sha256(copy.read_bytes()).hexdigest())
+
+
+def _uv(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [uv.find_uv_bin(), *arguments]
+    return subprocess.run(command, env=_OF_THIS_MACHINE, capture_output=True, text=True, check=False)
 
 
 @cache

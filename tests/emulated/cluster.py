@@ -16,7 +16,8 @@ from tests.emulated.node import Node, Replica, Runtime, boot
 LOCATION = "/Volumes/main/default/azureml"
 SCRIPT = f"{LOCATION}/azureml-databricks.sh"
 RUNTIME = "15.4"
-# The console script, with archives that are built once.
+_SCRIPT = Path(sys.executable).with_name("azureml-databricks")
+# The same, with archives that are built once.
 _COMMAND_LINE = """
 from azureml_databricks.__main__ import main
 from tests.emulated.archives import build_once
@@ -31,15 +32,21 @@ def build_bundle(
     location: str = LOCATION,
     runtimes: Sequence[str] = (RUNTIME,),
     extras: Sequence[str] = (),
+    *,
+    anew: bool = False,
 ) -> Path:
-    """Build the bundle as an admin does, with settings in TOML, and return the folder."""
+    """Build the bundle as an admin does, with settings in TOML, and return the folder.
+
+    Its archives are built once, unless `anew`, which brings their packages into uv's cache.
+    """
     out.mkdir(parents=True, exist_ok=True)
     file = out.with_suffix(".toml")
     file.write_text(settings)
     command = ["bundle", "--location", location, "--out", str(out)]
     command += [f"--runtime={runtime}" for runtime in runtimes] + [f"--with={extra}" for extra in extras]
     command += ["--settings", str(file)] if settings else []
-    subprocess.run([sys.executable, "-c", _COMMAND_LINE, *command], check=True, cwd=REPOSITORY)
+    program = [_SCRIPT] if anew else [sys.executable, "-c", _COMMAND_LINE]
+    subprocess.run([*program, *command], check=True, cwd=REPOSITORY)
     return out
 
 

@@ -57,7 +57,7 @@ def main() -> None:
             _step(f"prepares runtime {_RUNTIME} ML (the first time fetches packages and Spark: minutes)")
             _ = Replica(Runtime.load(_RUNTIME), ml=True).layer
             # The deployment below finds its packages in uv's cache, since it reaches nothing but this Azure.
-            bundle = build_bundle(folder / "bundle", runtimes=[_RUNTIME])
+            bundle = build_bundle(folder / "bundle", runtimes=[_RUNTIME], anew=True)
             _step("starts an emulated Databricks workspace")
             (folder / "databricks").mkdir()
             with EmulatedDatabricks(folder / "databricks", azure=azure) as databricks:
