@@ -34,22 +34,23 @@ test: setup ## Run the tests, two files at a time
 	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
 spark: setup ## Run the tests of Spark clusters across emulated nodes
-	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder tests/matrices/spark
+	$(BIN)/python -m pytest $(THOROUGH) --numprocesses=2 --dist=loadfile --no-loadscope-reorder tests/matrices/spark
 
+test-all: THOROUGH = --thorough
 test-all: test spark test-matrix runtimes stories ## Run all tests: clusters, every Python and runtime, the stories
 
-test-matrix: setup ## Run what needs no node on every Python, and the hooks where overlays are not permitted
-	$(BIN)/python -m tests.matrices.every_python
-	TEST_NODE=prefix $(BIN)/python -m pytest tests/node/test_hooks.py -k 'is_ours and not user'
+test-matrix: setup ## Run what needs no node on every Python, and the hooks where overlays are not permitted (PYTHONS='3.10 3.13')
+	$(BIN)/python -m tests.matrices.every_python $(PYTHONS)
+	TEST_NODE=prefix $(BIN)/python -m pytest --numprocesses=2 tests/node/test_hooks.py -k 'is_ours and not user'
 
 stories: setup ## Run the stories of the oldest and the newest MLflow on Azure, against the README's table
-	$(BIN)/python -m tests.matrices.mlflow_versions 2.9.2 3.12.0 --on azure --check
+	$(BIN)/python -m tests.matrices.mlflow_versions 2.9.2 3.12.0 --on azure --check $(if $(THOROUGH),,--quick)
 
 features: setup ## Run the stories on all MLflow versions, and renew the README's table
 	@$(BIN)/python -m tests.matrices.mlflow_versions --readme
 
-runtimes: setup ## Run the matrix of Databricks runtimes, against the README's table (README=1: renew it)
-	@$(BIN)/python -m tests.matrices.runtimes $(if $(README),--readme)
+runtimes: setup ## Run the matrix of Databricks runtimes, against the README's table (ROWS='14.3,17.3 ML'; README=1: renew it)
+	@$(BIN)/python -m tests.matrices.runtimes $(if $(ROWS),--rows '$(ROWS)') $(if $(README),--readme)
 
 lint: setup ## Check style, types and shell
 	$(BIN)/ruff check .

@@ -49,8 +49,17 @@ def databricks(_databricks: EmulatedDatabricks) -> EmulatedDatabricks:
     return _databricks
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--thorough`, for what only `make test-all` runs."""
+    parser.addoption("--thorough", action="store_true", help="run the tests that are marked thorough, too")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Begin with the files that take longest, so that no process waits for another at the end."""
+    if not config.getoption("thorough"):
+        left = [item for item in items if item.get_closest_marker("thorough")]
+        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if item not in left]
     items.sort(key=lambda item: item.path.name not in ("test_mlflow.py", "test_executors.py"))
 
 
