@@ -1,6 +1,7 @@
 """The emulated Spark cluster keeps its word, so that other tests may rely on it.
 
-What it says of standard access mode is in `test_standard_access_mode.py`, which has such a cluster.
+What it says of standard access mode is in `test_standard_access_mode.py`, and of ML runtimes in
+`test_executors.py`, which have such clusters.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from tests.emulated.node import Node
 from tests.emulated.node.boot import no_overlay
 from tests.emulated.node.notebook import read
 from tests.emulated.spark import ConfFile, SparkCluster, booted_cluster
-from tests.matrices.spark.cluster import JOBS, PROBE, addresses, printed, put_script, text_of
+from tests.matrices.spark.cluster import JOBS, PROBE, addresses, printed, text_of
 
 CONF = {"spark.azureml.experiment": "a b", "spark.azureml.path": r"C:\x"}
 FILES: dict[ConfFile, str] = {
@@ -39,7 +40,7 @@ def prepared() -> list[tuple[str, bool]]:
 
 @pytest.fixture(scope="module")
 def cluster(prepared: list[tuple[str, bool]]) -> Iterator[SparkCluster]:
-    """Two workers of 15.4 ML, in dedicated access mode."""
+    """Two workers of 15.4, in dedicated access mode."""
 
     def prepare(node: Node) -> None:
         is_driver = node.run(["sh", "-c", "echo $DB_IS_DRIVER"]).stdout.strip()
@@ -49,7 +50,6 @@ def cluster(prepared: list[tuple[str, bool]]) -> Iterator[SparkCluster]:
         pytest.skip(reason)
     with booted_cluster(
         "15.4",
-        ml=True,
         spark_env_vars={"TEAM": "a b"},
         spark_conf=CONF,
         conf_files=list(FILES),
@@ -121,23 +121,9 @@ def test_the_conf_reaches_each_session_and_the_files_that_were_asked_for(cluster
     assert '"spark.azureml.path" = "C:\\\\x"' in cluster.driver.path(FILES["driver.conf"]).read_text()
 
 
-def test_a_notebook_of_an_ml_runtime_has_mlflow_before_its_first_cell(cluster: SparkCluster) -> None:
-    notebook = cluster.run_notebook(
-        [
-            "import sys; mlflow = sys.modules['mlflow']; import sklearn\n"
-            "from mlflow.utils.autologging_utils import autologging_is_disabled\n"
-            "print(mlflow.__version__, autologging_is_disabled('sklearn'), spark.sparkContext.master)",
-        ]
-    )
-
-    master = f"spark://{cluster.driver.environment['DB_CONTAINER_IP']}:7077"
-    assert text_of(notebook) == f"{cluster.driver.replica.runtime.ml_mlflow} False {master}"
-
-
 def test_a_spark_ml_model_is_saved_by_executors_and_read_by_the_driver(cluster: SparkCluster) -> None:
     notebook = cluster.run_notebook(
         [
-            "mlflow = __import__('mlflow'); mlflow.autolog(disable=True)\n"
             "from pyspark.ml.classification import LogisticRegression, LogisticRegressionModel\n"
             "from pyspark.ml.feature import VectorAssembler\n"
             "rows = [(float(x), float(x > 10)) for x in range(20)]\n"
@@ -218,22 +204,6 @@ def test_a_notebook_runs_another_in_a_python_of_its_own(cluster: SparkCluster) -
 
 
 # Jobs ------------------------------------------------------------------------------------------------
-
-
-def test_a_jobs_script_has_a_session_and_its_arguments(cluster: SparkCluster) -> None:
-    script = put_script(
-        cluster.driver,
-        "count.py",
-        "import sys\n"
-        "from pyspark.sql import SparkSession\n"
-        "print(__name__, sys.argv[1:], 'mlflow' in sys.modules)\n"
-        "print(SparkSession.builder.getOrCreate().range(5).count())\n"
-        "sys.exit(3)\n",
-    )
-
-    done = cluster.run_script(script, "--epochs", "3")
-
-    assert (done.returncode, done.stdout) == (3, "__main__ ['--epochs', '3'] True\n5\n"), done.stderr
 
 
 @pytest.mark.parametrize("entry_point", ["greet", "hello"])

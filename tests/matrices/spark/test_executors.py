@@ -12,7 +12,15 @@ import pytest
 from tests.emulated import databricks_context
 from tests.emulated.azure import EmulatedAzure
 from tests.emulated.spark import SparkCluster
-from tests.matrices.spark.cluster import forget_all_tokens, our_cluster, printed, run, said
+from tests.matrices.spark.cluster import (
+    forget_all_tokens,
+    our_cluster,
+    printed,
+    put_script,
+    run,
+    said,
+    text_of,
+)
 
 NOTEBOOK = "/Users/ada@example.com/churn-model"
 CONF = {"spark.azureml.env.TEAM": "churn", "spark.azureml.regoin": "x"}
@@ -64,6 +72,38 @@ def context(cluster: SparkCluster) -> dict[str, str]:
     return databricks_context.put(
         cluster.driver, isInNotebook=True, notebookPath=NOTEBOOK, notebookId="1", isInJob=False
     )
+
+
+# What the emulated cluster promises ------------------------------------------------------------------
+
+
+def test_a_notebook_of_an_ml_runtime_has_mlflow_before_its_first_cell(cluster: SparkCluster) -> None:
+    notebook = cluster.run_notebook(
+        [
+            "import sys; mlflow = sys.modules['mlflow']; import sklearn\n"
+            "from mlflow.utils.autologging_utils import autologging_is_disabled\n"
+            "print(mlflow.__version__, autologging_is_disabled('sklearn'), spark.sparkContext.master)",
+        ]
+    )
+
+    master = f"spark://{cluster.driver.environment['DB_CONTAINER_IP']}:7077"
+    assert text_of(notebook) == f"{cluster.driver.replica.runtime.ml_mlflow} False {master}"
+
+
+def test_a_jobs_script_has_a_session_and_its_arguments(cluster: SparkCluster) -> None:
+    script = put_script(
+        cluster.driver,
+        "count.py",
+        "import sys\n"
+        "from pyspark.sql import SparkSession\n"
+        "print(__name__, sys.argv[1:], 'mlflow' in sys.modules)\n"
+        "print(SparkSession.builder.getOrCreate().range(5).count())\n"
+        "sys.exit(3)\n",
+    )
+
+    done = cluster.run_script(script, "--epochs", "3")
+
+    assert (done.returncode, done.stdout) == (3, "__main__ ['--epochs', '3'] True\n5\n"), done.stderr
 
 
 # Variables -----------------------------------------------------------------------------------------
