@@ -41,7 +41,7 @@ test-all: test spark test-matrix runtimes stories ## Run all tests: clusters, ev
 
 test-matrix: setup ## Run what needs no node on every Python, and the hooks where overlays are not permitted (PYTHONS='3.10 3.13')
 	$(BIN)/python -m tests.matrices.every_python $(PYTHONS)
-	TEST_NODE=prefix $(BIN)/python -m pytest --numprocesses=2 tests/node/test_hooks.py -k 'is_ours and not user'
+	TEST_NODE=prefix $(BIN)/python -m pytest tests/node/test_hooks.py -k 'is_ours and not user'
 
 stories: setup ## Run the stories of the oldest and the newest MLflow on Azure, against the README's table
 	$(BIN)/python -m tests.matrices.mlflow_versions 2.9.2 3.12.0 --on azure --check $(if $(THOROUGH),,--quick)
