@@ -8,7 +8,7 @@ UV_VERSION := 0.13.9
 SHELL_SCRIPTS := init_scripts/azureml-databricks.sh .ci/run
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-thorough test-all spark test-matrix stories features runtimes lint bundle bench figures lock clean
+.PHONY: help setup demo test test-all spark test-matrix stories features runtimes lint bundle bench figures lock clean
 
 help: ## Show this
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 21
@@ -31,28 +31,26 @@ demo: setup ## Deploy, boot a cluster and run a notebook on it (RUNTIME=17.3: Sp
 	@KEEP=$(KEEP) RUNTIME=$(RUNTIME) $(BIN)/python -m tests.commands.demo
 
 test: setup ## Run the tests, two files at a time
-	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest $(THOROUGH) --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
 spark: setup ## Run the tests of Spark clusters across emulated nodes
-	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder tests/matrices/spark
+	$(BIN)/python -m pytest $(THOROUGH) --numprocesses=2 --dist=loadfile --no-loadscope-reorder tests/matrices/spark
 
-test-thorough: setup
-	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder --thorough
+test-all: THOROUGH = --thorough
+test-all: test spark test-matrix runtimes stories ## Run all tests: clusters, every Python and runtime, the stories
 
-test-all: test-thorough spark test-matrix runtimes stories ## Run all tests: clusters, every Python and runtime, the stories
-
-test-matrix: setup ## Run what needs no node on every Python, and the hooks where overlays are not permitted
-	$(BIN)/python -m tests.matrices.every_python
+test-matrix: setup ## Run what needs no node on every Python, and the hooks where overlays are not permitted (PYTHONS='3.10 3.13')
+	$(BIN)/python -m tests.matrices.every_python $(PYTHONS)
 	TEST_NODE=prefix $(BIN)/python -m pytest tests/node/test_hooks.py -k 'is_ours and not user'
 
 stories: setup ## Run the stories of the oldest and the newest MLflow on Azure, against the README's table
-	$(BIN)/python -m tests.matrices.mlflow_versions 2.9.2 3.12.0 --on azure --check
+	$(BIN)/python -m tests.matrices.mlflow_versions 2.9.2 3.12.0 --on azure --check $(if $(THOROUGH),,--quick)
 
 features: setup ## Run the stories on all MLflow versions, and renew the README's table
 	@$(BIN)/python -m tests.matrices.mlflow_versions --readme
 
-runtimes: setup ## Run the matrix of Databricks runtimes, against the README's table (README=1: renew it)
-	@$(BIN)/python -m tests.matrices.runtimes $(if $(README),--readme)
+runtimes: setup ## Run the matrix of Databricks runtimes, against the README's table (ROWS='14.3,17.3 ML'; README=1: renew it)
+	@$(BIN)/python -m tests.matrices.runtimes $(if $(ROWS),--rows '$(ROWS)') $(if $(README),--readme)
 
 lint: setup ## Check style, types and shell
 	$(BIN)/ruff check .

@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from tests.emulated.cluster import RUNTIME, build_bundle, cluster_node
 from tests.emulated.databricks import EmulatedDatabricks, started_cluster, started_spark_cluster
 from tests.emulated.node import Node, Replica, Runtime
 from tests.emulated.node.boot import no_overlay
+from tests.emulated.spark.distribution import spark_layers
 
 _RUNTIME = os.environ.get("RUNTIME") or RUNTIME
 _HERE = Path(__file__).parent
@@ -48,16 +50,21 @@ class Beside:
 
 def main() -> None:
     """Run the demo; with KEEP=1, leave MLflow's web page open on the results."""
-    with tempfile.TemporaryDirectory() as scratch:
+    replica = Replica(Runtime.load(_RUNTIME), ml=True)
+    _ = replica.interpreter  # fetched now, if this machine has none: more than one of what follows wants it
+    with tempfile.TemporaryDirectory() as scratch, ThreadPoolExecutor() as pool:
         folder = Path(scratch)
+        _step(f"prepares runtime {_RUNTIME} ML (the first time fetches packages and Spark: minutes)")
+        fetched = [pool.submit(_layers, replica), pool.submit(_layers_of_spark, replica)]
+        # The deployment below finds its packages in uv's cache, since it reaches nothing but this Azure.
+        built = pool.submit(build_bundle, folder / "bundle", runtimes=[_RUNTIME], anew=True)
         _step("starts the emulated Azure (the first time fetches Azurite from npm, some 190 MB)")
         azure_folder = folder / "azure"
         azure_folder.mkdir()
         with EmulatedAzure(azure_folder) as azure:
-            _step(f"prepares runtime {_RUNTIME} ML (the first time fetches packages and Spark: minutes)")
-            _ = Replica(Runtime.load(_RUNTIME), ml=True).layer
-            # The deployment below finds its packages in uv's cache, since it reaches nothing but this Azure.
-            bundle = build_bundle(folder / "bundle", runtimes=[_RUNTIME], anew=True)
+            bundle = built.result()
+            for each in fetched:
+                each.result()
             _step("starts an emulated Databricks workspace")
             (folder / "databricks").mkdir()
             with EmulatedDatabricks(folder / "databricks", azure=azure) as databricks:
@@ -66,6 +73,15 @@ def main() -> None:
                 _compare(ours, _manual_way(bundle, azure))
             if os.environ.get("KEEP"):
                 _keep_open(azure)
+
+
+def _layers(replica: Replica) -> None:
+    _ = replica.layer
+
+
+def _layers_of_spark(replica: Replica) -> None:
+    if not no_overlay():
+        spark_layers(_RUNTIME, replica.interpreter, connect=False)
 
 
 def _our_way(databricks: EmulatedDatabricks, azure: EmulatedAzure, folder: Path) -> Beside:

@@ -25,6 +25,7 @@ COLUMNS = (
 def main() -> int:
     """Run what is asked for."""
     parser = argparse.ArgumentParser(prog="python -m tests.matrices.runtimes", description=__doc__)
+    parser.add_argument("--rows", default=",".join(ROWS), help="only these, such as '14.3,17.3 ML'")
     parser.add_argument("-k", metavar="TEXT", default="", help="only these, as pytest's -k")
     parser.add_argument("--readme", action="store_true", help="rewrite the README's matrix")
     asked = parser.parse_args()
@@ -32,6 +33,7 @@ def main() -> int:
         report = Path(scratch, "report.xml")
         # Each runtime's tests in one process, two runtimes at once.
         options = ["--numprocesses=2", "--dist=loadgroup", f"--junitxml={report}", "-k", asked.k]
+        options.append(f"--rows={asked.rows}")
         done = subprocess.run([sys.executable, "-m", "pytest", Path(__file__).parent, *options], check=False)
         rows = _rows(report)
     head = ("Databricks Runtime", *COLUMNS)

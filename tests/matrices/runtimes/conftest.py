@@ -49,8 +49,32 @@ class Row:
         return self.runtime in RUNTIMES
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--rows", default=",".join(ROWS), help="of the matrix, separated by commas")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "row" in metafunc.fixturenames:
+        metafunc.parametrize("row", rows(metafunc.config), indirect=True, scope="session")
+
+
+def rows(config: pytest.Config) -> list[str]:
+    """Return the rows that are asked for."""
+    asked: list[str] = config.getoption("rows").split(",")
+    if unknown := set(asked) - set(ROWS):
+        raise pytest.UsageError(f"--rows: {', '.join(sorted(unknown))}: there are {', '.join(ROWS)}")
+    return asked
+
+
 @pytest.fixture(scope="session")
-def bundles(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+def uploaded(pytestconfig: pytest.Config) -> list[str]:
+    """The runtimes that have a bundle in the upload: those of the rows, and the newest for later ones."""
+    asked = {row.partition(" ")[0] for row in rows(pytestconfig)}
+    return [runtime for runtime in RUNTIMES if runtime in {*asked, list(RUNTIMES)[-1]}]
+
+
+@pytest.fixture(scope="session")
+def bundles(tmp_path_factory: pytest.TempPathFactory, uploaded: list[str]) -> tuple[Path, Path]:
     """One upload for all runtimes, and another with azure-ai-ml; made once for all processes of the run."""
     folder = tmp_path_factory.getbasetemp().parent / "bundles"
     folder.mkdir(exist_ok=True)
@@ -58,12 +82,12 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not more.exists():
-            build_bundle(plain, runtimes=_STANDARD)
-            build_bundle(more, runtimes=_STANDARD, extras=["azure-ai-ml"])
+            build_bundle(plain, runtimes=uploaded)
+            build_bundle(more, runtimes=uploaded, extras=["azure-ai-ml"])
     return plain, more
 
 
-@pytest.fixture(scope="session", params=ROWS)
+@pytest.fixture(scope="session")
 def row(request: pytest.FixtureRequest, bundles: tuple[Path, Path], _azure: EmulatedAzure) -> Iterator[Row]:
     runtime, _, ml = request.param.partition(" ")
     policy = {"AZUREML_TRACKING_URI": _azure.workspace.tracking_uri, **service_principal(_azure)}

@@ -18,6 +18,19 @@ from tests.emulated.node import Node
 from tests.emulated.node.boot import no_overlay
 from tests.emulated.spark import SparkCluster, booted_cluster
 
+JOBS = "/Volumes/main/default/jobs"
+
+# A cell that prints what the Python workers of two executors see, as JSON.
+PROBE = """
+import json, os, sys
+from pyspark.sql.functions import udf
+@udf
+def seen(number):
+    return json.dumps({"uid": os.getuid(), "python": sys.executable, "environment": dict(os.environ)})
+rows = spark.range(0, 2, 1, 2).select(seen("id").alias("seen")).collect()
+print(json.dumps([json.loads(row.seen) for row in rows]))
+"""
+
 
 @contextmanager
 def our_cluster(
@@ -54,11 +67,28 @@ def run(cluster: SparkCluster, *cells: str, **how: Any) -> NotebookNode:
     return cluster.run_notebook([textwrap.dedent(cell) for cell in cells], **how)
 
 
+def put_script(node: Node, name: str, code: str) -> str:
+    """Put a script where jobs find it, and return its path."""
+    file = node.path(JOBS) / name
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(code)
+    return f"{JOBS}/{name}"
+
+
+def text_of(notebook: NotebookNode, cell: int = -1) -> str:
+    """Return what a cell printed."""
+    outputs = notebook.cells[cell].outputs
+    return "".join(output.text for output in outputs if output.get("name") == "stdout").strip()
+
+
 def printed(notebook: NotebookNode, cell: int = -1) -> Any:
     """Return what a cell printed as JSON, last."""
-    outputs = notebook.cells[cell].outputs
-    text = "".join(output.text for output in outputs if output.get("name") == "stdout")
-    return json.loads(text.strip().splitlines()[-1])
+    return json.loads(text_of(notebook, cell).splitlines()[-1])
+
+
+def addresses(workers: list[dict[str, Any]]) -> set[str]:
+    """Return the nodes of Python workers, of what `PROBE` printed."""
+    return {each["environment"]["DB_CONTAINER_IP"] for each in workers}
 
 
 def said(notebook: NotebookNode) -> str:

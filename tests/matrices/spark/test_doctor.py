@@ -41,6 +41,7 @@ def said_by(cluster: SparkCluster, azure: EmulatedAzure) -> str:
     )
 
 
+@pytest.mark.thorough
 def test_each_executor_of_a_healthy_cluster_logs_to_the_doctors_run(
     bundle: Path, azure: EmulatedAzure
 ) -> None:

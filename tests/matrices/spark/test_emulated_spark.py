@@ -1,14 +1,16 @@
-"""The emulated Spark cluster keeps its word, so that other tests may rely on it."""
+"""The emulated Spark cluster keeps its word, so that other tests may rely on it.
+
+What it says of standard access mode is in `test_standard_access_mode.py`, and of ML runtimes in
+`test_executors.py`, which have such clusters.
+"""
 
 from __future__ import annotations
 
-import json
 import stat
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import nbformat
 import psutil
@@ -20,6 +22,7 @@ from tests.emulated.node import Node
 from tests.emulated.node.boot import no_overlay
 from tests.emulated.node.notebook import read
 from tests.emulated.spark import ConfFile, SparkCluster, booted_cluster
+from tests.matrices.spark.cluster import JOBS, PROBE, addresses, printed, text_of
 
 CONF = {"spark.azureml.experiment": "a b", "spark.azureml.path": r"C:\x"}
 FILES: dict[ConfFile, str] = {
@@ -27,18 +30,6 @@ FILES: dict[ConfFile, str] = {
     "custom-spark.conf": "/tmp/custom-spark.conf",
     "driver.conf": "/databricks/driver/conf/00-custom-spark-driver-defaults.conf",
 }
-JOBS = "/Volumes/main/default/jobs"
-
-# A cell that prints what the Python workers of two executors see, as JSON.
-PROBE = """
-import json, os, sys
-from pyspark.sql.functions import udf
-@udf
-def seen(number):
-    return json.dumps({"uid": os.getuid(), "python": sys.executable, "environment": dict(os.environ)})
-rows = spark.range(0, 2, 1, 2).select(seen("id").alias("seen")).collect()
-print(json.dumps([json.loads(row.seen) for row in rows]))
-"""
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +40,7 @@ def prepared() -> list[tuple[str, bool]]:
 
 @pytest.fixture(scope="module")
 def cluster(prepared: list[tuple[str, bool]]) -> Iterator[SparkCluster]:
-    """Two workers of 15.4 ML, in dedicated access mode."""
+    """Two workers of 15.4, in dedicated access mode."""
 
     def prepare(node: Node) -> None:
         is_driver = node.run(["sh", "-c", "echo $DB_IS_DRIVER"]).stdout.strip()
@@ -59,7 +50,6 @@ def cluster(prepared: list[tuple[str, bool]]) -> Iterator[SparkCluster]:
         pytest.skip(reason)
     with booted_cluster(
         "15.4",
-        ml=True,
         spark_env_vars={"TEAM": "a b"},
         spark_conf=CONF,
         conf_files=list(FILES),
@@ -68,39 +58,10 @@ def cluster(prepared: list[tuple[str, bool]]) -> Iterator[SparkCluster]:
         yield cluster
 
 
-@pytest.fixture(scope="module")
-def standard() -> Iterator[SparkCluster]:
-    """Two workers of 17.3, in standard access mode."""
-    if reason := no_overlay():
-        pytest.skip(reason)
-    with booted_cluster("17.3", access_mode="standard", spark_conf=CONF) as cluster:
-        yield cluster
-
-
-def text_of(notebook: NotebookNode, cell: int = -1) -> str:
-    outputs = notebook.cells[cell].outputs
-    return "".join(output.text for output in outputs if output.get("name") == "stdout").strip()
-
-
-def printed(notebook: NotebookNode, cell: int = -1) -> Any:
-    return json.loads(text_of(notebook, cell))
-
-
 def put_notebook(node: Node, path: str, *cells: str) -> None:
     file = node.path(f"{path}.ipynb")
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(nbformat.writes(read(cells)))  # type: ignore[no-untyped-call]
-
-
-def put_script(node: Node, name: str, code: str) -> str:
-    file = node.path(JOBS) / name
-    file.parent.mkdir(exist_ok=True)
-    file.write_text(code)
-    return f"{JOBS}/{name}"
-
-
-def addresses(workers: list[dict[str, Any]]) -> set[str]:
-    return {each["environment"]["DB_CONTAINER_IP"] for each in workers}
 
 
 # Nodes -----------------------------------------------------------------------------------------------
@@ -160,23 +121,9 @@ def test_the_conf_reaches_each_session_and_the_files_that_were_asked_for(cluster
     assert '"spark.azureml.path" = "C:\\\\x"' in cluster.driver.path(FILES["driver.conf"]).read_text()
 
 
-def test_a_notebook_of_an_ml_runtime_has_mlflow_before_its_first_cell(cluster: SparkCluster) -> None:
-    notebook = cluster.run_notebook(
-        [
-            "import sys; mlflow = sys.modules['mlflow']; import sklearn\n"
-            "from mlflow.utils.autologging_utils import autologging_is_disabled\n"
-            "print(mlflow.__version__, autologging_is_disabled('sklearn'), spark.sparkContext.master)",
-        ]
-    )
-
-    master = f"spark://{cluster.driver.environment['DB_CONTAINER_IP']}:7077"
-    assert text_of(notebook) == f"{cluster.driver.replica.runtime.ml_mlflow} False {master}"
-
-
 def test_a_spark_ml_model_is_saved_by_executors_and_read_by_the_driver(cluster: SparkCluster) -> None:
     notebook = cluster.run_notebook(
         [
-            "mlflow = __import__('mlflow'); mlflow.autolog(disable=True)\n"
             "from pyspark.ml.classification import LogisticRegression, LogisticRegressionModel\n"
             "from pyspark.ml.feature import VectorAssembler\n"
             "rows = [(float(x), float(x > 10)) for x in range(20)]\n"
@@ -259,22 +206,6 @@ def test_a_notebook_runs_another_in_a_python_of_its_own(cluster: SparkCluster) -
 # Jobs ------------------------------------------------------------------------------------------------
 
 
-def test_a_jobs_script_has_a_session_and_its_arguments(cluster: SparkCluster) -> None:
-    script = put_script(
-        cluster.driver,
-        "count.py",
-        "import sys\n"
-        "from pyspark.sql import SparkSession\n"
-        "print(__name__, sys.argv[1:], 'mlflow' in sys.modules)\n"
-        "print(SparkSession.builder.getOrCreate().range(5).count())\n"
-        "sys.exit(3)\n",
-    )
-
-    done = cluster.run_script(script, "--epochs", "3")
-
-    assert (done.returncode, done.stdout) == (3, "__main__ ['--epochs', '3'] True\n5\n"), done.stderr
-
-
 @pytest.mark.parametrize("entry_point", ["greet", "hello"])
 def test_a_jobs_wheel_is_run_by_its_entry_point_or_its_function(
     cluster: SparkCluster, tmp_path: Path, entry_point: str
@@ -303,50 +234,6 @@ def wheel(folder: Path) -> Path:
         archive.writestr(f"{about}/entry_points.txt", "[console_scripts]\ngreet = greeter:hello\n")
         archive.writestr(f"{about}/RECORD", "")
     return file
-
-
-# Standard access mode --------------------------------------------------------------------------------
-
-
-def test_standard_access_mode_is_spark_connect_and_nobodys_python(standard: SparkCluster) -> None:
-    # When
-    notebook = standard.run_notebook(
-        [
-            "import json, os, sys; print(type(spark).__module__, os.getuid(), 'mlflow' in sys.modules)",
-            f"print(json.dumps([spark.conf.get(key) for key in {list(CONF)}]))",
-            "spark.sparkContext",
-            "spark._jvm",
-            "open('/databricks/driver/gateway.json')",
-            "open('/databricks/DBR_VERSION', 'a')",
-            PROBE,
-        ],
-        allow_errors=True,
-    )
-
-    # Then
-    assert text_of(notebook, 0) == "pyspark.sql.connect.session 65534 False"
-    assert printed(notebook, 1) == list(CONF.values())
-    raised = [notebook.cells[number].outputs[-1].ename for number in range(2, 6)]
-    no_jvm = "PySparkAttributeError"
-    assert raised == [no_jvm, no_jvm, "PermissionError", "PermissionError"]
-    workers = printed(notebook)
-    assert addresses(workers) == {worker.environment["DB_CONTAINER_IP"] for worker in standard.workers}
-    assert {each["uid"] for each in workers} == {65534}
-
-
-def test_a_job_in_standard_access_mode_has_a_session_too(standard: SparkCluster) -> None:
-    script = put_script(
-        standard.driver,
-        "count.py",
-        "import os\nfrom pyspark.sql import SparkSession\n"
-        "spark = SparkSession.builder.getOrCreate()\n"
-        "spark.range(5).write.parquet('/Volumes/main/default/written')\n"
-        "print(os.getuid(), spark.read.parquet('/Volumes/main/default/written').count())\n",
-    )
-
-    done = standard.run_script(script)
-
-    assert (done.returncode, done.stdout) == (0, "65534 5\n"), done.stderr
 
 
 # The end ---------------------------------------------------------------------------------------------

@@ -12,12 +12,18 @@ import pytest
 from tests.emulated import databricks_context
 from tests.emulated.azure import EmulatedAzure
 from tests.emulated.spark import SparkCluster
-from tests.matrices.spark.cluster import forget_all_tokens, our_cluster, printed, run, said
+from tests.matrices.spark.cluster import (
+    forget_all_tokens,
+    our_cluster,
+    printed,
+    put_script,
+    run,
+    said,
+    text_of,
+)
 
 NOTEBOOK = "/Users/ada@example.com/churn-model"
 CONF = {"spark.azureml.env.TEAM": "churn", "spark.azureml.regoin": "x"}
-# As many Python workers at once on two nodes.
-WORKERS = 64
 
 # What a task sees, and a run that it logs as plain MLflow.
 TASK = """
@@ -45,12 +51,18 @@ TASK = """
 
 
 @pytest.fixture(scope="module")
-def cluster(bundle: Path, _azure: EmulatedAzure) -> Iterator[SparkCluster]:
+def workers(pytestconfig: pytest.Config) -> int:
+    """How many Python workers there are at once, on two nodes; each of them imports MLflow."""
+    return 64 if pytestconfig.getoption("thorough") else 16
+
+
+@pytest.fixture(scope="module")
+def cluster(bundle: Path, _azure: EmulatedAzure, workers: int) -> Iterator[SparkCluster]:
     """15.4 ML, Spark 3.5, dedicated access mode: MLflow is imported before there is a session.
 
     No file has its Spark conf, only the driver's sessions.
     """
-    with our_cluster(bundle, _azure, "15.4", CONF, ml=True, cores=WORKERS // 2) as cluster:
+    with our_cluster(bundle, _azure, "15.4", CONF, ml=True, cores=workers // 2) as cluster:
         yield cluster
 
 
@@ -60,6 +72,38 @@ def context(cluster: SparkCluster) -> dict[str, str]:
     return databricks_context.put(
         cluster.driver, isInNotebook=True, notebookPath=NOTEBOOK, notebookId="1", isInJob=False
     )
+
+
+# What the emulated cluster promises ------------------------------------------------------------------
+
+
+def test_a_notebook_of_an_ml_runtime_has_mlflow_before_its_first_cell(cluster: SparkCluster) -> None:
+    notebook = cluster.run_notebook(
+        [
+            "import sys; mlflow = sys.modules['mlflow']; import sklearn\n"
+            "from mlflow.utils.autologging_utils import autologging_is_disabled\n"
+            "print(mlflow.__version__, autologging_is_disabled('sklearn'), spark.sparkContext.master)",
+        ]
+    )
+
+    master = f"spark://{cluster.driver.environment['DB_CONTAINER_IP']}:7077"
+    assert text_of(notebook) == f"{cluster.driver.replica.runtime.ml_mlflow} False {master}"
+
+
+def test_a_jobs_script_has_a_session_and_its_arguments(cluster: SparkCluster) -> None:
+    script = put_script(
+        cluster.driver,
+        "count.py",
+        "import sys\n"
+        "from pyspark.sql import SparkSession\n"
+        "print(__name__, sys.argv[1:], 'mlflow' in sys.modules)\n"
+        "print(SparkSession.builder.getOrCreate().range(5).count())\n"
+        "sys.exit(3)\n",
+    )
+
+    done = cluster.run_script(script, "--epochs", "3")
+
+    assert (done.returncode, done.stdout) == (3, "__main__ ['--epochs', '3'] True\n5\n"), done.stderr
 
 
 # Variables -----------------------------------------------------------------------------------------
@@ -265,7 +309,9 @@ def test_a_registered_model_scores_on_executors(cluster: SparkCluster, azure: Em
 # Logins --------------------------------------------------------------------------------------------
 
 
-def test_sixty_four_workers_at_once_log_in_once_a_node(cluster: SparkCluster, azure: EmulatedAzure) -> None:
+def test_all_workers_at_once_log_in_once_a_node(
+    cluster: SparkCluster, azure: EmulatedAzure, workers: int
+) -> None:
     # Given a run of the driver's, and no token on any node
     forget_all_tokens(cluster)
     azure.journal.clear()
@@ -283,19 +329,19 @@ def test_sixty_four_workers_at_once_log_in_once_a_node(cluster: SparkCluster, az
                 BarrierTaskContext.get().barrier()
                 mlflow.MlflowClient().log_metric(run_id, f"worker_{{index}}", index)
                 yield os.getpid(), os.environ["DB_CONTAINER_IP"]
-            tasks = spark.sparkContext.parallelize(range({WORKERS}), {WORKERS}).barrier()
-            workers = tasks.mapPartitionsWithIndex(log).collect()
+            tasks = spark.sparkContext.parallelize(range({workers}), {workers}).barrier()
+            seen = tasks.mapPartitionsWithIndex(log).collect()
         metrics = mlflow.get_run(run_id).data.metrics
-        print(json.dumps([len(set(map(tuple, workers))), len({{ip for _, ip in workers}}), metrics]))
+        print(json.dumps([len(set(map(tuple, seen))), len({{ip for _, ip in seen}}), metrics]))
         """,
-        timeout=300,
+        timeout=600,
     )
 
     # Then each was a process of its own, and each node asked for one token
     processes, nodes, metrics = printed(notebook)
-    assert (processes, nodes) == (WORKERS, 2)
-    assert metrics == {f"worker_{index}": index for index in range(WORKERS)}
+    assert (processes, nodes) == (workers, 2)
+    assert metrics == {f"worker_{index}": index for index in range(workers)}
     assert len(azure.journal.of("login.*", "/token")) == 3  # the driver's too
-    assert len(azure.journal.of("*.api.azureml.ms", "log-metric")) == WORKERS
+    assert len(azure.journal.of("*.api.azureml.ms", "log-metric")) == workers
     print(azure.journal.hosts())
     print(Counter(request.path.rpartition("/")[2] for request in azure.journal))

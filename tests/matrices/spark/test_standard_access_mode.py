@@ -14,10 +14,19 @@ from tests.emulated.azure import EmulatedAzure
 from tests.emulated.cluster import build_bundle
 from tests.emulated.node.notebook import read
 from tests.emulated.spark import SparkCluster
-from tests.matrices.spark.cluster import our_cluster, printed, run, said
+from tests.matrices.spark.cluster import (
+    JOBS,
+    PROBE,
+    addresses,
+    our_cluster,
+    printed,
+    put_script,
+    run,
+    said,
+    text_of,
+)
 
 RUNTIME = "17.3"
-JOBS = "/Volumes/main/default/jobs"
 CONF = {"spark.azureml.env.TEAM": "churn", "spark.azureml.env.MLFLOW_DFS_TMP": "/Volumes/main/default/tmp"}
 
 # A run as plain MLflow logs it, and a task that logs such a one.
@@ -62,6 +71,50 @@ def put(cluster: SparkCluster, path: str, *cells: str) -> None:
     """Put a notebook where others find it."""
     file = cluster.driver.path(f"{path}.ipynb")
     file.write_text(nbformat.writes(read(cells)))  # type: ignore[no-untyped-call]
+
+
+# What the emulated cluster promises ------------------------------------------------------------------
+
+
+def test_standard_access_mode_is_spark_connect_and_nobodys_python(cluster: SparkCluster) -> None:
+    # When
+    notebook = cluster.run_notebook(
+        [
+            "import json, os, sys; print(type(spark).__module__, os.getuid(), 'mlflow' in sys.modules)",
+            f"print(json.dumps([spark.conf.get(key) for key in {list(CONF)}]))",
+            "spark.sparkContext",
+            "spark._jvm",
+            "open('/databricks/driver/gateway.json')",
+            "open('/databricks/DBR_VERSION', 'a')",
+            PROBE,
+        ],
+        allow_errors=True,
+    )
+
+    # Then
+    assert text_of(notebook, 0) == "pyspark.sql.connect.session 65534 False"
+    assert printed(notebook, 1) == list(CONF.values())
+    raised = [notebook.cells[number].outputs[-1].ename for number in range(2, 6)]
+    no_jvm = "PySparkAttributeError"
+    assert raised == [no_jvm, no_jvm, "PermissionError", "PermissionError"]
+    workers = printed(notebook)
+    assert addresses(workers) == {worker.environment["DB_CONTAINER_IP"] for worker in cluster.workers}
+    assert {each["uid"] for each in workers} == {65534}
+
+
+def test_a_job_in_standard_access_mode_has_a_session_too(cluster: SparkCluster) -> None:
+    script = put_script(
+        cluster.driver,
+        "count.py",
+        "import os\nfrom pyspark.sql import SparkSession\n"
+        "spark = SparkSession.builder.getOrCreate()\n"
+        "spark.range(5).write.parquet('/Volumes/main/default/written')\n"
+        "print(os.getuid(), spark.read.parquet('/Volumes/main/default/written').count())\n",
+    )
+
+    done = cluster.run_script(script)
+
+    assert (done.returncode, done.stdout) == (0, "65534 5\n"), done.stderr
 
 
 # Notebooks -----------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import mlflow
 import numpy
@@ -360,18 +361,33 @@ def test_a_model_that_is_not_there_is_told() -> None:
 # Search --------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def three_models(client: MlflowClient) -> list[str]:
+@pytest.fixture(scope="module")
+def where_models_are() -> str:
+    """The id of an experiment that has the three models, and nothing else."""
+    return str(mlflow.create_experiment(f"three-models-{uuid4().hex[:8]}"))
+
+
+@pytest.fixture(scope="module")
+def three(where_models_are: str) -> list[str]:
     """The ids of three models: depth and loss 0, 1, 2; the first is tagged, the last has failed."""
     ids = []
     for number in range(3):
-        model = mlflow.initialize_logged_model(name=f"model-{number}", params={"depth": str(number)})
-        with mlflow.start_run():
+        model = mlflow.initialize_logged_model(
+            name=f"model-{number}", params={"depth": str(number)}, experiment_id=where_models_are
+        )
+        with mlflow.start_run(experiment_id=where_models_are):
             mlflow.log_metric("loss", number, model_id=model.model_id)
         mlflow.finalize_logged_model(model.model_id, "FAILED" if number == 2 else "READY")
         ids.append(model.model_id)
     mlflow.set_logged_model_tags(ids[0], {"best": "yes"})
     return ids
+
+
+@pytest.fixture
+def three_models(three: list[str], where_models_are: str, experiment_id: str) -> list[str]:
+    """The ids of the three models, whose experiment is set in place of the story's own."""
+    mlflow.set_experiment(experiment_id=where_models_are)
+    return three
 
 
 @pytest.mark.parametrize(
@@ -410,12 +426,12 @@ def test_models_come_in_the_order_asked_for(
     assert [model.model_id for model in found] == [three_models[number] for number in expected]
 
 
-def test_models_come_in_pages(client: MlflowClient, experiment_id: str, three_models: list[str]) -> None:
+def test_models_come_in_pages(client: MlflowClient, where_models_are: str, three_models: list[str]) -> None:
     order = [{"field_name": "creation_timestamp", "ascending": True}]
 
-    first = client.search_logged_models([experiment_id], max_results=2, order_by=order)
+    first = client.search_logged_models([where_models_are], max_results=2, order_by=order)
     second = client.search_logged_models(
-        [experiment_id], max_results=2, order_by=order, page_token=first.token
+        [where_models_are], max_results=2, order_by=order, page_token=first.token
     )
 
     assert [model.model_id for model in [*first, *second]] == three_models
