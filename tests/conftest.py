@@ -40,6 +40,7 @@ def azure(_azure: EmulatedAzure) -> Iterator[EmulatedAzure]:
     forget_tokens()
     yield _azure
     _azure.faults.clear()
+    _azure.metric_names.beyond = "refused"
 
 
 @pytest.fixture(scope="session")

@@ -203,32 +203,6 @@ class TestTracking:
 
         assert client.get_run(run_id).data.metrics == {"loss": 0.25}
 
-    @pytest.mark.parametrize(
-        ("kind", "items", "limit"),
-        [
-            ("metrics", [{"key": f"m{i}", "value": 1, "timestamp": 0} for i in range(201)], 200),
-            ("params", [{"key": f"p{i}", "value": "1"} for i in range(101)], 100),
-            ("tags", [{"key": f"t{i}", "value": "1"} for i in range(101)], 100),
-        ],
-    )
-    def test_takes_no_large_batch(
-        self, azure: EmulatedAzure, run_id: str, kind: str, items: list[dict[str, str]], limit: int
-    ) -> None:
-        # Not through MLflow's client, which splits large batches by limits of its own.
-        url = f"https://{azure.workspace.cloud.api_host}/mlflow/v2.0{azure.workspace.resource_id}"
-
-        def log(items: list[dict[str, str]]) -> requests.Response:
-            return requests.post(
-                f"{url}/api/2.0/mlflow/runs/log-batch",
-                json={"run_id": run_id, kind: items},
-                headers={"Authorization": f"Bearer {token(azure)}"},
-                timeout=300,
-            )
-
-        assert log(items[:limit]).status_code == 200
-        assert log(items).status_code == 400
-        assert log(items).json()["error_code"] == "INVALID_PARAMETER_VALUE"
-
     def test_gives_no_large_page(self, client: mlflow.MlflowClient) -> None:
         with pytest.raises(RestException, match="at most 1000"):
             client.search_runs(["0"], max_results=1001)

@@ -41,8 +41,9 @@ from mlflow.utils.validation import _validate_logged_model_name
 
 from azureml_databricks.bridge import unavailable
 from azureml_databricks.bridge.artifacts import RUN_ADDRESS, Container
+from azureml_databricks.bridge.outgoing import MARK
 from azureml_databricks.bridge.records import Record, Records
-from azureml_databricks.bridge.tracking import MARK, WorkspaceTrackingStore
+from azureml_databricks.bridge.tracking import WorkspaceTrackingStore
 
 # The model's run, then the model's time of birth and a random part: of two models the later one sorts last.
 _ID = re.compile(r"m-(?P<run>.+)-(?P<key>[0-9a-f]{15})")
@@ -262,7 +263,7 @@ class LoggedModelsStore(WorkspaceTrackingStore):
 
     def _models(self, experiment_ids: list[str]) -> list[LoggedModel]:
         marked = f"tags.`{MARK}` = 'true'"
-        runs, _ = super()._search_runs(experiment_ids, marked, ViewType.ACTIVE_ONLY, sys.maxsize, None, None)
+        runs = self.found_by_service(experiment_ids, marked, ViewType.ACTIVE_ONLY, sys.maxsize)
 
         with ThreadPoolExecutor(max_workers=8) as pool:
             models = pool.map(lambda run: _of_run(run.info.run_id, run.info.artifact_uri), runs)

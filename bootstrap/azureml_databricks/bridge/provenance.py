@@ -14,6 +14,9 @@ from mlflow.utils import databricks_utils
 from mlflow.utils._spark_utils import _get_active_spark_session
 from mlflow.utils.mlflow_tags import MLFLOW_USER
 
+# Of all tags of this module but MLflow's own.
+PREFIX = "databricks."
+
 
 class DatabricksProvenance(RunContextProvider):
     """Where this process runs, as far as it can know."""

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from azureml.mlflow._store.tracking.store import AzureMLRestStore
@@ -13,7 +17,10 @@ from mlflow.entities import (
     DatasetInput,
     Experiment,
     InputTag,
+    Metric,
+    Param,
     Run,
+    RunInfo,
     RunInputs,
     RunTag,
     ViewType,
@@ -22,25 +29,47 @@ from mlflow.exceptions import MlflowException
 from mlflow.store.entities.paged_list import PagedList
 from mlflow.store.tracking.abstract_store import AbstractStore
 from mlflow.tracking import fluent
+from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_MODELS, MLFLOW_RUN_NAME
 
-from azureml_databricks.bridge import links, unavailable, workers
+from azureml_databricks.bridge import limits, links, searching, unavailable, workers
 from azureml_databricks.bridge.artifacts import Container
 from azureml_databricks.bridge.experiment import legal_name
+from azureml_databricks.bridge.kept import KEPT, Kept, cut, point
+from azureml_databricks.bridge.outgoing import MARK, Batch, at_creation, divided, fitting
 from azureml_databricks.bridge.records import Record, Records
+from azureml_databricks.bridge.searching import Search
 from azureml_databricks.bridge.unavailable import NoTraces
 from azureml_databricks.node import spark_conf
 
-# Reported by users of the service: the most that one request may hold.
-_METRICS, _PARAMS, _TAGS = 200, 100, 100
-_PAGE = 1000
-
-# Marks runs that have records, so that others are read in one request as ever.
-MARK = "azureml_databricks.records"
 # The records of the run itself.
 NOTES = "run"
 
+# A process that logs to more runs than this counts the names of those that it knew first anew.
+_MOST_SEEN = 1000
+# How often a batch is divided: another process may have taken the room that was there.
+_DIVISIONS = 3
+
 _Item = TypeVar("_Item")
 _logger = logging.getLogger("mlflow.azureml_databricks")
+
+
+@dataclass
+class _Seen:
+    """What this process knows of a run.
+
+    Attributes:
+        names: of metrics that the service has, as far as is known here.
+        beyond: of metrics beyond those that it has room for: their points are kept.
+        refused: those of them that it has refused.
+        read: whether the run's tags were seen.
+        marked: whether something is kept of it.
+    """
+
+    names: set[str] = field(default_factory=set)
+    beyond: set[str] = field(default_factory=set)
+    refused: set[str] = field(default_factory=set)
+    read: bool = False
+    marked: bool = False
 
 
 class WorkspaceTrackingStore(NoTraces, AzureMLRestStore):  # type: ignore[misc]  # the plugin has no types
@@ -50,6 +79,7 @@ class WorkspaceTrackingStore(NoTraces, AzureMLRestStore):  # type: ignore[misc] 
         """Make the store as the plugin does."""
         super().__init__(*args, **kwargs)
         self._artifact_uris: dict[str, str] = {}
+        self._runs: dict[str, _Seen] = {}
         self._drains_at_exit = False
         links.lead_to_studio(WorkspaceTrackingStore)
 
@@ -63,16 +93,27 @@ class WorkspaceTrackingStore(NoTraces, AzureMLRestStore):  # type: ignore[misc] 
         """Return what the service has of a run."""
         run: Run = super().get_run(run_id)
         self._artifact_uris[run_id] = run.info.artifact_uri
+        self._see(run)
         return run
 
     def get_run(self, run_id: str) -> Run:
-        """Return a run, with what was noted of it where the service has no place."""
+        """Return a run, with what is kept of it where the service has no place."""
         run = self.bare_run(run_id)
-        return (
-            self.with_notes(run, self.records(run_id).all(NOTES).get(NOTES, []))
-            if MARK in run.data.tags
-            else run
-        )
+        return self._whole(run) if run.data.tags.keys() & {MARK, KEPT} else run
+
+    def _whole(self, run: Run) -> Run:
+        notes = Records(Container.at(run.info.artifact_uri)).all(NOTES).get(NOTES, [])
+        return self.with_notes(Kept.of(notes).given_back(run), notes)
+
+    def _see(self, run: Run) -> None:
+        seen = self._seen(run.info.run_id)
+        seen.names.update(run.data.metrics)
+        seen.read, seen.marked = True, seen.marked or KEPT in run.data.tags
+
+    def _seen(self, run_id: str) -> _Seen:
+        if run_id not in self._runs and len(self._runs) >= _MOST_SEEN:
+            self._runs.pop(next(iter(self._runs)), None)
+        return self._runs.setdefault(run_id, _Seen())
 
     def records(self, run_id: str) -> Records:
         """Return the records of a run."""
@@ -103,13 +144,37 @@ class WorkspaceTrackingStore(NoTraces, AzureMLRestStore):  # type: ignore[misc] 
                 raise
             self.note(run_id, {"datasets": [_fields(data_set) for data_set in datasets or ()]})
 
-    def create_run(self, experiment_id: str, *args: Any, **kwargs: Any) -> Run:
+    def create_run(
+        self, experiment_id: str, user_id: str, start_time: int, tags: Sequence[RunTag], run_name: str
+    ) -> Run:
         """Create a run, and let tasks that start from now on know which experiment was set."""
-        run: Run = super().create_run(experiment_id, *args, **kwargs)
+        now, later = at_creation(tags)
+        if limits.length(run_name or "") > limits.RUN_NAME:
+            now = [tag for tag in now if tag.key != MLFLOW_RUN_NAME]
+            later = [*(tag for tag in later if tag.key != MLFLOW_RUN_NAME), RunTag(MLFLOW_RUN_NAME, run_name)]
+            run_name = cut(run_name, limits.RUN_NAME)
+        run: Run = super().create_run(experiment_id, user_id, start_time, now, run_name)
+        self._see(run)
         # What was not set is told by who chooses; a single run elsewhere is nobody's choice for tasks.
         if fluent._active_experiment_id:
             workers.tell(spark_conf.DRIVERS_EXPERIMENT_ID, str(fluent._active_experiment_id))
+        if later:
+            self._send(run.info.run_id, Batch(tags=later))
+            return self.get_run(run.info.run_id)
         return run
+
+    def update_run_info(
+        self, run_id: str, run_status: Any, end_time: int | None, run_name: str | None
+    ) -> RunInfo:
+        """Say how a run stands, or rename it."""
+        whole = run_name
+        if run_name and limits.length(run_name) > limits.RUN_NAME:
+            self._send(run_id, Batch(tags=[RunTag(MLFLOW_RUN_NAME, run_name)]))
+            run_name = cut(run_name, limits.RUN_NAME)
+        info: RunInfo = super().update_run_info(run_id, run_status, end_time, run_name)
+        if whole:
+            info._set_run_name(whole)
+        return info
 
     def create_experiment(self, name: str, *args: Any, **kwargs: Any) -> str:
         """Create the experiment that `legal_name` says, and return its id."""
@@ -129,17 +194,158 @@ class WorkspaceTrackingStore(NoTraces, AzureMLRestStore):  # type: ignore[misc] 
         super().rename_experiment(experiment_id, _allowed(new_name))
 
     def log_batch(
-        self, run_id: str, metrics: Sequence[Any], params: Sequence[Any], tags: Sequence[Any]
+        self, run_id: str, metrics: Sequence[Metric], params: Sequence[Param], tags: Sequence[RunTag]
     ) -> None:
-        """Log metrics, params and tags of a run, in as many requests as the service wants."""
-        batches = max(1, -(-len(metrics) // _METRICS), -(-len(params) // _PARAMS), -(-len(tags) // _TAGS))
-        for i in range(batches):
-            super().log_batch(
-                run_id,
-                metrics[i * _METRICS : (i + 1) * _METRICS],
-                params[i * _PARAMS : (i + 1) * _PARAMS],
-                tags[i * _TAGS : (i + 1) * _TAGS],
-            )
+        """Log metrics, params and tags of a run; what the service has no room for is kept in its records."""
+        self._send(run_id, Batch(list(metrics), list(params), list(tags)))
+
+    def log_metric(self, run_id: str, metric: Metric) -> None:
+        """Log a metric of a run."""
+        self.log_batch(run_id, [metric], [], [])
+
+    def log_param(self, run_id: str, param: Param) -> None:
+        """Log a param of a run."""
+        self.log_batch(run_id, [], [param], [])
+
+    def set_tag(self, run_id: str, tag: RunTag) -> None:
+        """Set a tag of a run."""
+        self.log_batch(run_id, [], [], [tag])
+
+    def delete_tag(self, run_id: str, key: str) -> None:
+        """Take a tag off a run."""
+        seen, missing = self._seen(run_id), None
+        try:
+            super().delete_tag(run_id, key)
+        except MlflowException as error:
+            if not limits.may_be_met(error) and error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            missing = error
+        if seen.read and not seen.marked and not missing:
+            return
+        if key in self._kept(run_id).tags:
+            self._keep(run_id, Kept(untagged=[key]))
+        elif missing:
+            raise missing
+
+    def record_logged_model(self, run_id: str, mlflow_model: Any) -> None:
+        """Add a model to the list that MLflow 2 has of a run's models."""
+        try:
+            super().record_logged_model(run_id, mlflow_model)
+        except MlflowException as error:
+            if not limits.may_be_met(error):
+                raise
+            models = json.loads(self.get_run(run_id).data.tags.get(MLFLOW_LOGGED_MODELS, "[]"))
+            models.append(mlflow_model.get_tags_dict())
+            self.set_tag(run_id, RunTag(MLFLOW_LOGGED_MODELS, json.dumps(models)))
+
+    def _send(self, run_id: str, batch: Batch) -> None:
+        """Log a batch, in as many requests as the service wants: first what is kept, then what names it."""
+        batch, kept = fitting(batch)
+        seen = self._seen(run_id)
+        beyond = self._beyond(seen, batch.metrics)
+        kept.metrics = [point(metric) for metric in batch.metrics if metric.key in beyond]
+        batch.metrics = [metric for metric in batch.metrics if metric.key not in seen.refused]
+        if kept:
+            self._keep(run_id, kept)
+            if not seen.marked:
+                batch.tags.insert(0, RunTag(KEPT, "true"))
+        if batch or not kept:
+            for request in batch.requests():
+                self._log(run_id, request)
+        seen.marked = seen.marked or bool(kept)
+
+    def _beyond(self, seen: _Seen, metrics: Iterable[Metric]) -> set[str]:
+        """Return the names that the service may drop without a word, since it has as many as it takes."""
+        for metric in metrics:
+            if metric.key not in seen.names:
+                (seen.names if len(seen.names) < limits.METRIC_NAMES else seen.beyond).add(metric.key)
+        return seen.beyond
+
+    def _log(self, run_id: str, batch: Batch) -> None:
+        try:
+            super().log_batch(run_id, batch.metrics, batch.params, batch.tags)
+        except MlflowException as error:
+            if not limits.may_be_met(error):
+                raise
+            self._log_what_fits(run_id, batch, error)
+
+    def _log_what_fits(self, run_id: str, batch: Batch, refusal: MlflowException) -> None:
+        """Log as much of a batch as the run has room for, and keep the rest.
+
+        Raises:
+            MlflowException: it is not for a limit that the service refuses the batch.
+        """
+        seen = self._seen(run_id)
+        for room in (*[True] * (_DIVISIONS - 1), False):
+            run = self.bare_run(run_id)
+            parts = divided(batch, run, room=room)
+            if not parts.kept and limits.is_met(refusal):
+                parts = divided(batch, run, room=False)
+            if not parts.kept:
+                raise refusal
+            if parts.kept.params:
+                self._require_unchanged(run, parts.kept)
+            names = {name for name, *_ in parts.kept.metrics}
+            parts.kept.metrics = [each for each in parts.kept.metrics if each[0] not in seen.beyond]
+            seen.beyond |= names
+            seen.refused |= names
+            seen.names -= names
+            if parts.kept:
+                self._keep(run_id, parts.kept)
+            for key in parts.gives_way:
+                super().delete_tag(run_id, key)
+            try:
+                if parts.fits:
+                    super().log_batch(run_id, parts.fits.metrics, parts.fits.params, parts.fits.tags)
+            except MlflowException as error:
+                if not limits.may_be_met(error):
+                    raise
+                refusal = error
+            else:
+                seen.marked = True
+                return
+        raise refusal
+
+    def _require_unchanged(self, run: Run, kept: Kept) -> None:
+        """Refuse other values of params that are kept, as MLflow does, and keep none twice."""
+        if KEPT not in run.data.tags:
+            return
+        before = self._kept(run.info.run_id)
+        for key, value in list(kept.params.items()):
+            old = before.params.get(key, value)
+            if old != value:
+                old, new = before.whole({"old": old, "new": value}).values()
+                raise MlflowException.invalid_parameter_value(
+                    f"Changing param values is not allowed. Param with key='{key}' was already logged with "
+                    f"value='{old}' for run ID='{run.info.run_id}'. Attempted logging new value '{new}'."
+                )
+            if key in before.params:
+                del kept.params[key]
+
+    def _keep(self, run_id: str, kept: Kept) -> None:
+        self.records(run_id).add(NOTES, kept.record())
+
+    def _kept(self, run_id: str) -> Kept:
+        return Kept.of(self.records(run_id).all(NOTES).get(NOTES, []))
+
+    def get_metric_history(
+        self, run_id: str, metric_key: str, max_results: int | None = None, page_token: str | None = None
+    ) -> PagedList[Metric]:
+        """Return a metric's history; of a run of which points are kept, all of it in one page."""
+        history = super().get_metric_history
+
+        def search(size: int | None, token: str | None) -> PagedList[Metric]:
+            page = history(run_id, metric_key, size, token)
+            return PagedList(page, page.token)
+
+        page = in_pages(search, max_results or sys.maxsize, page_token, limits.HISTORY_PAGE)
+        seen = self._seen(run_id)
+        if page_token or not (seen.marked or not page):
+            return page
+        if not seen.marked and KEPT not in self.bare_run(run_id).data.tags:
+            return page
+        rest = in_pages(search, sys.maxsize, page.token, limits.HISTORY_PAGE) if page.token else []
+        return PagedList(self._kept(run_id).history(metric_key, [*page, *rest]), None)
 
     def log_batch_async(self, *args: Any, **kwargs: Any) -> Any:
         """Log in the background, by MLflow's own queue, and at exit what is left in it."""
@@ -174,17 +380,57 @@ class WorkspaceTrackingStore(NoTraces, AzureMLRestStore):  # type: ignore[misc] 
         order_by: list[str] | None,
         page_token: str | None,
     ) -> tuple[list[Run], str | None]:
+        wanted = Search.of(filter_string, order_by)
+
+        def ask(asked: str, order: Sequence[str], size: int, token: str | None = None) -> PagedList[Run]:
+            return self.found_by_service(experiment_ids, asked, run_view_type, size, order, token)
+
+        size = searching.MOST if max_results is None else max_results
+        simple, marked = wanted.is_of_service and not searching.is_ours(page_token), list[Run]()
+        if not wanted.is_exact and (page_token is None or not simple):
+            marked = ask(wanted.marked_filter, [], sys.maxsize)
+        if simple and not marked:
+            found = ask(wanted.asked_filter, wanted.order_by, size, page_token)
+            return self._whole_runs(found), found.token
+        begin = searching.offset(page_token)
+        enough = begin + size + len(marked) if wanted.is_of_service else sys.maxsize
+        found = ask(wanted.asked_filter, wanted.order_by if wanted.is_of_service else [], enough)
+        runs = {run.info.run_id: run for run in (*found, *marked)}
+        whole = wanted.found(self._whole_runs(runs.values()))
+        return searching.page(whole, begin, size, more=bool(found.token))
+
+    def found_by_service(
+        self,
+        experiment_ids: list[str],
+        filter_string: str,
+        run_view_type: int,
+        max_results: int,
+        order_by: Sequence[str] = (),
+        page_token: str | None = None,
+    ) -> PagedList[Run]:
+        """Return a page of runs, of any size, as the service finds and has them."""
         one_page = super()._search_runs
 
         def search(size: int | None, token: str | None) -> PagedList[Run]:
             return PagedList(*one_page(experiment_ids, filter_string, run_view_type, size, order_by, token))
 
-        found = in_pages(search, max_results, page_token)
-        return list(found), found.token
+        return in_pages(search, max_results, page_token)
+
+    def _whole_runs(self, runs: Iterable[Run]) -> list[Run]:
+        """Return runs with what is kept of them."""
+        with ThreadPoolExecutor(max_workers=8) as pool:
+            return list(pool.map(lambda run: self._kept_run(run) if KEPT in run.data.tags else run, runs))
+
+    def _kept_run(self, run: Run) -> Run:
+        notes = Records(Container.at(run.info.artifact_uri)).all(NOTES).get(NOTES, [])
+        return Kept.of(notes).given_back(run)
 
 
 def in_pages(
-    search: Callable[[int | None, str | None], PagedList[_Item]], max_results: int | None, token: str | None
+    search: Callable[[int | None, str | None], PagedList[_Item]],
+    max_results: int | None,
+    token: str | None,
+    largest: int = limits.SEARCH_PAGE,
 ) -> PagedList[_Item]:
     """Return a page of `max_results`, put together of pages as large as the service gives.
 
@@ -192,12 +438,13 @@ def in_pages(
         search: takes a page's size and token.
         max_results: what was asked for; None for what the service thinks right.
         token: where to begin, None for the beginning.
+        largest: the most that the service gives at once.
     """
     if max_results is None:
         return search(None, token)
     found: list[_Item] = []
     while True:
-        page = search(min(_PAGE, max_results - len(found)), token)
+        page = search(min(largest, max_results - len(found)), token)
         found += page
         token = page.token or None
         if not token or len(found) >= max_results:

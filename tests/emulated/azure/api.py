@@ -12,6 +12,7 @@ from tests.emulated.azure.artifacts import Artifacts, all_artifacts_app, run_art
 from tests.emulated.azure.azurite import Azurite
 from tests.emulated.azure.errors import azureml_denied, azureml_error
 from tests.emulated.azure.identities import Principal, Workspace
+from tests.emulated.azure.limits import MetricNames
 from tests.emulated.azure.tokens import Guard, Tokens
 from tests.emulated.azure.tracking import Generation, tracking_app
 
@@ -23,8 +24,9 @@ def api_app(
     mlflow_url: str,
     azurite: Azurite,
     generation: Generation,
+    metric_names: MetricNames,
 ) -> ASGIApp:
-    tracking = tracking_app(mlflow_url, generation)
+    tracking = tracking_app(mlflow_url, generation, metric_names)
     artifacts = Artifacts(azurite)
     services = Router(
         routes=[

@@ -20,6 +20,7 @@ from tests.emulated.azure.federation import FederatedCredential
 from tests.emulated.azure.gateway import Gateway
 from tests.emulated.azure.identities import Principal, Workspace
 from tests.emulated.azure.journal import Journal
+from tests.emulated.azure.limits import MetricNames
 from tests.emulated.azure.login import login_app
 from tests.emulated.azure.management import management_app
 from tests.emulated.azure.mlflow_server import start_mlflow_server
@@ -59,6 +60,7 @@ class EmulatedAzure:
         self.journal = Journal()
         self.faults = Faults()
         self.generation = Generation()
+        self.metric_names = MetricNames()
         self._directory = directory.resolve()
         self._cache = cache
         self._exit = ExitStack()
@@ -114,7 +116,13 @@ class EmulatedAzure:
             **dict.fromkeys(cloud.login_hosts, login),
             cloud.management_host: management_app(workspace, tokens, principals),
             f"*.{cloud.api_suffix}": api_app(
-                workspace, tokens, principals, self._mlflow.url, azurite, self.generation
+                workspace,
+                tokens,
+                principals,
+                self._mlflow.url,
+                azurite,
+                self.generation,
+                self.metric_names,
             ),
             f"*.{cloud.blob_suffix}": blobs_app(azurite.process.url),
             imds.HOST: imds.imds_app(cloud, tokens, self.of_the_node),

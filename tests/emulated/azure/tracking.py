@@ -1,7 +1,7 @@
-"""MLflow's REST API as Azure ML serves it: a real MLflow server, with Azure ML's limits in front.
+"""MLflow's REST API as Azure ML serves it: a real MLflow server, with Azure ML's limits (limits.py) in front.
 
-Reported by users of Azure ML, not read from a client's source: the numbers in ``_BATCH`` and
-``_PAGE``, the rule for experiment names, and the empty 404 for what Azure ML lacks.
+Reported by users of Azure ML, not read from a client's source: the rule for experiment names, and the empty
+404 for what Azure ML lacks.
 
 Source: https://mlflow.org/docs/latest/api_reference/rest-api.html;
 facts: reported, https://github.com/Azure/azure-sdk-for-python/issues/44896
@@ -13,7 +13,6 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 from uuid import uuid4
 
 import httpx
@@ -23,8 +22,7 @@ from starlette.routing import Route, Router
 
 from tests.emulated.azure.errors import mlflow_error
 from tests.emulated.azure.forward import new_client
-
-Fields = Mapping[str, Any]
+from tests.emulated.azure.limits import Fields, Limits, MetricNames, invalid
 
 # MLflow's API 2.0 without what MLflow 3 added to it (logged models, run outputs, traces, ...).
 _SERVED = {"artifacts", "experiments", "metrics", "model-versions", "registered-models", "runs"}
@@ -34,8 +32,6 @@ _NOT_SERVED = {"runs/outputs", "registered-models/rename", "registered-models/de
 # Fields that MLflow 3 added to requests of MLflow 2.
 _OF_MLFLOW_3 = {"model_id", "dataset_name", "dataset_digest", "models"}
 
-_BATCH = {"metrics": 200, "params": 100, "tags": 100}
-_PAGE = 1000
 _EXPERIMENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,255}")
 
 _BY_NAME = re.compile(r"\s*(name\s*=\s*'[^']*'\s*)?")
@@ -53,8 +49,8 @@ class Generation:
     lacks: set[str] = field(default_factory=lambda: set(_NOT_SERVED))
 
 
-def tracking_app(mlflow_url: str, generation: Generation) -> Router:
-    tracking = _Tracking(mlflow_url, generation)
+def tracking_app(mlflow_url: str, generation: Generation, metric_names: MetricNames) -> Router:
+    tracking = _Tracking(mlflow_url, generation, Limits(metric_names))
     api = "/api/2.0/mlflow"
     preview = "/api/2.0/preview/mlflow"
     return Router(
@@ -68,8 +64,9 @@ def tracking_app(mlflow_url: str, generation: Generation) -> Router:
 
 
 class _Tracking:
-    def __init__(self, mlflow_url: str, generation: Generation) -> None:
+    def __init__(self, mlflow_url: str, generation: Generation, limits: Limits) -> None:
         self._generation = generation
+        self._limits = limits
         self._url = f"{mlflow_url}/api/2.0/mlflow"
         self._client = new_client()
 
@@ -96,13 +93,28 @@ class _Tracking:
 
     async def _call(self, request: Request, endpoint: str) -> Response:
         body = await request.body()
-        if not self._generation.mlflow_3:
-            if endpoint.partition("/")[0] not in _SERVED or endpoint in self._generation.lacks:
-                return Response(status_code=404)
-            fields = {**request.query_params, **(json.loads(body) if body else {})}
-            for rule in RULES.get(endpoint, ()):
-                if error := rule(fields):
-                    return error
+        if self._generation.mlflow_3:
+            return await self._forward(request, endpoint, body)
+        if endpoint.partition("/")[0] not in _SERVED or endpoint in self._generation.lacks:
+            return Response(status_code=404)
+        fields = {**request.query_params, **(json.loads(body) if body else {})}
+        for rule in RULES.get(endpoint, ()):
+            if error := rule(fields):
+                return error
+        async with self._limits.run(endpoint, fields) as run:
+            if error := self._limits.refusal(endpoint, fields, run):
+                return error
+            taken = self._limits.without_dropped(endpoint, fields, run)
+            if not taken:
+                return JSONResponse({})
+            if taken is not fields:
+                body = json.dumps(taken).encode()
+            answer = await self._forward(request, endpoint, body)
+            if answer.status_code == 200:
+                self._limits.note(endpoint, taken, run, json.loads(bytes(answer.body)))
+            return answer
+
+    async def _forward(self, request: Request, endpoint: str, body: bytes) -> Response:
         answer = await self._client.request(
             request.method,
             httpx.URL(f"{self._url}/{endpoint}", query=request.scope["query_string"]),
@@ -114,17 +126,6 @@ class _Tracking:
         return Response(content, answer.status_code, media_type="application/json")
 
 
-def _batch_is_small(fields: Fields) -> Response | None:
-    """At most 200 metrics, 100 params and 100 tags a request.
-
-    Source: facts: reported, https://github.com/mlflow/mlflow/issues/11462
-    """
-    for kind, limit in _BATCH.items():
-        if (count := len(fields.get(kind, ()))) > limit:
-            return _invalid(f"A batch may hold at most {limit} {kind}; this one holds {count}.")
-    return None
-
-
 def _knows_all_fields(fields: Fields) -> Response | None:
     """No field that MLflow 3 added to requests of MLflow 2.
 
@@ -132,17 +133,7 @@ def _knows_all_fields(fields: Fields) -> Response | None:
     """
     for part in (fields, *fields.get("metrics", ())):
         if unknown := _OF_MLFLOW_3.intersection(part):
-            return _invalid(f"Unknown field: {', '.join(sorted(unknown))}.")
-    return None
-
-
-def _page_is_small(fields: Fields) -> Response | None:
-    """At most 1,000 results a page.
-
-    Source: facts: reported, https://github.com/mlflow/mlflow/issues/10694
-    """
-    if (size := int(fields.get("max_results", 0))) > _PAGE:
-        return _invalid(f"max_results may be at most {_PAGE}; it is {size}.")
+            return invalid(f"Unknown field: {', '.join(sorted(unknown))}.")
     return None
 
 
@@ -154,7 +145,7 @@ def _filter_is_by_name(fields: Fields) -> Response | None:
     """
     if _BY_NAME.fullmatch(fields.get("filter", "")):
         return None
-    return _invalid("Currently unsupported filter string format.")
+    return invalid("Currently unsupported filter string format.")
 
 
 def _name_is_valid(fields: Fields) -> Response | None:
@@ -165,7 +156,7 @@ def _name_is_valid(fields: Fields) -> Response | None:
     name = str(fields.get("name", ""))
     if "/" in name or _EXPERIMENT_NAME.fullmatch(name):
         return None
-    return _invalid(
+    return invalid(
         f"Experiment name '{name}' must be 1 to 256 letters, digits, '_' or '-', "
         "and start with a letter or digit."
     )
@@ -182,20 +173,14 @@ def _name_has_no_slash(fields: Fields) -> Response | None:
     return mlflow_error(404, "RESOURCE_DOES_NOT_EXIST", f"No experiment with name '{name}'.")
 
 
-def _invalid(message: str) -> Response:
-    return mlflow_error(400, "INVALID_PARAMETER_VALUE", message)
-
-
 # What Azure ML refuses before MLflow would, by endpoint: each rule returns the error, or None.
 RULES: Mapping[str, tuple[Callable[[Fields], Response | None], ...]] = {
     "experiments/create": (_name_is_valid,),
     "experiments/get-by-name": (_name_has_no_slash,),
-    "experiments/search": (_page_is_small,),
     "model-versions/create": (_knows_all_fields,),
-    "model-versions/search": (_page_is_small, _filter_is_by_name),
-    "registered-models/search": (_page_is_small, _filter_is_by_name),
-    "runs/log-batch": (_batch_is_small, _knows_all_fields),
+    "model-versions/search": (_filter_is_by_name,),
+    "registered-models/search": (_filter_is_by_name,),
+    "runs/log-batch": (_knows_all_fields,),
     "runs/log-inputs": (_knows_all_fields,),
     "runs/log-metric": (_knows_all_fields,),
-    "runs/search": (_page_is_small,),
 }

@@ -1,0 +1,162 @@
+"""Searches for runs that the service cannot do by itself: what it can it does, the rest is done here.
+
+It orders by attributes only, knows no `!=` on tags and no special characters in the names of metrics
+(https://learn.microsoft.com/azure/machine-learning/how-to-track-experiments-mlflow); and of what is kept in a
+run's records it knows nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
+from mlflow.utils.search_utils import SearchUtils
+
+from azureml_databricks.bridge import limits
+from azureml_databricks.bridge.kept import KEPT
+
+MARKED = f"tags.`{KEPT}` = 'true'"
+MOST = 1000
+
+_TOKEN = "azureml-databricks:"
+_PATTERNS = ("LIKE", "ILIKE")
+_NULLS = ("IS NULL", "IS NOT NULL")
+
+
+@dataclass(frozen=True)
+class Clause:
+    """A comparison of a filter.
+
+    Attributes:
+        kind: `metric`, `parameter`, `tag`, `attribute` or `dataset`.
+        key: the name.
+        comparator: in capitals.
+        value: a text; for `IN`, texts.
+    """
+
+    kind: str
+    key: str
+    comparator: str
+    value: Any
+
+    @property
+    def is_of_service(self) -> bool:
+        """Whether the service can do it."""
+        if self.comparator in _NULLS or (self.kind == "tag" and self.comparator == "!="):
+            return False
+        if self.kind == "metric":
+            return re.fullmatch(r"\w+", self.key, re.ASCII) is not None
+        quoted = (self.value,) if isinstance(self.value, str) else self.value
+        return "`" not in self.key and not any("'" in value and '"' in value for value in quoted)
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the service knows all that it compares: of a long name of a run it has the beginning."""
+        if self.kind == "attribute" and self.key.lower().replace(" ", "_") == "run_name":
+            return self.comparator not in _PATTERNS and limits.length(self.value) <= limits.RUN_NAME
+        return self.kind in ("attribute", "dataset")
+
+    def __str__(self) -> str:
+        """Return it as a filter."""
+        if self.kind == "metric" or (isinstance(self.value, str) and self._is_number):
+            value = self.value
+        elif isinstance(self.value, str):
+            value = _quoted(self.value)
+        else:
+            value = f"({', '.join(map(_quoted, self.value))})"
+        return f"{self.kind}.{self._name} {self.comparator} {value}"
+
+    @property
+    def _name(self) -> str:
+        return self.key if re.fullmatch(r"\w+", self.key, re.ASCII) else f"`{self.key}`"
+
+    @property
+    def _is_number(self) -> bool:
+        return self.kind == "attribute" and self.key in SearchUtils.NUMERIC_ATTRIBUTES
+
+
+def _quoted(value: str) -> str:
+    return f'"{value}"' if "'" in value else f"'{value}'"
+
+
+@dataclass(frozen=True)
+class Search:
+    """A search for runs.
+
+    Raises:
+        MlflowException: at construction by `of`, where MLflow's own server does not understand it.
+    """
+
+    filter_string: str
+    order_by: Sequence[str]
+    clauses: Sequence[Clause]
+    ordered_by_service: bool
+
+    @classmethod
+    def of(cls, filter_string: str | None, order_by: Iterable[str] | None) -> Search:
+        """Read it."""
+        clauses = [
+            Clause(found["type"], found["key"], found["comparator"].upper(), found["value"])
+            for found in SearchUtils.parse_search_filter(filter_string)
+        ]
+        orders = list(order_by or ())
+        kinds = {SearchUtils.parse_order_by_for_search_runs(order)[0] for order in orders}
+        return cls(filter_string or "", orders, clauses, kinds <= {"attribute"})
+
+    @property
+    def is_of_service(self) -> bool:
+        """Whether the service can do it, of what it has."""
+        return self.ordered_by_service and all(clause.is_of_service for clause in self.clauses)
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether it asks for nothing that may be kept in records."""
+        return all(clause.is_exact for clause in self.asked)
+
+    @property
+    def asked(self) -> list[Clause]:
+        """The clauses that the service can do."""
+        return [clause for clause in self.clauses if clause.is_of_service]
+
+    @property
+    def asked_filter(self) -> str:
+        """What to ask the service for."""
+        whole = len(self.asked) == len(self.clauses)
+        return self.filter_string if whole else " AND ".join(map(str, self.asked))
+
+    @property
+    def marked_filter(self) -> str:
+        """What to ask the service for to have all marked runs that can be found."""
+        return " AND ".join([MARKED, *(str(clause) for clause in self.asked if clause.is_exact)])
+
+    def found(self, runs: Iterable[Run]) -> list[Run]:
+        """Return those of the runs that are looked for, in order."""
+        found: list[Run] = SearchUtils.sort(SearchUtils.filter(list(runs), self.filter_string), self.order_by)
+        return found
+
+
+def is_ours(token: str | None) -> bool:
+    """Whether a page's token was made here."""
+    return (token or "").startswith(_TOKEN)
+
+
+def offset(token: str | None) -> int:
+    """Return where the page of a token begins.
+
+    Raises:
+        MlflowException: the token is none.
+    """
+    begin = (token or _TOKEN + "0").removeprefix(_TOKEN)
+    if not begin.isdecimal():
+        raise MlflowException.invalid_parameter_value(f"{token!r} is no token of a page of this search")
+    return int(begin)
+
+
+def page(found: list[Run], begin: int, size: int, *, more: bool) -> tuple[list[Run], str | None]:
+    """Return a page of what was found, and the token of the next; `more` if not all of it is in `found`."""
+    end = begin + size
+    return found[begin:end], f"{_TOKEN}{end}" if more or end < len(found) else None
