@@ -7,8 +7,11 @@ what it refuses.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import REQUEST_LIMIT_EXCEEDED
 
 # https://github.com/Azure/azure-sdk-for-python/issues/35685: "FieldName=Parameters, Limit=200, Size=210".
 PARAMS = 200
@@ -54,6 +57,20 @@ def may_be_met(error: MlflowException) -> bool:
     return is_met(error) or error.error_code in _REFUSED
 
 
-def is_busy(error: MlflowException) -> bool:
-    """Whether the service had no time for a request, as often as MLflow's client asked."""
-    return _BUSY in str(error)
+@contextmanager
+def telling_of_busyness(request: str) -> Iterator[None]:
+    """Say in one line that the service had no time, as often as MLflow's client asked within its limits.
+
+    Raises:
+        MlflowException: that line.
+    """
+    try:
+        yield
+    except MlflowException as error:
+        if _BUSY not in str(error):
+            raise
+        raise MlflowException(
+            f"Azure Machine Learning has no time for {request} (429, too many requests), however often "
+            "MLflow asked; log less often, or more at once: mlflow.log_metrics, MlflowClient.log_batch",
+            error_code=REQUEST_LIMIT_EXCEEDED,
+        ) from error

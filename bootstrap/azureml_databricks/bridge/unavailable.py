@@ -20,6 +20,8 @@ from mlflow.protos.databricks_pb2 import ENDPOINT_NOT_FOUND
 from mlflow.store.artifact.artifact_repo import ArtifactRepository
 from mlflow.store.artifact.artifact_repository_registry import _artifact_repository_registry
 
+from azureml_databricks.bridge import limits
+
 _logger = logging.getLogger("mlflow.azureml_databricks")
 
 _TRACES = "traces"
@@ -72,7 +74,7 @@ class _Lacking:
     """A store of MLflow that says which feature the service lacks where it has no such endpoint."""
 
     def _call_endpoint(self, api: Any, *args: Any, **kwargs: Any) -> Any:
-        with _in_words(api):
+        with _in_words(api), limits.telling_of_busyness(api.DESCRIPTOR.name):
             return super()._call_endpoint(api, *args, **kwargs)  # type: ignore[misc]  # MLflow's store has it
 
     def _call_webhook_endpoint(self, api: Any, *args: Any, **kwargs: Any) -> Any:

@@ -1,0 +1,229 @@
+"""What the limits of the service cost: requests, counted."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from tests.emulated.azure import EmulatedAzure
+from tests.matrices.on_azure import printed, run
+
+VERSION = "3.12.0"
+API = "westeurope.api.azureml.ms"
+BLOBS = "*.blob.core.windows.net"
+
+
+def calls(azure: EmulatedAzure) -> Counter[str]:
+    """Return how often each endpoint of the workspace was called, and each kind of request for bytes."""
+    ours = Counter(
+        "/".join(request.path.split("/")[-2:]) for request in azure.journal.of(API) if request.status != 404
+    )
+    blobs = Counter(request.method for request in azure.journal.of(BLOBS))
+    return ours + blobs
+
+
+def logged(azure: EmulatedAzure, code: str) -> Any:
+    """Run `code` in a run that it knows as `run_id`, by `client`; it leaves its answer in `told`."""
+    printed(VERSION, azure, "import json, mlflow; mlflow.set_experiment('counted'); print('[]')")
+    setting = """
+        import json, mlflow
+        from mlflow.entities import Metric, Param, RunTag
+        client = mlflow.MlflowClient()
+        experiment_id = client.get_experiment_by_name("counted").experiment_id
+        run_id = client.create_run(experiment_id).info.run_id
+        told = None
+        """
+    begun = printed(VERSION, azure, setting + "print(json.dumps(run_id))")
+    azure.journal.clear()
+    setting = setting.replace("client.create_run(experiment_id).info.run_id", repr(begun))
+    setting = setting.replace('client.get_experiment_by_name("counted").experiment_id', "None")
+    return printed(VERSION, azure, setting + code + "\n        print(json.dumps(told))")
+
+
+def test_a_run_within_the_limits_costs_no_more_than_plain_mlflow(azure: EmulatedAzure) -> None:
+    logged(
+        azure,
+        """
+        client.log_param(run_id, "depth", "p" * 500)
+        client.set_tag(run_id, "team", "t" * 1000)
+        client.log_metric(run_id, "loss", 1)
+        client.log_batch(run_id, [Metric(f"m{n}", n, 1, 0) for n in range(49)],
+                         [Param(f"p{n}", "1") for n in range(100)], [RunTag(f"t{n}", "1") for n in range(40)])
+        client.log_batch(run_id, params=[Param(f"q{n}", "1") for n in range(99)])
+        client.get_run(run_id)
+        client.get_metric_history(run_id, "loss")
+        client.delete_tag(run_id, "team")
+        client.set_terminated(run_id)
+        """,
+    )
+
+    assert calls(azure) == {
+        "runs/log-batch": 5,
+        "runs/get": 1,
+        "metrics/get-history": 1,
+        "runs/delete-tag": 1,
+        "runs/update": 1,
+    }
+
+
+def test_a_long_value_costs_its_record(azure: EmulatedAzure) -> None:
+    logged(azure, "client.log_param(run_id, 'prompt', 'p' * 900)")
+
+    assert calls(azure) == {"runs/get": 1, "runs/log-batch": 1, "batch/metadata": 1, "PUT": 1}
+
+
+def test_what_there_is_no_room_for_costs_a_look_at_the_run_and_its_record(azure: EmulatedAzure) -> None:
+    logged(
+        azure,
+        "for n in range(3): client.log_batch(run_id, params=[Param(f'{n}-{i}', '1') for i in range(90)])",
+    )
+
+    assert calls(azure) == {"runs/get": 1, "runs/log-batch": 4, "batch/metadata": 1, "PUT": 1}
+
+
+@pytest.mark.parametrize(("beyond", "of_service"), [("refused", 50), ("dropped", 50), ("taken", 60)])
+def test_metric_names_beyond_50_are_kept_whatever_the_service_does_with_them(
+    azure: EmulatedAzure, beyond: Any, of_service: int
+) -> None:
+    azure.metric_names.beyond = beyond
+    code = """
+        for step in range(3):
+            client.log_batch(run_id, [Metric(f"m{n}", n + step, 1, step) for n in range(60)])
+        store = client._tracking_client.store
+        served = len(store.bare_run(run_id).data.metrics)
+        """
+    elsewhere = """
+        client = mlflow.MlflowClient()
+        history = [[point.value for point in client.get_metric_history(run_id, key)] for key in ("m0", "m59")]
+        told = [served, len(client.get_run(run_id).data.metrics), history, run_id]
+        """
+
+    served, whole, history, _ = logged(azure, code + elsewhere)
+
+    assert (served, whole) == (of_service, 60)
+    assert history == [[0, 1, 2], [59, 60, 61]]
+
+
+def test_a_history_is_read_in_pages_that_the_service_gives(azure: EmulatedAzure) -> None:
+    told = logged(
+        azure,
+        """
+        client.log_batch(run_id, [Metric("loss", n, n, n) for n in range(1000)])
+        client.log_batch(run_id, [Metric("loss", n, n, n) for n in range(1000, 2000)])
+        told = [point.step for point in client.get_metric_history(run_id, "loss")]
+        """,
+    )
+
+    assert told == list(range(2000))
+    assert calls(azure) == {"runs/log-batch": 10, "metrics/get-history": 3}
+
+
+SEARCHES = """
+        import mlflow, time
+        client = mlflow.MlflowClient()
+        def count(*args, **kwargs):
+            return len(client.search_runs([EXPERIMENT], *args, **kwargs))
+        """
+
+
+def test_a_search_of_a_thousand_runs_is_a_few_requests(azure: EmulatedAzure) -> None:
+    # Given a thousand runs, of which one has a long value
+    experiment = printed(
+        VERSION,
+        azure,
+        """
+        import json, mlflow
+        from concurrent.futures import ThreadPoolExecutor
+        from mlflow.entities import Metric, Param
+        experiment_id = mlflow.create_experiment("a-thousand")
+        client = mlflow.MlflowClient()
+        def make(number):
+            run_id = client.create_run(experiment_id).info.run_id
+            long = "x" * 900 if number == 500 else "x"
+            client.log_batch(run_id, [Metric("loss", number, 1, 0)], [Param("text", f"{number} {long} end")])
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(make, range(1000)))
+        print(json.dumps(experiment_id))
+        """,
+    )
+
+    def searches(question: str) -> tuple[int, Counter[str]]:
+        azure.journal.clear()
+        code = SEARCHES.replace("EXPERIMENT", repr(experiment))
+        found = printed(VERSION, azure, f"{code}        import json; print(json.dumps([count({question})]))")
+        return found[0], calls(azure)
+
+    # Then what the service can do alone is one request a page, and one for the run that is marked
+    record = {"prefix/contentinfo": 1, "GET": 1}
+    assert searches("max_results=1000") == (1000, {"runs/search": 1, **record})
+    assert searches("'attributes.status = \"RUNNING\"', max_results=10") == (10, {"runs/search": 1})
+    # And whatever else is asked for is all of them once, and the marked ones
+    assert searches("order_by=['metrics.loss DESC'], max_results=5") == (5, {"runs/search": 1, **record})
+    assert searches("\"params.text LIKE '%end'\"") == (1000, {"runs/search": 2, **record})
+    assert searches("\"params.text LIKE '500%end'\"") == (1, {"runs/search": 2, **record})
+    assert searches("\"tags.none != 'x'\"") == (0, {"runs/search": 2, **record})
+
+
+def test_a_mark_finds_room_in_a_run_that_is_full(azure: EmulatedAzure) -> None:
+    told = logged(
+        azure,
+        """
+        client.set_tag(run_id, "databricks.cluster_id", "c")
+        for n in range(60):
+            client.set_tag(run_id, f"tag-{n}", n)
+        tags = client.get_run(run_id).data.tags
+        served = client._tracking_client.store.bare_run(run_id).data.tags
+        told = [len([t for t in tags if t.startswith("tag-")]), tags["databricks.cluster_id"], len(served)]
+        """,
+    )
+
+    assert told == [60, "c", 50]
+
+
+def test_a_service_that_stays_busy_is_told_in_one_line(azure: EmulatedAzure) -> None:
+    azure.faults.add(API, "log-batch", status=429)
+
+    done = run(
+        VERSION,
+        azure,
+        "import mlflow\nwith mlflow.start_run(): mlflow.log_metric('loss', 1)",
+        MLFLOW_HTTP_REQUEST_MAX_RETRIES="2",
+        MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR="0",
+    )
+
+    assert done.stderr.splitlines()[-1] == (
+        "mlflow.exceptions.MlflowException: Azure Machine Learning has no time for LogBatch (429, too many "
+        "requests), however often MLflow asked; log less often, or more at once: mlflow.log_metrics, "
+        "MlflowClient.log_batch"
+    )
+    assert len(azure.journal.of(API, "log-batch")) == 3
+
+
+def test_a_long_run_of_429_that_ends_is_waited_for(azure: EmulatedAzure) -> None:
+    azure.faults.add(API, "log-batch", status=429, times=5)
+    code = """
+        import json, mlflow
+        with mlflow.start_run() as run:
+            mlflow.log_metric("loss", 1)
+        print(json.dumps(mlflow.get_run(run.info.run_id).data.metrics))
+        """
+
+    assert printed(VERSION, azure, code, MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR="0") == {"loss": 1}
+
+
+def test_what_the_studio_shows_says_where_the_rest_is(azure: EmulatedAzure) -> None:
+    told = logged(
+        azure,
+        """
+        client.log_param(run_id, "prompt", "p" * 900)
+        told = client._tracking_client.store.bare_run(run_id).data.params["prompt"]
+        """,
+    )
+
+    assert told.startswith("p" * 400)
+    assert json.dumps(told)[:-1].endswith("]")
+    assert "... [cut: azureml-databricks keeps the whole, " in told
+    assert len(told) == 500
