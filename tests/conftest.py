@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.emulated.azure import EmulatedAzure
 from tests.emulated.cluster import build_bundle, forget_tokens
@@ -18,6 +19,18 @@ _LONGEST = [
     *("test_interrupted.py", "test_logged_models.py", "test_modes.py", "test_long_jobs.py"),
     *("test_databricks.py", "test_azure.py", "test_start_up.py", "test_init_script.py"),
 ]
+
+# Each example is some requests to an emulated Azure, which examples share.
+for profile, examples in (("small", 4), ("large", 200)):
+    settings.register_profile(
+        profile,
+        max_examples=examples,
+        deadline=None,
+        database=None,
+        derandomize=profile == "small",
+        suppress_health_check=list(HealthCheck),
+    )
+settings.load_profile("small")
 
 
 @pytest.fixture(scope="session")

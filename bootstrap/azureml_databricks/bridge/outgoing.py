@@ -61,7 +61,7 @@ def fitting(batch: Batch) -> tuple[Batch, Kept]:
 
 
 def _short_param(param: Param, kept: Kept) -> Param:
-    if limits.length(param.value or "") <= limits.PARAM_VALUE:
+    if limits.length(str(param.value)) <= limits.PARAM_VALUE:
         return param
     # Since MLflow 2.13 it returns the value as MLflow takes it.
     whole = (_validate_param(param.key, param.value) or param).value
@@ -71,7 +71,7 @@ def _short_param(param: Param, kept: Kept) -> Param:
 
 def _short_tag(tag: RunTag, kept: Kept) -> RunTag:
     limit = limits.RUN_NAME if tag.key == MLFLOW_RUN_NAME else limits.TAG_VALUE
-    if limits.length(tag.value or "") <= limit:
+    if limits.length(str(tag.value)) <= limit:
         return tag
     whole = (_validate_tag(tag.key, tag.value) or tag).value
     kept.wholes.append(whole)

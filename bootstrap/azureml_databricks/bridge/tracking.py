@@ -92,7 +92,6 @@ class WorkspaceTrackingStore(NoTraces, AzureMLRestStore):  # type: ignore[misc] 
     def bare_run(self, run_id: str) -> Run:
         """Return what the service has of a run."""
         run: Run = super().get_run(run_id)
-        self._artifact_uris[run_id] = run.info.artifact_uri
         self._see(run)
         return run
 
@@ -106,6 +105,7 @@ class WorkspaceTrackingStore(NoTraces, AzureMLRestStore):  # type: ignore[misc] 
         return self.with_notes(Kept.of(notes).given_back(run), notes)
 
     def _see(self, run: Run) -> None:
+        self._artifact_uris[run.info.run_id] = run.info.artifact_uri
         seen = self._seen(run.info.run_id)
         seen.names.update(run.data.metrics)
         seen.read, seen.marked = True, seen.marked or KEPT in run.data.tags
@@ -235,7 +235,8 @@ class WorkspaceTrackingStore(NoTraces, AzureMLRestStore):  # type: ignore[misc] 
             if not limits.may_be_met(error):
                 raise
             models = json.loads(self.get_run(run_id).data.tags.get(MLFLOW_LOGGED_MODELS, "[]"))
-            models.append(mlflow_model.get_tags_dict())
+            # MLflow before 2.13 has all of the model there.
+            models.append(getattr(mlflow_model, "get_tags_dict", mlflow_model.to_dict)())
             self.set_tag(run_id, RunTag(MLFLOW_LOGGED_MODELS, json.dumps(models)))
 
     def _send(self, run_id: str, batch: Batch) -> None:
@@ -245,32 +246,41 @@ class WorkspaceTrackingStore(NoTraces, AzureMLRestStore):  # type: ignore[misc] 
         beyond = self._beyond(seen, batch.metrics)
         kept.metrics = [point(metric) for metric in batch.metrics if metric.key in beyond]
         batch.metrics = [metric for metric in batch.metrics if metric.key not in seen.refused]
-        if kept:
-            self._keep(run_id, kept)
-            if not seen.marked:
-                batch.tags.insert(0, RunTag(KEPT, "true"))
-        if batch or not kept:
+        wholes, kept.wholes = Kept(wholes=kept.wholes), []
+        if (wholes or kept) and not seen.marked:
+            batch.tags.insert(0, RunTag(KEPT, "true"))
+        self._keep(run_id, wholes)
+        if batch or not (wholes or kept):
             for request in batch.requests():
-                self._log(run_id, request)
-        seen.marked = seen.marked or bool(kept)
+                self._log(run_id, request, beyond)
+        self._keep(run_id, kept)
+        seen.marked = seen.marked or bool(wholes or kept)
 
-    def _beyond(self, seen: _Seen, metrics: Iterable[Metric]) -> set[str]:
+    def _beyond(self, seen: _Seen, metrics: Iterable[Metric]) -> frozenset[str]:
         """Return the names that the service may drop without a word, since it has as many as it takes."""
         for metric in metrics:
             if metric.key not in seen.names:
                 (seen.names if len(seen.names) < limits.METRIC_NAMES else seen.beyond).add(metric.key)
-        return seen.beyond
+        return frozenset(seen.beyond)
 
-    def _log(self, run_id: str, batch: Batch) -> None:
+    def _log(self, run_id: str, batch: Batch, kept_names: frozenset[str]) -> None:
         try:
             super().log_batch(run_id, batch.metrics, batch.params, batch.tags)
         except MlflowException as error:
             if not limits.may_be_met(error):
                 raise
-            self._log_what_fits(run_id, batch, error)
+            self._log_what_fits(run_id, batch, kept_names, error)
 
-    def _log_what_fits(self, run_id: str, batch: Batch, refusal: MlflowException) -> None:
+    def _log_what_fits(
+        self, run_id: str, batch: Batch, kept_names: frozenset[str], refusal: MlflowException
+    ) -> None:
         """Log as much of a batch as the run has room for, and keep the rest.
+
+        Args:
+            run_id: the run.
+            batch: what the service has refused.
+            kept_names: of metrics whose points are kept by who calls.
+            refusal: how the service said it.
 
         Raises:
             MlflowException: it is not for a limit that the service refuses the batch.
@@ -283,15 +293,13 @@ class WorkspaceTrackingStore(NoTraces, AzureMLRestStore):  # type: ignore[misc] 
                 parts = divided(batch, run, room=False)
             if not parts.kept:
                 raise refusal
-            if parts.kept.params:
-                self._require_unchanged(run, parts.kept)
+            self._require_unchanged(run, batch.params, parts.kept)
             names = {name for name, *_ in parts.kept.metrics}
-            parts.kept.metrics = [each for each in parts.kept.metrics if each[0] not in seen.beyond]
+            parts.kept.metrics = [each for each in parts.kept.metrics if each[0] not in kept_names]
             seen.beyond |= names
             seen.refused |= names
             seen.names -= names
-            if parts.kept:
-                self._keep(run_id, parts.kept)
+            self._keep(run_id, parts.kept)
             for key in parts.gives_way:
                 super().delete_tag(run_id, key)
             try:
@@ -306,24 +314,23 @@ class WorkspaceTrackingStore(NoTraces, AzureMLRestStore):  # type: ignore[misc] 
                 return
         raise refusal
 
-    def _require_unchanged(self, run: Run, kept: Kept) -> None:
-        """Refuse other values of params that are kept, as MLflow does, and keep none twice."""
-        if KEPT not in run.data.tags:
-            return
-        before = self._kept(run.info.run_id)
-        for key, value in list(kept.params.items()):
-            old = before.params.get(key, value)
-            if old != value:
-                old, new = before.whole({"old": old, "new": value}).values()
+    def _require_unchanged(self, run: Run, params: Iterable[Param], kept: Kept) -> None:
+        """Refuse other values of params that there are, as MLflow does, and keep none twice."""
+        before = self._kept(run.info.run_id) if KEPT in run.data.tags and kept.params else Kept()
+        held = {**before.params, **run.data.params}
+        for param in params:
+            if held.get(param.key, param.value) != param.value:
+                old, new = before.whole({"old": held[param.key], "new": param.value}).values()
                 raise MlflowException.invalid_parameter_value(
-                    f"Changing param values is not allowed. Param with key='{key}' was already logged with "
-                    f"value='{old}' for run ID='{run.info.run_id}'. Attempted logging new value '{new}'."
+                    f"Changing param values is not allowed. Param with key='{param.key}' was already logged "
+                    f"with value='{old}' for run ID='{run.info.run_id}'. Attempted logging new value '{new}'."
                 )
-            if key in before.params:
-                del kept.params[key]
+        for key in before.params:
+            kept.params.pop(key, None)
 
     def _keep(self, run_id: str, kept: Kept) -> None:
-        self.records(run_id).add(NOTES, kept.record())
+        if kept:
+            self.records(run_id).add(NOTES, kept.record())
 
     def _kept(self, run_id: str) -> Kept:
         return Kept.of(self.records(run_id).all(NOTES).get(NOTES, []))
