@@ -94,12 +94,12 @@ class Kept:
         tags = self.whole({**self.tags, **run.data.tags})
         tags.pop(KEPT, None)
         run.info._set_run_name(self.whole({"": run.info.run_name or ""})[""])
-        data = RunData(
+        run._data = RunData(
             self._latest(run.data._metric_objs),
             [Param(key, value) for key, value in params.items()],
             [RunTag(key, value) for key, value in tags.items()],
         )
-        return Run(run.info, data, run.inputs)
+        return run
 
     def history(self, key: str, of_service: Iterable[Metric]) -> list[Metric]:
         """Return all points of a metric, each once, in the order of MLflow's own server."""

@@ -426,11 +426,7 @@ class WorkspaceTrackingStore(NoTraces, AzureMLRestStore):  # type: ignore[misc] 
     def _whole_runs(self, runs: Iterable[Run]) -> list[Run]:
         """Return runs with what is kept of them."""
         with ThreadPoolExecutor(max_workers=8) as pool:
-            return list(pool.map(lambda run: self._kept_run(run) if KEPT in run.data.tags else run, runs))
-
-    def _kept_run(self, run: Run) -> Run:
-        notes = Records(Container.at(run.info.artifact_uri)).all(NOTES).get(NOTES, [])
-        return Kept.of(notes).given_back(run)
+            return list(pool.map(lambda run: self._whole(run) if KEPT in run.data.tags else run, runs))
 
 
 def in_pages(
