@@ -185,11 +185,11 @@ def test_a_service_that_stays_busy_is_told_in_one_line(azure: EmulatedAzure) -> 
         MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR="0",
     )
 
-    assert done.stderr.splitlines()[-1] == (
-        "mlflow.exceptions.MlflowException: Azure Machine Learning has no time for LogBatch (429, too many "
-        "requests), however often MLflow asked; log less often, or more at once: mlflow.log_metrics, "
-        "MlflowClient.log_batch"
-    )
+    assert done.returncode == 1
+    line = done.stderr.splitlines()[-1]
+    assert line.startswith("mlflow.exceptions.MlflowException: ")
+    assert "429" in line
+    assert "log less often" in line
     assert len(azure.journal.of(API, "log-batch")) == 3
 
 
