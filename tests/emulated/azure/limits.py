@@ -1,8 +1,9 @@
 """How much a run of Azure ML holds, and what its searches can: what is more is refused as a whole.
 
-Lengths are counted in UTF-16 units, as a service on .NET counts them. Each rule ends with the line
-``Source:``. What a run holds is known from the requests that were served: nobody else writes to the MLflow
-server behind.
+Lengths are counted in UTF-16 units, as a service on .NET counts them. What a run holds is known from the
+requests that were served: nobody else writes to the MLflow server behind.
+
+Source: https://learn.microsoft.com/azure/machine-learning/resource-limits-capacity
 """
 
 from __future__ import annotations
@@ -70,9 +71,8 @@ class Limits:
 
     def refusal(self, endpoint: str, fields: Fields, run: Run) -> Response | None:
         """The error, None for a request within the limits."""
-        rules = RULES.get(endpoint, ())
-        if self._metric_names.beyond == "refused" and endpoint in ("runs/log-batch", "runs/log-metric"):
-            rules = (*rules, metric_names_are_few)
+        refused = self._metric_names.beyond == "refused"
+        rules = [rule for rule in RULES.get(endpoint, ()) if refused or rule is not metric_names_are_few]
         return next((error for rule in rules if (error := rule(fields, run))), None)
 
     def without_dropped(self, endpoint: str, fields: Fields, run: Run) -> Fields:
@@ -132,7 +132,7 @@ def length(text: str) -> int:
 def too_much(field_name: str, limit: int, size: int) -> Response:
     """The error: the one place that words it.
 
-    Source: https://github.com/Azure/azure-sdk-for-python/issues/35685
+    Source: facts: seen, https://github.com/Azure/azure-sdk-for-python/issues/35685
     """
     return invalid(
         "A field of the entity is over the size limit. "
@@ -153,7 +153,7 @@ def invalid(message: str) -> Response:
 def requests_are_small(fields: Fields, run: Run) -> Response | None:
     """200 metrics, 100 params and 100 tags in a request.
 
-    Source: https://github.com/Galileo-Galilei/kedro-mlflow/issues/551
+    Source: facts: reported, https://github.com/Galileo-Galilei/kedro-mlflow/issues/551
     """
     for kind, limit in BATCH.items():
         if (count := len(fields.get(kind, ()))) > limit:
@@ -164,7 +164,7 @@ def requests_are_small(fields: Fields, run: Run) -> Response | None:
 def values_of_a_metric_are_few(fields: Fields, run: Run) -> Response | None:
     """250 values of one metric in a request.
 
-    Source: https://github.com/mlflow/mlflow/issues/11462
+    Source: facts: seen, https://github.com/mlflow/mlflow/issues/11462
     """
     for count in Counter(metric["key"] for metric in fields.get("metrics", ())).values():
         if count > VALUES_OF_A_METRIC:
@@ -183,7 +183,7 @@ def metric_names_are_few(fields: Fields, run: Run) -> Response | None:
 def params_are_few(fields: Fields, run: Run) -> Response | None:
     """200 params in a run, counted over all its requests.
 
-    Source: https://github.com/Azure/azure-sdk-for-python/issues/35685
+    Source: facts: seen, https://github.com/Azure/azure-sdk-for-python/issues/35685
     """
     return _few("Parameters", PARAMS, run.params, {param["key"] for param in _params(fields)})
 
@@ -191,7 +191,7 @@ def params_are_few(fields: Fields, run: Run) -> Response | None:
 def params_are_short(fields: Fields, run: Run) -> Response | None:
     """500 characters in a param's value; one too long loses the whole request.
 
-    Source: https://github.com/Galileo-Galilei/kedro-mlflow/issues/551
+    Source: facts: reported, https://github.com/Galileo-Galilei/kedro-mlflow/issues/551
     """
     for param in _params(fields):
         if (size := length(param.get("value", ""))) > PARAM_VALUE:
@@ -237,14 +237,17 @@ def histories_of_models_are_short(fields: Fields, run: Run) -> Response | None:
 
     Source: https://learn.microsoft.com/azure/machine-learning/resource-limits-capacity
     """
-    tag = {"key": _LOGGED_MODELS, "value": _history(fields, run)}
+    try:
+        tag = {"key": _LOGGED_MODELS, "value": _history(fields, run)}
+    except ValueError:
+        return invalid(f"The tag {_LOGGED_MODELS} is no JSON.")
     return tags_are_few(tag, run) or tags_are_short(tag, run)
 
 
 def pages_of_a_history_are_small(fields: Fields, run: Run) -> Response | None:
     """Fewer than 1,000 points in a page of a metric's history, where MLflow's client asks for 25,000.
 
-    Source: https://github.com/mlflow/mlflow/issues/10694
+    Source: facts: reported, https://github.com/mlflow/mlflow/issues/10694
     """
     if (size := int(fields.get("max_results", 0))) > HISTORY_PAGE:
         return invalid(f"max_results must be less than {HISTORY_PAGE + 1}; it is {size}.")
@@ -254,7 +257,7 @@ def pages_of_a_history_are_small(fields: Fields, run: Run) -> Response | None:
 def pages_are_small(fields: Fields, run: Run) -> Response | None:
     """1,000 results in a page of a search.
 
-    Source: https://github.com/mlflow/mlflow/issues/10694
+    Source: facts: reported, https://github.com/mlflow/mlflow/issues/10694
     """
     if (size := int(fields.get("max_results", 0))) > PAGE:
         return invalid(f"max_results may be at most {PAGE}; it is {size}.")
@@ -304,12 +307,14 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
     "runs/log-batch": (
         requests_are_small,
         values_of_a_metric_are_few,
+        metric_names_are_few,
         params_are_short,
         params_are_few,
         tags_are_short,
         tags_are_few,
         display_names_are_short,
     ),
+    "runs/log-metric": (metric_names_are_few,),
     "runs/log-model": (histories_of_models_are_short,),
     "runs/log-parameter": (params_are_short, params_are_few),
     "runs/search": (pages_are_small, orders_are_by_attributes, filters_are_simple),
