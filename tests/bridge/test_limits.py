@@ -174,6 +174,27 @@ def test_a_mark_finds_room_in_a_run_that_is_full(azure: EmulatedAzure) -> None:
     assert told == [60, "c", 50]
 
 
+def test_what_cannot_be_kept_is_told_in_one_line_and_what_nobody_asked_for_not_at_all(
+    azure: EmulatedAzure,
+) -> None:
+    azure.faults.add(API, "artifacts/batch/metadata", status=403)
+
+    created, said = logged(
+        azure,
+        """
+        experiment_id = client.create_experiment(uuid.uuid4().hex)
+        run = client.create_run(experiment_id, tags={"databricks.notebook_path": "p" * 2000, "team": "red"})
+        try:
+            client.log_param(run.info.run_id, "long", "p" * 900)
+        except mlflow.MlflowException as error:
+            told = [run.data.tags["team"], error.message.replace(run.info.run_id, "RUN")]
+        """,
+    )
+
+    assert created == "red"
+    assert said == "Azure ML refuses to keep a record of RUN: 403, A test asked for this answer."
+
+
 def test_a_service_that_stays_busy_is_told_in_one_line(azure: EmulatedAzure) -> None:
     azure.faults.add(API, "log-batch", status=429)
 

@@ -152,13 +152,18 @@ def _fits_as_it_is(tag: RunTag) -> bool:
     return not fitting(Batch(tags=[tag]))[1]
 
 
+def is_unasked(key: str) -> bool:
+    """Whether a tag is one that nobody asked for: ours, or of MLflow's own lists."""
+    return key in _LISTS or key.startswith(PREFIX)
+
+
 def _rank(key: str) -> int:
     """Return what comes first where there is no room for all: what nobody asked for is last."""
     if key in _MARKS:
         return 0
-    if key in _LISTS:
-        return 3
-    return 4 if key.startswith(PREFIX) else 1 if key.startswith("mlflow.") else 2
+    if is_unasked(key):
+        return 3 if key in _LISTS else 4
+    return 1 if key.startswith("mlflow.") else 2
 
 
 def _new(keys: Sequence[str], held: Mapping[str, object]) -> list[str]:

@@ -39,10 +39,15 @@ class Records:
         self._container = container
 
     def add(self, folder: str, record: Record) -> None:
-        """Add `record` after those that `folder` has."""
+        """Add `record` after those that `folder` has.
+
+        Raises:
+            MlflowException: Azure ML or its storage cannot, in one line.
+        """
         path = f"{artifacts.HIDDEN}/{folder}/{time.time_ns():020}-{secrets.token_hex(4)}.json"
         content = json.dumps(record, separators=(",", ":")).encode()
-        artifacts.write(self._container.create([path])[path], content)
+        with artifacts._telling(f"keep a record of {self._container.container.removeprefix('dcid.')}"):
+            artifacts.write(self._container.create([path])[path], content)
 
     def all(self, folder: str) -> dict[str, list[Record]]:
         """Return the records in `folder` and below, by folder, the oldest first."""

@@ -35,7 +35,7 @@ from azureml_databricks.bridge import limits, links, searching, unavailable, wor
 from azureml_databricks.bridge.artifacts import Container
 from azureml_databricks.bridge.experiment import legal_name
 from azureml_databricks.bridge.kept import KEPT, Kept, cut, point
-from azureml_databricks.bridge.outgoing import MARK, Batch, at_creation, divided, fitting
+from azureml_databricks.bridge.outgoing import MARK, Batch, at_creation, divided, fitting, is_unasked
 from azureml_databricks.bridge.records import Record, Records
 from azureml_databricks.bridge.searching import Search
 from azureml_databricks.bridge.unavailable import NoTraces
@@ -158,10 +158,18 @@ class WorkspaceTrackingStore(NoTraces, AzureMLRestStore):  # type: ignore[misc] 
         # What was not set is told by who chooses; a single run elsewhere is nobody's choice for tasks.
         if fluent._active_experiment_id:
             workers.tell(spark_conf.DRIVERS_EXPERIMENT_ID, str(fluent._active_experiment_id))
-        if later:
-            self._send(run.info.run_id, Batch(tags=later))
-            return self.get_run(run.info.run_id)
-        return run
+        return self._tagged(run, later) if later else run
+
+    def _tagged(self, run: Run, later: Sequence[RunTag]) -> Run:
+        run_id = run.info.run_id
+        if asked := [tag for tag in later if not is_unasked(tag.key)]:
+            self._send(run_id, Batch(tags=asked))
+        try:
+            if unasked := [tag for tag in later if is_unasked(tag.key)]:
+                self._send(run_id, Batch(tags=unasked))
+        except MlflowException as error:
+            _logger.debug("run %s goes on without some tags that nobody asked for: %s", run_id, error)
+        return self.get_run(run_id)
 
     def update_run_info(
         self, run_id: str, run_status: Any, end_time: int | None, run_name: str | None
