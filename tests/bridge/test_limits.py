@@ -84,9 +84,11 @@ def test_what_there_is_no_room_for_costs_a_look_at_the_run_and_its_record(azure:
     }
 
 
-@pytest.mark.parametrize(("beyond", "of_service"), [("refused", 50), ("dropped", 50), ("taken", 60)])
+@pytest.mark.parametrize(
+    ("beyond", "of_service", "records"), [("refused", 50, 3), ("dropped", 50, 3), ("taken", 60, 1)]
+)
 def test_metric_names_beyond_50_are_kept_whatever_the_service_does_with_them(
-    azure: EmulatedAzure, beyond: Any, of_service: int
+    azure: EmulatedAzure, beyond: Any, of_service: int, records: int
 ) -> None:
     azure.metric_names.beyond = beyond
     code = """
@@ -105,6 +107,7 @@ def test_metric_names_beyond_50_are_kept_whatever_the_service_does_with_them(
 
     assert (served, whole) == (of_service, 60)
     assert history == [[0, 1, 2], [59, 60, 61]]
+    assert calls(azure)["PUT"] == records
 
 
 def test_a_history_is_read_in_pages_that_the_service_gives(azure: EmulatedAzure) -> None:

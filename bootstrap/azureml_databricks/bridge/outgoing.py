@@ -63,7 +63,7 @@ def fitting(batch: Batch) -> tuple[Batch, Kept]:
 def _short_param(param: Param, kept: Kept) -> Param:
     if limits.length(str(param.value)) <= limits.PARAM_VALUE:
         return param
-    # Since MLflow 2.13 it returns the value as MLflow takes it.
+    # Later versions of MLflow cut it to what they take.
     whole = (_validate_param(param.key, param.value) or param).value
     kept.wholes.append(whole)
     return Param(param.key, cut(whole, limits.PARAM_VALUE))

@@ -61,6 +61,8 @@ class _Seen:
         names: of metrics that the service has, as far as is known here.
         beyond: of metrics beyond those that it has room for: their points are kept.
         refused: those of them that it has refused.
+        asked: whether it was looked what became of those that it has not refused.
+        has_all: whether it takes any number, as was seen then.
         read: whether the run's tags were seen.
         marked: whether something is kept of it.
     """
@@ -68,6 +70,8 @@ class _Seen:
     names: set[str] = field(default_factory=set)
     beyond: set[str] = field(default_factory=set)
     refused: set[str] = field(default_factory=set)
+    asked: bool = False
+    has_all: bool = False
     read: bool = False
     marked: bool = False
 
@@ -108,6 +112,7 @@ class WorkspaceTrackingStore(NoTraces, AzureMLRestStore):  # type: ignore[misc] 
         self._artifact_uris[run.info.run_id] = run.info.artifact_uri
         seen = self._seen(run.info.run_id)
         seen.names.update(run.data.metrics)
+        seen.has_all = seen.has_all or len(run.data.metrics) > limits.METRIC_NAMES
         seen.read, seen.marked = True, seen.marked or KEPT in run.data.tags
 
     def _seen(self, run_id: str) -> _Seen:
@@ -263,9 +268,14 @@ class WorkspaceTrackingStore(NoTraces, AzureMLRestStore):  # type: ignore[misc] 
                 self._log(run_id, request, beyond)
         self._keep(run_id, kept)
         seen.marked = seen.marked or bool(wholes or kept)
+        if not seen.asked and any(metric.key in beyond - seen.refused for metric in batch.metrics):
+            seen.asked = True
+            self.bare_run(run_id)
 
     def _beyond(self, seen: _Seen, metrics: Iterable[Metric]) -> frozenset[str]:
         """Return the names that the service may drop without a word, since it has as many as it takes."""
+        if seen.has_all:
+            return frozenset(seen.refused)
         for metric in metrics:
             if metric.key not in seen.names:
                 (seen.names if len(seen.names) < limits.METRIC_NAMES else seen.beyond).add(metric.key)
