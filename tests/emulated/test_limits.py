@@ -31,7 +31,7 @@ class Service:
         self.run_id = self.post("runs/create", experiment_id=self.experiment)["run"]["info"]["run_id"]
 
     def post(self, endpoint: str, **fields: Any) -> Any:
-        answer = requests.post(f"{self._url}/{endpoint}", json=fields, headers=self._headers, timeout=60)
+        answer = requests.post(f"{self._url}/{endpoint}", json=fields, headers=self._headers, timeout=300)
         return answer.json()
 
     def log(self, **fields: Any) -> str:
@@ -39,7 +39,9 @@ class Service:
         return str(self.post("runs/log-batch", run_id=self.run_id, **fields) or "")
 
     def get(self, endpoint: str, **query: Any) -> Any:
-        return requests.get(f"{self._url}/{endpoint}", params=query, headers=self._headers, timeout=60).json()
+        return requests.get(
+            f"{self._url}/{endpoint}", params=query, headers=self._headers, timeout=300
+        ).json()
 
     def data(self) -> dict[str, dict[str, Any]]:
         data = self.get("runs/get", run_id=self.run_id)["run"]["data"]
