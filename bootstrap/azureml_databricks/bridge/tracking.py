@@ -25,8 +25,9 @@ from mlflow.tracking import fluent
 
 from azureml_databricks.bridge import links, unavailable, workers
 from azureml_databricks.bridge.artifacts import Container
-from azureml_databricks.bridge.experiment import legal_name
+from azureml_databricks.bridge.experiment import TellsWhichIsSet, legal_name
 from azureml_databricks.bridge.records import Record, Records
+from azureml_databricks.bridge.run_status import SetsEveryStatus
 from azureml_databricks.bridge.unavailable import NoTraces
 from azureml_databricks.node import spark_conf
 
@@ -43,7 +44,7 @@ _Item = TypeVar("_Item")
 _logger = logging.getLogger("mlflow.azureml_databricks")
 
 
-class WorkspaceTrackingStore(NoTraces, AzureMLRestStore):  # type: ignore[misc]  # the plugin has no types
+class WorkspaceTrackingStore(NoTraces, TellsWhichIsSet, SetsEveryStatus, AzureMLRestStore):  # type: ignore[misc]  # the plugin has no types
     """The plugin's tracking store, within the limits of the service."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
