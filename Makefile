@@ -44,7 +44,7 @@ test-matrix: setup ## Run what needs no node on every Python, and the hooks wher
 	TEST_NODE=prefix $(BIN)/python -m pytest tests/node/test_hooks.py -k 'is_ours and not user'
 
 stories: setup ## Run the stories of the oldest and the newest MLflow on Azure, against the README's table
-	$(BIN)/python -m tests.matrices.mlflow_versions 2.9.2 3.12.0 --on azure --check $(if $(THOROUGH),,--quick)
+	$(BIN)/python -m tests.matrices.mlflow_versions 2.9.2 3.17.2 --on azure --check $(if $(THOROUGH),,--quick)
 
 features: setup ## Run the stories on all MLflow versions, and renew the README's table
 	@$(BIN)/python -m tests.matrices.mlflow_versions --readme

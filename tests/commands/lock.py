@@ -8,6 +8,7 @@ environment of the stories has all of its packages in its lock.
 from __future__ import annotations
 
 import subprocess
+import tempfile
 from importlib.resources import as_file, files
 from pathlib import Path
 
@@ -64,15 +65,19 @@ def _lock_manual_way(runtime: Runtime) -> None:
 
 def _lock_stories(mlflow: str, python: str) -> None:
     """Lock the environment that the stories of an MLflow version run in."""
-    _compile(
-        environments.REQUIREMENTS / f"{mlflow}.in",
-        f"--python-version={python}",
-        _PLATFORM,
-        # pyspark is published as a source archive only.
-        "--only-binary=:all:",
-        "--no-binary=pyspark",
-        out=environments.REQUIREMENTS / f"{mlflow}.txt",
-    )
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as overrides:
+        # azureml-mlflow wants none that is newer than itself; a cluster's bundle does not ask its metadata.
+        print(f"mlflow-skinny=={mlflow}", file=overrides, flush=True)
+        _compile(
+            environments.REQUIREMENTS / f"{mlflow}.in",
+            f"--python-version={python}",
+            f"--override={overrides.name}",
+            _PLATFORM,
+            # pyspark is published as a source archive only.
+            "--only-binary=:all:",
+            "--no-binary=pyspark",
+            out=environments.REQUIREMENTS / f"{mlflow}.txt",
+        )
 
 
 def _beside(runtime: Runtime) -> list[str]:

@@ -92,7 +92,7 @@ def start(node: Node) -> None:
     """Run the init script, which must work."""
     done = node.run_init_script(SCRIPT)
     assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
+    assert done.stderr == "", done.stderr
 
 
 def way_to(azure: EmulatedAzure, node: Node) -> dict[str, str]:

@@ -2,7 +2,23 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 from tests.emulated.node import Node
+
+# A process that the notebook starts has none: https://github.com/Azure/azure-sdk-for-python/issues/38705.
+# One that it forks has what is in memory.
+_MODULE = """
+import os
+from types import SimpleNamespace
+
+_OF_THIS_PROCESS = SimpleNamespace(**{context!r}) if os.getppid() == {starter} else None
+
+
+def get_context():
+    return _OF_THIS_PROCESS
+"""
 
 
 def put(node: Node, **context: object) -> dict[str, str]:
@@ -10,13 +26,24 @@ def put(node: Node, **context: object) -> dict[str, str]:
 
     Args:
         node: where to.
+        context: as of `write`.
+    """
+    write(node.path("/databricks") / "context", **context)
+    return {"PYTHONPATH": f"{node.inside('/databricks/context')}:{node.inside('/databricks/python_shell')}"}
+
+
+def write(folder: Path, **context: object) -> None:
+    """Write the runtime's context module into a folder for `PYTHONPATH`.
+
+    Only a process that this one starts has the context: none of that process's own children.
+
+    Args:
+        folder: where to.
         context: what MLflow asks of it (`mlflow.utils.databricks_utils`): `isInNotebook`, `notebookPath`,
             `notebookId`, `isInJob`, `jobId`.
     """
-    package = node.path("/databricks") / "context/dbruntime"
+    package = folder / "dbruntime"
     package.mkdir(parents=True, exist_ok=True)
     (package / "__init__.py").touch()
-    (package / "databricks_repl_context.py").write_text(
-        f"from types import SimpleNamespace\ndef get_context(): return SimpleNamespace(**{context!r})\n"
-    )
-    return {"PYTHONPATH": f"{node.inside('/databricks/context')}:{node.inside('/databricks/python_shell')}"}
+    module = _MODULE.format(context=context, starter=os.getpid())
+    (package / "databricks_repl_context.py").write_text(module)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import logging
 import re
+import sys
 import unicodedata
+from types import FrameType
 
 import mlflow
-from mlflow.entities import Experiment
+from mlflow.entities import Experiment, LifecycleStage
 from mlflow.exceptions import MlflowException
 from mlflow.tracking.default_experiment.abstract_context import DefaultExperimentProvider
 
 from azureml_databricks.bridge import workers
-from azureml_databricks.node import spark_conf, variables
+from azureml_databricks.node import children, spark_conf, variables
 
 _logger = logging.getLogger("mlflow.azureml_databricks")
 
@@ -20,6 +22,7 @@ _logger = logging.getLogger("mlflow.azureml_databricks")
 _MAX_LENGTH = 256
 _ILLEGAL = re.compile(r"[^A-Za-z0-9_-]+")
 _ELSEWHERE = "databricks"
+_SETS = "mlflow.tracking.fluent", "set_experiment"
 
 
 def legal_name(name: str) -> str:
@@ -48,11 +51,14 @@ class WorkspaceExperimentProvider(DefaultExperimentProvider):
         return mlflow.get_tracking_uri().startswith("azureml:")
 
     def get_experiment_id(self) -> str:
-        """Return the experiment's id: on an executor, that of the driver."""
+        """Return the experiment's id: on an executor, that of the driver; else what this process was told."""
         if told := spark_conf.told_by_driver(spark_conf.DRIVERS_EXPERIMENT_ID):
             return told
         name = default_name()
         place = mlflow.get_tracking_uri(), name
+        known = children.told("experiment")
+        if (known.get("tracking_uri"), known.get("default")) == place:
+            return known["id"]
         if place not in self._known:  # MLflow asks at every run and every trace
             client = mlflow.MlflowClient()
             try:
@@ -64,7 +70,7 @@ class WorkspaceExperimentProvider(DefaultExperimentProvider):
                     _logger.warning("experiment %r can be neither found nor made: %s", name, error)
                 return name
             self._known[place] = str(found.experiment_id)
-        workers.tell(spark_conf.DRIVERS_EXPERIMENT_ID, self._known[place])
+        tell(self._known[place])
         return self._known[place]
 
 
@@ -72,6 +78,42 @@ def default_name() -> str:
     """Return the name of the experiment of code that sets none."""
     told = spark_conf.told_by_driver(spark_conf.DRIVERS_EXPERIMENT)
     return told or legal_name(variables.settings_now()["experiment"] or _place()) or _ELSEWHERE
+
+
+class TellsWhichIsSet:
+    """A tracking store that tells tasks and processes of the experiment that `mlflow.set_experiment` sets.
+
+    It has no extension point; before 2.18 MLflow keeps to itself what is set, and afterwards tells processes.
+    """
+
+    def get_experiment(self, experiment_id: str) -> Experiment:
+        """Return the experiment of an id."""
+        found: Experiment = super().get_experiment(experiment_id)  # type: ignore[misc]  # MLflow's store has it
+        _tell_if_it_is_set(found)
+        return found
+
+    def get_experiment_by_name(self, experiment_name: str) -> Experiment | None:
+        """Return the experiment of a name, None if there is none."""
+        found: Experiment | None = super().get_experiment_by_name(experiment_name)  # type: ignore[misc]
+        if found:
+            _tell_if_it_is_set(found)
+        return found
+
+
+def tell(experiment_id: str) -> None:
+    """Have the tasks and processes that start from now on log to an experiment, unless they set one."""
+    workers.tell(spark_conf.DRIVERS_EXPERIMENT_ID, experiment_id)
+    if not spark_conf.in_task():
+        place = {"tracking_uri": mlflow.get_tracking_uri(), "default": default_name()}
+        children.tell("experiment", {"id": experiment_id, **place})
+
+
+def _tell_if_it_is_set(found: Experiment) -> None:
+    frame: FrameType | None = sys._getframe()
+    while frame and (frame.f_globals.get("__name__"), frame.f_code.co_name) != _SETS:
+        frame = frame.f_back
+    if frame and found.lifecycle_stage == LifecycleStage.ACTIVE:
+        tell(str(found.experiment_id))
 
 
 def _created(client: mlflow.MlflowClient, name: str) -> Experiment:
@@ -99,11 +141,12 @@ def put_first() -> DefaultExperimentProvider:
 
 
 def _place() -> str:
-    """Return the name of the notebook or job that runs, empty for neither."""
+    """Return the name of the notebook or job that runs, or whose process started this one; empty for none."""
     from mlflow.utils import databricks_utils
 
     if databricks_utils.is_in_databricks_notebook():
         return databricks_utils.get_notebook_path() or ""
     if databricks_utils.is_in_databricks_job():
         return f"job-{databricks_utils.get_job_id()}"
-    return ""
+    told = children.told("place")
+    return told.get("notebook_path") or (f"job-{told['job_id']}" if "job_id" in told else "")

@@ -7,13 +7,14 @@ variables: what those read is completed first.
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
 from mlflow.environment_variables import MLFLOW_REGISTRY_URI, MLFLOW_TRACKING_URI
 
 from azureml_databricks.bridge import experiment, workers
-from azureml_databricks.node import session, spark_conf, variables
+from azureml_databricks.node import children, session, spark_conf, variables
 from azureml_databricks.settings import Value
 
 _logger = logging.getLogger("mlflow.azureml_databricks")
@@ -36,6 +37,8 @@ def complete() -> None:
     if variables.settings_now().asked:
         # Its id follows when a run needs it.
         workers.tell(spark_conf.DRIVERS_EXPERIMENT, experiment.default_name())
+        with suppress(Exception):  # no Databricks
+            children.tell_place()
     for complaint in spark_conf.complaints():
         if complaint not in _told:
             _told.add(complaint)

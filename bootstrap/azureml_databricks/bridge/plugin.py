@@ -85,8 +85,20 @@ def on_import() -> DefaultExperimentProvider:
         late_session.keep_up()
     except Exception as error:  # noqa: BLE001  # `import mlflow` must not fail because of us
         failed = f"azureml-databricks itself failed: {error!r}"
+    _come_last()
     _tell_problems_at_first_use(failed)
     return experiment.put_first()
+
+
+def _come_last() -> None:
+    """Put our stores in place of those of a user's own azureml-mlflow: MLflow takes what comes last."""
+    from mlflow.store.artifact import artifact_repository_registry as artifacts
+    from mlflow.tracking._model_registry import utils as model_registry
+    from mlflow.tracking._tracking_service import utils as tracking
+
+    tracking._tracking_store_registry.register("azureml", tracking_store)
+    model_registry._get_store_registry().register("azureml", model_registry_store)
+    artifacts._artifact_repository_registry.register("azureml", artifact_repository)
 
 
 def _tell_problems_at_first_use(failed: str) -> None:

@@ -1,6 +1,7 @@
 """Tags that say where in Databricks a run came from, in every process of a cluster.
 
 MLflow's own Databricks tags need the notebook's or job's context, and stay as they are; the user is in none.
+A process that has no context is of the notebook or job whose process started it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from mlflow.tracking.context.abstract_context import RunContextProvider
 from mlflow.utils import databricks_utils
 from mlflow.utils._spark_utils import _get_active_spark_session
 from mlflow.utils.mlflow_tags import MLFLOW_USER
+
+from azureml_databricks.node import children
 
 # Of all tags of this module but MLflow's own.
 PREFIX = "databricks."
@@ -27,21 +30,26 @@ class DatabricksProvenance(RunContextProvider):
 
     def tags(self) -> dict[str, str]:
         """Return the tags of a run that starts now."""
-        user = _ask(_user)
+        of_place = {**children.told("place"), **place()}
         known = {
-            "databricks.workspace_url": _ask(databricks_utils.get_workspace_url),
+            **{f"databricks.{name}": text for name, text in of_place.items()},
             "databricks.cluster_id": os.environ.get("DB_CLUSTER_ID") or _of_cluster("clusterId"),
             "databricks.cluster_name": os.environ.get("DB_CLUSTER_NAME") or _of_cluster("clusterName"),
             "databricks.runtime_version": os.environ["DATABRICKS_RUNTIME_VERSION"],
-            "databricks.user": user,
-            MLFLOW_USER: user,  # else the name of the node's account: `root`
+            MLFLOW_USER: of_place.get("user"),  # else the name of the node's account: `root`
         }
-        if databricks_utils.is_in_databricks_notebook():
-            known["databricks.notebook_path"] = _ask(databricks_utils.get_notebook_path)
-        if databricks_utils.is_in_databricks_job():
-            known["databricks.job_id"] = _ask(databricks_utils.get_job_id)
-            known["databricks.job_run_id"] = _ask(databricks_utils.get_job_run_id)
         return {tag: value for tag, value in known.items() if value}
+
+
+def place() -> dict[str, str]:
+    """Return which notebook or job this process itself is of, and who runs it, as far as it can know."""
+    known = {"workspace_url": _ask(databricks_utils.get_workspace_url), "user": _ask(_user)}
+    if databricks_utils.is_in_databricks_notebook():
+        known["notebook_path"] = _ask(databricks_utils.get_notebook_path)
+    if databricks_utils.is_in_databricks_job():
+        known["job_id"] = _ask(databricks_utils.get_job_id)
+        known["job_run_id"] = _ask(databricks_utils.get_job_run_id)
+    return {name: text for name, text in known.items() if text}
 
 
 def _of_cluster(tag: str) -> str | None:

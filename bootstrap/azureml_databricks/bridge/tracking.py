@@ -33,10 +33,11 @@ from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_MODELS, MLFLOW_RUN_NAME
 
 from azureml_databricks.bridge import limits, links, searching, unavailable, workers
 from azureml_databricks.bridge.artifacts import Container
-from azureml_databricks.bridge.experiment import legal_name
+from azureml_databricks.bridge.experiment import TellsWhichIsSet, legal_name
 from azureml_databricks.bridge.kept import KEPT, Kept, cut, point
 from azureml_databricks.bridge.outgoing import MARK, Batch, at_creation, divided, fitting, is_unasked
 from azureml_databricks.bridge.records import Record, Records
+from azureml_databricks.bridge.run_status import SetsEveryStatus
 from azureml_databricks.bridge.searching import Search
 from azureml_databricks.bridge.unavailable import NoTraces
 from azureml_databricks.node import spark_conf
@@ -76,7 +77,7 @@ class _Seen:
     marked: bool = False
 
 
-class WorkspaceTrackingStore(NoTraces, AzureMLRestStore):  # type: ignore[misc]  # the plugin has no types
+class WorkspaceTrackingStore(NoTraces, TellsWhichIsSet, SetsEveryStatus, AzureMLRestStore):  # type: ignore[misc]  # no types
     """The plugin's tracking store, within the limits of the service."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from azureml_databricks.node import spark_conf, variables
+from azureml_databricks.node import children, spark_conf, variables
 from azureml_databricks.node.apply import apply
 
 _RELEASE = str(Path(__file__).parents[2])
@@ -33,8 +33,14 @@ def _hand_on(given: dict[str, str]) -> None:
 
 
 def watch_notebook() -> None:
-    """Complete this notebook's variables before the first cell that finds a session."""
+    """Complete this notebook's variables before the first cell, and before the first that finds a session."""
     shell: Any = sys.modules["IPython"].get_ipython()
+
+    def before_first_cell(*_: object) -> None:
+        shell.events.unregister("pre_run_cell", before_first_cell)
+        # `%sh python` may be the only one that uses MLflow.
+        with suppress(Exception):
+            children.tell_place()
 
     def before_cell(*_: object) -> None:
         if spark_conf.session() is not None:
@@ -45,4 +51,5 @@ def watch_notebook() -> None:
             with suppress(Exception):
                 late_session.complete() if late_session else complete()
 
+    shell.events.register("pre_run_cell", before_first_cell)
     shell.events.register("pre_run_cell", before_cell)

@@ -1,6 +1,6 @@
 """`make features`: run the stories for MLflow's versions on both servers, and print what holds.
 
-To work on one story: `python -m tests.matrices.mlflow_versions 3.12.0 --on azure -k TEXT`.
+To work on one story: `python -m tests.matrices.mlflow_versions 3.17.2 --on azure -k TEXT`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SERVERS = ("plain", "azure")
 # The slow features run on MLflow's own server for the last version of each major only, and where it shall be
 # quick for the newest only.
 _SLOW = {"Autologging": "test_autologging.py", "Spark": "test_spark.py"}
-_IN_FULL = ("2.21.3", "3.12.0")
+_IN_FULL = ("2.21.3", "3.17.2")
 _NEWEST = list(VERSIONS)[-1]
 
 _RESULTS = REPOSITORY / ".cache/mlflow/results.json"

@@ -27,6 +27,7 @@ VERSIONS = {
     "3.0.1": "3.12",
     "3.8.1": "3.12",
     "3.12.0": "3.12",
+    "3.17.2": "3.12",
 }
 REQUIREMENTS = Path(__file__).parent / "requirements"
 

@@ -53,7 +53,8 @@ def run(version: str, variables: Mapping[str, str], *arguments: str) -> subproce
             # Each file in one process: that of Spark starts a session.
             *("--numprocesses=2", "--dist=loadfile", "--no-loadscope-reorder", *arguments),
         ],
-        env={**os.environ, **variables},
+        # MLflow gives up to infer a model's requirements after two minutes, which a busy machine may need.
+        env={**os.environ, "MLFLOW_REQUIREMENTS_INFERENCE_TIMEOUT": "1200", **variables},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -208,7 +208,8 @@ def test_a_models_artifacts_are_listed_and_downloaded(client: MlflowClient, mode
     by_uri = {entry.path for entry in mlflow.artifacts.list_artifacts(f"models:/{model_id}")}
     folder = Path(mlflow.artifacts.download_artifacts(f"models:/{model_id}"))
 
-    assert {"MLmodel", "model.pkl", "requirements.txt"} <= listed
+    assert {"MLmodel", "requirements.txt"} <= listed
+    assert listed & {"model.pkl", "model.skops"}
     assert by_uri == listed == {file.name for file in folder.iterdir()} - {"registered_model_meta"}
 
 

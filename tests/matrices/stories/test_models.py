@@ -215,7 +215,8 @@ def test_a_models_files_are_downloaded(classifier: LogisticRegression) -> None:
 
     for uri in (logged.model_uri, f"runs:/{run.info.run_id}/model"):
         names = {path.name for path in Path(mlflow.artifacts.download_artifacts(uri)).iterdir()}
-        assert {"MLmodel", "model.pkl", "requirements.txt"} <= names
+        assert {"MLmodel", "requirements.txt"} <= names
+        assert names & {"model.pkl", "model.skops"}
 
 
 def test_an_evaluated_model_logs_its_metrics(classifier: LogisticRegression) -> None:

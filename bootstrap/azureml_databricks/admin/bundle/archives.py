@@ -182,7 +182,9 @@ def _fill(folder: Path, runtime: Runtime, extras: Sequence[str]) -> None:
         )
     shutil.rmtree(folder / "bin", ignore_errors=True)
     (folder / ".lock").unlink(missing_ok=True)
-    _without_entry_points(next(folder.glob("azureml_mlflow-*.dist-info")))
+    # Ours, which import on first use, stand in for the plugin's.
+    next(folder.glob("azureml_mlflow-*.dist-info/entry_points.txt")).unlink()
+    _hide_modules(folder)
     _add_ourselves(folder)
     about = {
         "version": version("azureml-databricks"),
@@ -217,12 +219,11 @@ def _last_line(text: str) -> str:
     return text.strip().rpartition("\n")[2].strip()
 
 
-def _without_entry_points(dist_info: Path) -> None:
-    """Take out the plugin's entry points: ours, which import on first use, stand in for them."""
-    (dist_info / "entry_points.txt").unlink()
-    record = dist_info / "RECORD"
-    lines = record.read_text().splitlines(keepends=True)
-    record.write_text("".join(line for line in lines if "/entry_points.txt," not in line))
+def _hide_modules(folder: Path) -> None:
+    """Take out which modules the packages have: MLflow would require what only the bundle has of a model."""
+    for name in ("RECORD", "top_level.txt"):
+        for file in folder.glob(f"*.dist-info/{name}"):
+            file.unlink()
 
 
 def _add_ourselves(folder: Path) -> None:
