@@ -8,7 +8,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlparse
 from urllib.request import url2pathname
 
@@ -22,6 +22,7 @@ from mlflow.store.entities.paged_list import PagedList
 from mlflow.utils.search_utils import SearchModelUtils, SearchModelVersionUtils, SearchUtils
 
 from azureml_databricks import tracking_uri
+from azureml_databricks.bridge import version_tags
 from azureml_databricks.bridge.tracking import in_pages
 from azureml_databricks.bridge.unavailable import NoPrompts, without_prompts
 
@@ -34,6 +35,10 @@ _MODEL_VERSIONS = "mlflow.modelVersions"  # MLflow's name for it, since 3.0
 _SOURCE = "azureml_databricks.source"
 _SOURCE_RUN = "azureml_databricks.source_run_id"
 _SOURCE_TRACKING_URI = "azureml_databricks.source_tracking_uri"
+
+# Reported: https://github.com/Azure/MachineLearningNotebooks/issues/1099
+_NAME = re.compile(r"[A-Za-z0-9._-]+")
+_NOT_OF_A_NAME = re.compile(r"[^A-Za-z0-9._-]+")
 
 # The one filter that the service has, reported: any other is applied here.
 _BY_NAME = re.compile(r"\s*name\s*=\s*'[^']*'\s*")
@@ -75,11 +80,39 @@ class WorkspaceModelRegistryStore(NoPrompts, AzureMLflowModelRegistry):  # type:
                 kept |= {_SOURCE_RUN: run_id, _SOURCE_TRACKING_URI: mlflow.get_tracking_uri()}
                 run_id = None
             place = self._copied(place, name, local_model_path)
-        version_tags = [ModelVersionTag(key, value) for key, value in kept.items()]
-        made = super().create_model_version(name, place, run_id, version_tags, run_link, description)
+        taken = [_for_service(ModelVersionTag(key, value)) for key, value in kept.items()]
+        made = super().create_model_version(name, place, run_id, taken, run_link, description)
         if logged:
             _note_version(logged, made)
         return _with_model_id(made)
+
+    def create_registered_model(self, name: str, *args: Any, **kwargs: Any) -> RegisteredModel:
+        """Create a registered model.
+
+        Raises:
+            MlflowException: the name is none that Azure ML allows, or is taken.
+        """
+        if name and not _NAME.fullmatch(name):
+            raise MlflowException.invalid_parameter_value(
+                f"registered model name {name!r} is none that Azure Machine Learning allows: use the letters "
+                f"a to z, digits, '.', '_' and '-', such as {_NOT_OF_A_NAME.sub('-', name).strip('-')!r}"
+            )
+        made: RegisteredModel = super().create_registered_model(name, *args, **kwargs)
+        return made
+
+    def set_model_version_tag(self, name: str, version: str, tag: ModelVersionTag) -> None:
+        """Set a version's tag, in a form that the service takes."""
+        super().set_model_version_tag(name, version, _for_service(tag))
+
+    def delete_model_version_tag(self, name: str, version: str, key: str) -> None:
+        """Take a tag off a version."""
+        super().delete_model_version_tag(name, version, version_tags.key_for_service(key))
+
+    def _call_endpoint(self, api: Any, *args: Any, **kwargs: Any) -> Any:
+        answer = super()._call_endpoint(api, *args, **kwargs)
+        for version in _versions_in(answer):
+            version_tags.restore(version)
+        return answer
 
     def get_model_version(self, name: str, version: str) -> ModelVersion:
         """Return a version of a registered model."""
@@ -160,6 +193,23 @@ class WorkspaceModelRegistryStore(NoPrompts, AzureMLflowModelRegistry):  # type:
                     f"{place!r} is no MLflow model: no MLmodel in it"
                 )
             return f"azureml://artifacts/{self._create_artifacts(folder, name)}"
+
+
+def _for_service(tag: ModelVersionTag) -> ModelVersionTag:
+    return ModelVersionTag(*version_tags.to_service(tag.key, str(tag.value)))
+
+
+def _versions_in(answer: Any) -> list[Any]:
+    """Return the versions of models in an answer, as MLflow's own messages."""
+    models = [
+        *getattr(answer, "registered_models", ()),
+        *([answer.registered_model] if hasattr(answer, "registered_model") else ()),
+    ]
+    return [
+        *getattr(answer, "model_versions", ()),
+        *([answer.model_version] if hasattr(answer, "model_version") else ()),
+        *(version for model in models for version in model.latest_versions),
+    ]
 
 
 def _logged_model(artifact_uri: str) -> LoggedModel | None:

@@ -12,6 +12,7 @@ from tests.emulated.azure.artifacts import Artifacts, all_artifacts_app, run_art
 from tests.emulated.azure.azurite import Azurite
 from tests.emulated.azure.errors import azureml_denied, azureml_error
 from tests.emulated.azure.identities import Principal, Workspace
+from tests.emulated.azure.ids import Ids
 from tests.emulated.azure.tokens import Guard, Tokens
 from tests.emulated.azure.tracking import Generation, tracking_app
 
@@ -23,14 +24,15 @@ def api_app(
     mlflow_url: str,
     azurite: Azurite,
     generation: Generation,
+    ids: Ids,
 ) -> ASGIApp:
-    tracking = tracking_app(mlflow_url, generation)
     artifacts = Artifacts(azurite)
+    tracking = tracking_app(mlflow_url, generation, ids, artifacts, principals[0].display_name)
     services = Router(
         routes=[
             Mount(f"/mlflow/v1.0{workspace.resource_id}", tracking),
             Mount(f"/mlflow/v2.0{workspace.resource_id}", tracking),
-            Mount(f"/history/v1.0{workspace.resource_id}", run_artifacts_app(artifacts, mlflow_url)),
+            Mount(f"/history/v1.0{workspace.resource_id}", run_artifacts_app(artifacts, mlflow_url, ids)),
             Mount(f"/artifact/v2.0{workspace.resource_id}", all_artifacts_app(artifacts)),
         ],
         default=azureml_error(404, "Workspace not found."),

@@ -19,6 +19,7 @@ from tests.emulated.azure.faults import Faults
 from tests.emulated.azure.federation import FederatedCredential
 from tests.emulated.azure.gateway import Gateway
 from tests.emulated.azure.identities import Principal, Workspace
+from tests.emulated.azure.ids import Ids
 from tests.emulated.azure.journal import Journal
 from tests.emulated.azure.login import login_app
 from tests.emulated.azure.management import management_app
@@ -59,6 +60,7 @@ class EmulatedAzure:
         self.journal = Journal()
         self.faults = Faults()
         self.generation = Generation()
+        self.ids = Ids(self.workspace)
         self._directory = directory.resolve()
         self._cache = cache
         self._exit = ExitStack()
@@ -114,7 +116,7 @@ class EmulatedAzure:
             **dict.fromkeys(cloud.login_hosts, login),
             cloud.management_host: management_app(workspace, tokens, principals),
             f"*.{cloud.api_suffix}": api_app(
-                workspace, tokens, principals, self._mlflow.url, azurite, self.generation
+                workspace, tokens, principals, self._mlflow.url, azurite, self.generation, self.ids
             ),
             f"*.{cloud.blob_suffix}": blobs_app(azurite.process.url),
             imds.HOST: imds.imds_app(cloud, tokens, self.of_the_node),

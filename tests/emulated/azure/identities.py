@@ -53,6 +53,7 @@ class Principal:
     tenant_id: str
     role: str | None
     federation: FederatedCredential | None = None
+    display_name: str = "mlflow-on-databricks"
     client_id: str = field(default_factory=new_id)
     object_id: str = field(default_factory=new_id)
     client_secret: str = field(default_factory=lambda: secrets.token_urlsafe(30), repr=False)
