@@ -192,6 +192,8 @@ class WorkspaceModelRegistryStore(NoPrompts, AzureMLflowModelRegistry):  # type:
                 raise MlflowException.invalid_parameter_value(
                     f"{place!r} is no MLflow model: no MLmodel in it"
                 )
+            if self.set_is_registry:
+                return str(self._create_registry_artifacts(folder, name))
             return f"azureml://artifacts/{self._create_artifacts(folder, name)}"
 
 

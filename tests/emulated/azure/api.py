@@ -32,6 +32,8 @@ def api_app(
         routes=[
             Mount(f"/mlflow/v1.0{workspace.resource_id}", tracking),
             Mount(f"/mlflow/v2.0{workspace.resource_id}", tracking),
+            # azureml.mlflow._internal.utils.RegistryServiceContext
+            Mount(f"/mlflow/v2.0{workspace.registry_id}", tracking),
             Mount(f"/history/v1.0{workspace.resource_id}", run_artifacts_app(artifacts, mlflow_url, ids)),
             Mount(f"/artifact/v2.0{workspace.resource_id}", all_artifacts_app(artifacts)),
         ],
