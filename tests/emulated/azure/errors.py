@@ -1,6 +1,6 @@
 """Errors in the words of the services of the data plane.
 
-Source: src/promptflow-evals/tests/recordings/azure in https://github.com/microsoft/promptflow
+Source: facts: seen, src/promptflow-evals/tests/recordings/azure in https://github.com/microsoft/promptflow
 """
 
 from __future__ import annotations

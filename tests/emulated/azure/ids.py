@@ -2,7 +2,8 @@
 
 The server behind has experiments 0, 1, 2, ... and runs of 32 hexadecimal digits. Azure ML has GUIDs for both;
 a job's run has a name.
-Source: src/promptflow-evals/tests/recordings/azure in https://github.com/microsoft/promptflow
+
+Source: facts: seen, src/promptflow-evals/tests/recordings/azure in https://github.com/microsoft/promptflow
 """
 
 from __future__ import annotations

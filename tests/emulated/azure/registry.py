@@ -37,7 +37,7 @@ def no_new_name(fields: Fields) -> str | None:
 def model_name_is_plain(fields: Fields) -> str | None:
     """Spaces and parentheses are refused.
 
-    Source: https://github.com/Azure/MachineLearningNotebooks/issues/1099
+    Source: facts: reported, https://github.com/Azure/MachineLearningNotebooks/issues/1099
     """
     name = str(fields.get("name", ""))
     if _MODEL_NAME.fullmatch(name):
@@ -48,7 +48,7 @@ def model_name_is_plain(fields: Fields) -> str | None:
 def tags_are_plain(fields: Fields) -> str | None:
     """A version's tag has no colon in its key, and no number as its value.
 
-    Source: https://github.com/mlflow/mlflow/issues/8008
+    Source: facts: reported, https://github.com/mlflow/mlflow/issues/8008
     """
     for tag in (fields, *fields.get("tags", ())):
         if ":" in str(tag.get("key", "")) or _NUMBER.fullmatch(str(tag.get("value", ""))):

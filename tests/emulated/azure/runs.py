@@ -1,6 +1,6 @@
 """What the service makes of runs: the tags that it drops and adds, and what an answer has of them.
 
-Source: src/promptflow-evals/tests/recordings/azure in https://github.com/microsoft/promptflow
+Source: facts: seen, src/promptflow-evals/tests/recordings/azure in https://github.com/microsoft/promptflow
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ Tags = list[dict[str, str]]
 def to_create(fields: dict[str, Any]) -> dict[str, Any]:
     """Return what is kept of a run that is made: no `mlflow.source.*`, which stay when they are set later.
 
-    Source: https://github.com/Azure/azure-sdk-for-python/issues/45207
+    Source: facts: reported, https://github.com/Azure/azure-sdk-for-python/issues/45207
     """
     tags = [tag for tag in fields.get("tags", ()) if not tag["key"].startswith("mlflow.source.")]
     return {**fields, "tags": tags}
