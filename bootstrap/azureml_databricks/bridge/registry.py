@@ -22,7 +22,8 @@ from mlflow.store.entities.paged_list import PagedList
 from mlflow.utils.search_utils import SearchModelUtils, SearchModelVersionUtils, SearchUtils
 
 from azureml_databricks import tracking_uri
-from azureml_databricks.bridge import version_tags
+from azureml_databricks.bridge import aliases, version_tags
+from azureml_databricks.bridge.aliases import KeptAliases
 from azureml_databricks.bridge.tracking import in_pages
 from azureml_databricks.bridge.unavailable import NoPrompts, without_prompts
 
@@ -46,7 +47,7 @@ _BY_NAME = re.compile(r"\s*name\s*=\s*'[^']*'\s*")
 _Entity = TypeVar("_Entity")
 
 
-class WorkspaceModelRegistryStore(NoPrompts, AzureMLflowModelRegistry):  # type: ignore[misc]  # no types
+class WorkspaceModelRegistryStore(KeptAliases, NoPrompts, AzureMLflowModelRegistry):  # type: ignore[misc]  # no types
     """The plugin's registry store, which takes a model from wherever MLflow can read it."""
 
     def create_model_version(
@@ -110,13 +111,17 @@ class WorkspaceModelRegistryStore(NoPrompts, AzureMLflowModelRegistry):  # type:
 
     def _call_endpoint(self, api: Any, *args: Any, **kwargs: Any) -> Any:
         answer = super()._call_endpoint(api, *args, **kwargs)
-        for version in _versions_in(answer):
+        for model in _those_in(answer, "registered_model"):
+            aliases.restore(model)
+            for version in model.latest_versions:
+                version_tags.restore(version)
+        for version in _those_in(answer, "model_version"):
             version_tags.restore(version)
         return answer
 
     def get_model_version(self, name: str, version: str) -> ModelVersion:
         """Return a version of a registered model."""
-        return _with_model_id(super().get_model_version(name, version))
+        return self.with_kept_aliases(_with_model_id(super().get_model_version(name, version)))
 
     def get_latest_versions(self, name: str, stages: list[str] | None = None) -> list[ModelVersion]:
         """Return the newest version in each stage."""
@@ -201,17 +206,9 @@ def _for_service(tag: ModelVersionTag) -> ModelVersionTag:
     return ModelVersionTag(*version_tags.to_service(tag.key, str(tag.value)))
 
 
-def _versions_in(answer: Any) -> list[Any]:
-    """Return the versions of models in an answer, as MLflow's own messages."""
-    models = [
-        *getattr(answer, "registered_models", ()),
-        *([answer.registered_model] if hasattr(answer, "registered_model") else ()),
-    ]
-    return [
-        *getattr(answer, "model_versions", ()),
-        *([answer.model_version] if hasattr(answer, "model_version") else ()),
-        *(version for model in models for version in model.latest_versions),
-    ]
+def _those_in(answer: Any, name: str) -> list[Any]:
+    """Return MLflow's own messages of a name in an answer, where there is one or a list of them."""
+    return [*getattr(answer, f"{name}s", ()), *([getattr(answer, name)] if hasattr(answer, name) else ())]
 
 
 def _logged_model(artifact_uri: str) -> LoggedModel | None:
