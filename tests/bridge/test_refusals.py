@@ -39,8 +39,7 @@ def said(azure: EmulatedAzure, code: str, version: str = "3.12.0", **variables: 
 def test_whatever_is_refused_is_one_line_with_mlflows_code(azure: EmulatedAzure, version: str) -> None:
     code = """
     run = client.create_run("0")
-    client.log_param(run.info.run_id, "depth", 3)
-    ask(client.log_param, run.info.run_id, "depth", 4)
+    ask(client.log_metric, "calm_cart_7x1", "loss", 1)
     ask(client.get_run, "calm_cart_7x1")
     ask(client.get_experiment, "11111111-1111-1111-1111-111111111111")
     client.create_registered_model(name)
@@ -53,7 +52,7 @@ def test_whatever_is_refused_is_one_line_with_mlflows_code(azure: EmulatedAzure,
 
     codes = {call: code for call, (_, code) in told.items()}
     assert codes == {
-        "log_param": "INVALID_PARAMETER_VALUE",
+        "log_metric": "RESOURCE_DOES_NOT_EXIST",
         "get_run": "RESOURCE_DOES_NOT_EXIST",
         "get_experiment": "RESOURCE_DOES_NOT_EXIST",
         "create_registered_model": "RESOURCE_ALREADY_EXISTS",
