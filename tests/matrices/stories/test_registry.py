@@ -194,6 +194,7 @@ def test_a_versions_tags_are_set_and_deleted(client: MlflowClient, name: str, re
     ],
     ids=["numbers", "colons", "quotation marks"],
 )
+@pytest.mark.since("3.0")  # MLflow's own server of 2.9 takes no colon
 def test_a_version_has_any_tag(
     client: MlflowClient, name: str, classifier: LogisticRegression, tags: dict[str, str]
 ) -> None:
