@@ -85,6 +85,63 @@ def test_what_the_bridge_itself_keeps_in_a_run_is_in_no_listing(azure: EmulatedA
     assert printed(VERSION, azure, code) == [["x.txt"], ["x.txt"]]
 
 
+@pytest.mark.parametrize("version", ["2.9.2", "3.12.0"])
+def test_a_path_may_have_any_form_that_databricks_own_store_takes(azure: EmulatedAzure, version: str) -> None:
+    """MLflow's own server refuses some of them, so this is no story."""
+    code = """
+        import json, mlflow, pathlib, tempfile
+        from mlflow.artifacts import download_artifacts, load_text
+        forms = ["plots/deep", "plots/deep/", "./plots/deep", "plots//deep", pathlib.Path("plots/deep")]
+        file = pathlib.Path(tempfile.mkdtemp(), "a.txt")
+        file.write_text("a")
+        client = mlflow.MlflowClient()
+        found = []
+        for form in forms:
+            with mlflow.start_run() as run:
+                mlflow.log_artifact(file, form)
+                mlflow.log_artifacts(file.parent, form)
+                mlflow.log_text("b", f"{form}/b.txt")
+                mlflow.log_artifact(file, ".")
+            place = run.info.run_id, str(form)
+            found.append([
+                [item.path for item in client.list_artifacts(run.info.run_id)],
+                [item.path for item in client.list_artifacts(*place)],
+                sorted(each.name for each in pathlib.Path(client.download_artifacts(*place)).iterdir()),
+                load_text(f"runs:/{run.info.run_id}/{form}/b.txt"),
+            ])
+        print(json.dumps(found))
+        """
+
+    for found in printed(version, azure, code):
+        assert found == [
+            ["a.txt", "plots"],
+            ["plots/deep/a.txt", "plots/deep/b.txt"],
+            ["a.txt", "b.txt"],
+            "b",
+        ]
+
+
+def test_what_cannot_be_sent_leaves_no_empty_artifact_and_what_was_there_stays(azure: EmulatedAzure) -> None:
+    azure.faults.add("*.blob.core.windows.net", "notes/new", status=403)
+    code = """
+        import json, mlflow, pathlib, tempfile
+        folder = pathlib.Path(tempfile.mkdtemp())
+        for name in ("new.txt", "old.txt"):
+            (folder / name).write_text("later")
+        client = mlflow.MlflowClient()
+        with mlflow.start_run() as run:
+            mlflow.log_text("first", "notes/old.txt")
+            try:
+                mlflow.log_artifacts(folder, "notes")
+            except mlflow.MlflowException as error:
+                said = error.error_code
+        listed = [item.path for item in client.list_artifacts(run.info.run_id, "notes")]
+        print(json.dumps([said, listed]))
+        """
+
+    assert printed(VERSION, azure, code) == ["PERMISSION_DENIED", ["notes/old.txt"]]
+
+
 def test_all_of_a_run_is_downloaded_and_listed_by_the_address_that_the_run_gives(
     azure: EmulatedAzure,
 ) -> None:

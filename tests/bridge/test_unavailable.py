@@ -237,3 +237,48 @@ def test_a_runs_data_sets_are_kept_where_the_service_has_no_place_for_them(
     azure.generation.lacks.remove("runs/log-inputs")
 
     assert answer(done) == ["points", {"num_rows": 2, "num_elements": 2}, "training"]
+
+
+# Aliases: nobody knows whether the service has them ---------------------------------------------------
+
+ALIASES = """
+    import json, mlflow, time
+    client = mlflow.MlflowClient()
+    name = f"aliased-{time.time_ns()}"
+    client.create_registered_model(name, tags={"team": "red"})
+    with mlflow.start_run() as run:
+        client.log_text(run.info.run_id, "x", "model/MLmodel")
+    for _ in range(2):
+        client.create_model_version(name, f"{run.info.artifact_uri}/model", run.info.run_id)
+    client.set_registered_model_alias(name, "champion", "1")
+    client.set_registered_model_alias(name, "champion", "2")
+    client.set_registered_model_alias(name, "old", "1")
+    client.delete_registered_model_alias(name, "old")
+    try:
+        old = client.get_model_version_by_alias(name, "old").version
+    except mlflow.MlflowException as error:
+        old = error.error_code
+    model = client.get_registered_model(name)
+    print(json.dumps([
+        int(client.get_model_version_by_alias(name, "champion").version),
+        list(client.get_model_version(name, "2").aliases),
+        list(client.get_model_version(name, "1").aliases),
+        {alias: int(version) for alias, version in model.aliases.items()},
+        model.tags,
+        old,
+    ]))
+    """
+
+
+@pytest.mark.parametrize("served", [True, False])
+def test_an_alias_is_an_alias_whether_the_service_has_them_or_not(
+    azure: EmulatedAzure, tmp_path: Path, served: bool
+) -> None:
+    lacks = set() if served else {"registered-models/alias"}
+    azure.generation.lacks |= lacks
+    try:
+        done = run("3.12.0", azure, tmp_path, ALIASES)
+    finally:
+        azure.generation.lacks -= lacks
+
+    assert answer(done) == [2, ["champion"], [], {"champion": 2}, {"team": "red"}, "INVALID_PARAMETER_VALUE"]

@@ -98,8 +98,8 @@ def same_each_time(text: str, node: Node, azure: EmulatedAzure) -> str:
         text = text.replace(value, name) if value else text
     for pattern, name in {
         r"releases/[0-9a-f]{12}": "releases/RELEASE",
-        r"\b[0-9a-f]{32}\b": "RUN",
         r"pythonEnv-[0-9a-f-]{36}": "pythonEnv-NOTEBOOK",
+        r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b": "RUN",
         r"(?<=, in )\d+\.\d(?= s)": "0.0",
         r"\bversion \d+\b": "version 1",
         r"\b(3\.\d+)\.\d+(?= \(|, by)": r"\1",

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from uuid import UUID
 
 import mlflow
 import psutil  # type: ignore[import-untyped,unused-ignore]
@@ -31,7 +32,7 @@ from mlflow.exceptions import MlflowException, RestException
 from mlflow.pyfunc.model import PythonModel
 
 from tests import REPOSITORY
-from tests.emulated.azure import US_GOVERNMENT, EmulatedAzure, artifacts
+from tests.emulated.azure import US_GOVERNMENT, EmulatedAzure, artifacts, registry
 from tests.emulated.azure.identities import Principal
 
 SCOPE = "https://management.azure.com/.default"
@@ -192,10 +193,113 @@ class TestTracking:
             f"{azure.workspace.tracking_uri}/experiments/{info.experiment_id}/runs/{run_id}/artifacts"
         )
 
-    def test_has_the_default_experiment(self, client: mlflow.MlflowClient) -> None:
+    def test_has_guids_for_ids(self, client: mlflow.MlflowClient, run_id: str) -> None:
+        experiment_id = client.get_run(run_id).info.experiment_id
+
+        assert [str(UUID(each)) for each in (run_id, experiment_id)] == [run_id, experiment_id]
+        assert client.get_experiment(experiment_id).experiment_id == experiment_id
+        found = client.search_runs([experiment_id], f"attributes.run_id = '{run_id}'")
+        assert [run.info.run_id for run in found] == [run_id]
+
+    @pytest.mark.parametrize("run_id", ["0" * 32, "calm_cart_7x1", str(UUID(int=7))])
+    def test_knows_no_run_of_another_id(self, client: mlflow.MlflowClient, run_id: str) -> None:
+        with pytest.raises(RestException) as error:
+            client.get_run(run_id)
+
+        assert error.value.error_code == "RESOURCE_DOES_NOT_EXIST"
+
+    def test_knows_the_run_of_a_job_by_its_name(
+        self, azure: EmulatedAzure, client: mlflow.MlflowClient, run_id: str
+    ) -> None:
+        experiment = client.get_experiment(client.get_run(run_id).info.experiment_id).name
+        azure.ids.know_as_job(run_id, "calm_cart_7x1", experiment)
+
+        run = client.get_run("calm_cart_7x1")
+        client.log_text(run.info.run_id, "x", "x.txt")
+
+        assert run.info.run_id == "calm_cart_7x1"
+        assert run.info.artifact_uri.endswith(f"/experiments/{experiment}/runs/calm_cart_7x1/artifacts")
+        assert [file.path for file in client.list_artifacts("calm_cart_7x1")] == ["x.txt"]
+
+    def test_takes_0_for_the_default_experiment_of_a_new_run_and_for_nothing_else(
+        self, client: mlflow.MlflowClient
+    ) -> None:
         run = client.create_run("0")
 
+        default = client.get_experiment_by_name("Default")
+        assert default is not None
+        assert run.info.experiment_id == default.experiment_id
         assert "/experiments/0/runs/" in run.info.artifact_uri
+        assert client.get_run(run.info.run_id).info.artifact_uri == run.info.artifact_uri
+        for ask in (lambda: client.get_experiment("0"), lambda: client.search_runs(["0"])):
+            with pytest.raises(RestException, match="RESOURCE_DOES_NOT_EXIST"):
+                ask()
+
+    def test_finds_artifacts_by_an_experiments_id_and_name_and_by_0(
+        self, azure: EmulatedAzure, client: mlflow.MlflowClient
+    ) -> None:
+        run = client.create_run("0")
+        client.log_text(run.info.run_id, "x", "x.txt")
+        history = f"/history/v1.0{azure.workspace.resource_id}/experiments"
+
+        for experiment in ("0", run.info.experiment_id, "Default"):
+            answer = get(azure, f"{history}/{experiment}/runs/{run.info.run_id}/artifacts")
+            assert [item["path"] for item in answer.json()["value"]] == ["x.txt"]
+        elsewhere = client.create_experiment(f"elsewhere-{time.time_ns()}")
+        assert get(azure, f"{history}/{elsewhere}/runs/{run.info.run_id}/artifacts").status_code == 404
+
+    def test_drops_source_tags_of_a_new_run_and_keeps_them_later(self, client: mlflow.MlflowClient) -> None:
+        run = client.create_run("0", tags={"mlflow.source.name": "train.py", "team": "red"})
+        assert "mlflow.source.name" not in client.get_run(run.info.run_id).data.tags
+
+        client.set_tag(run.info.run_id, "mlflow.source.name", "train.py")
+
+        tags = client.get_run(run.info.run_id).data.tags
+        assert (tags["mlflow.source.name"], tags["team"]) == ("train.py", "red")
+
+    def test_tells_of_the_caller_and_then_of_the_login(self, azure: EmulatedAzure) -> None:
+        made = post(
+            azure,
+            "runs/create",
+            {
+                "experiment_id": "0",
+                "run_name": "first",
+                "tags": [{"key": "mlflow.user", "value": "ada"}],
+            },
+        ).json()["run"]
+
+        assert [(tag["key"], tag["value"]) for tag in made["data"]["tags"]] == [
+            ("mlflow.user", "ada"),
+            ("mlflow.rootRunId", made["info"]["run_id"]),
+            ("mlflow.runName", "first"),
+            ("mlflow.user", azure.principal.display_name),
+        ]
+
+    def test_an_updated_run_has_no_address(self, azure: EmulatedAzure, run_id: str) -> None:
+        answer = post(azure, "runs/update", {"run_id": run_id, "status": "FINISHED"}).json()
+
+        assert answer["run_info"]["status"] == "FINISHED"
+        assert "artifact_uri" not in answer["run_info"]
+
+    def test_says_what_is_wrong_where_mlflows_client_does_not_look(self, azure: EmulatedAzure) -> None:
+        answer = post(azure, "experiments/create", {"name": "with blanks"})
+
+        told = answer.json()
+        assert answer.status_code == told["statusCode"] == 400
+        assert told["Error"]["Code"] == "ValidationError"
+        assert told["Error"]["Message"].startswith("Experiment name 'with blanks' must be")
+        assert (told["error_code"], told["ComponentName"]) == ("INVALID_PARAMETER_VALUE", "mlflow")
+        assert "message" not in told
+
+    def test_experiments_have_neither_a_place_of_their_own_nor_a_new_name(
+        self, client: mlflow.MlflowClient
+    ) -> None:
+        name = f"kept-{time.time_ns()}"
+        with pytest.raises(RestException, match="artifact_location is not supported"):
+            client.create_experiment(name, artifact_location="dbfs:/somewhere")
+        experiment_id = client.create_experiment(name)
+        with pytest.raises(RestException, match="Renaming experiments is not supported"):
+            client.rename_experiment(experiment_id, "other")
 
     def test_keeps_metrics_logged_in_the_background(self, client: mlflow.MlflowClient, run_id: str) -> None:
         client.log_metric(run_id, "loss", 0.25, synchronous=False)
@@ -205,13 +309,17 @@ class TestTracking:
 
     def test_gives_no_large_page(self, client: mlflow.MlflowClient) -> None:
         with pytest.raises(RestException, match="at most 1000"):
-            client.search_runs(["0"], max_results=1001)
+            client.search_runs([client.create_experiment(f"paged-{time.time_ns()}")], max_results=1001)
 
     def test_finds_registered_models_by_exact_name_only(self, azure: EmulatedAzure) -> None:
         search = f"/mlflow/v2.0{azure.workspace.resource_id}/api/2.0/mlflow/registered-models/search?filter="
 
         assert get(azure, search + "name = 'churn'").status_code == 200
-        assert get(azure, search + "name LIKE 'ch%'").json()["message"].startswith("Currently unsupported")
+        assert (
+            get(azure, search + "name LIKE 'ch%'")
+            .json()["Error"]["Message"]
+            .startswith("Currently unsupported")
+        )
 
     def test_knows_no_field_of_mlflow_3(self, client: mlflow.MlflowClient, run_id: str) -> None:
         with pytest.raises(RestException, match="Unknown field: model_id"):
@@ -398,6 +506,39 @@ class TestRegistry:
         assert azure.journal.of("*", "/artifact/v2.0")
         assert mlflow.pyfunc.load_model("models:/local/1").predict([7]) == [7]
 
+    @pytest.mark.parametrize("name", ["a b", "a(b)", "größe", ""])
+    def test_a_name_is_plain(self, azure: EmulatedAzure, name: str) -> None:
+        answer = post(azure, "registered-models/create", {"name": name})
+
+        assert answer.status_code == 400
+        assert answer.json()["Error"]["Message"].startswith("Model name ")
+
+    @pytest.mark.parametrize(("key", "value"), [("team:owner", "ada"), ("accuracy", "0.5"), ("rank", "1")])
+    def test_a_versions_tags_are_plain(
+        self, client: mlflow.MlflowClient, run_id: str, key: str, value: str
+    ) -> None:
+        name = f"tagged-{time.time_ns()}"
+        client.create_registered_model(name, tags={key: value})
+        source = f"{client.get_run(run_id).info.artifact_uri}/model"
+
+        with pytest.raises(RestException, match="is not allowed"):
+            client.create_model_version(name, source, run_id, tags={key: value})
+        client.create_model_version(name, source, run_id, tags={"team": "red"})
+        with pytest.raises(RestException, match="is not allowed"):
+            client.set_model_version_tag(name, "1", key, value)
+
+    def test_a_model_has_so_many_files(
+        self, client: mlflow.MlflowClient, run_id: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(registry, "FILES", 2)
+        for file in ("a", "b", "c"):
+            client.log_text(run_id, file, f"model/{file}")
+        client.create_registered_model(f"large-{run_id}")
+        source = f"{client.get_run(run_id).info.artifact_uri}/model"
+
+        with pytest.raises(RestException, match="at most 2 files; this one has 3"):
+            client.create_model_version(f"large-{run_id}", source, run_id)
+
 
 class TestFaults:
     def test_an_answer_of_choice_as_often_as_wished(
@@ -493,6 +634,13 @@ class Echo(PythonModel):
 
 def token(azure: EmulatedAzure, principal: Principal | None = None) -> str:
     return credential_of(principal or azure.principal).get_token(SCOPE).token
+
+
+def post(azure: EmulatedAzure, endpoint: str, fields: dict[str, Any]) -> requests.Response:
+    """Ask MLflow's API as a client of no judgement of its own does."""
+    url = f"https://{azure.workspace.cloud.api_host}/mlflow/v2.0{azure.workspace.resource_id}"
+    headers = {"Authorization": f"Bearer {token(azure)}"}
+    return requests.post(f"{url}/api/2.0/mlflow/{endpoint}", json=fields, headers=headers, timeout=30)
 
 
 def get(azure: EmulatedAzure, path: str, principal: Principal | None = None) -> requests.Response:

@@ -6,16 +6,17 @@ a part of `model`, lists a whole run at every step, and cannot write a path twic
 
 from __future__ import annotations
 
+import json
 import os
+import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-import mlflow
 from azure.core.exceptions import AzureError, HttpResponseError
 from azure.storage.blob import BlobClient, ExponentialRetry
 from azureml.mlflow._client.artifact.local_artifact_client import LocalArtifactClient
@@ -25,12 +26,12 @@ from azureml.mlflow._restclient.run_artifact.models import ArtifactPath, Artifac
 from azureml.mlflow._store.artifact.artifact_repo import AzureMLflowArtifactRepository
 from mlflow.entities import FileInfo
 from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST
+from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 from mlflow.store.artifact.artifact_repo import verify_artifact_path
 from mlflow.utils.file_utils import create_tmp_dir
 
+from azureml_databricks.bridge import addresses, refusals
 from azureml_databricks.bridge.workspace import service_context
-from azureml_databricks.node import variables
 
 # Where records.py keeps its own: no business of who lists a run's artifacts.
 HIDDEN = ".azureml-databricks"
@@ -39,13 +40,6 @@ HIDDEN = ".azureml-databricks"
 _BATCH = 100
 # What one transfer holds in memory; the storage client's own is 64 MiB.
 _BLOCK = 8 * 1024 * 1024
-
-RUN_ADDRESS = re.compile(
-    r"azureml://[^/]+/.+/experiments/(?P<experiment>[^/]+)/runs/(?P<run>[^/]+)"
-    r"(?:/artifacts(?:/(?P<path>.*))?)?"
-)
-# A model registered from a local folder: azureml://artifacts/<origin>/<container>/<path>.
-_OF_UPLOAD = re.compile(r"azureml://[^/]*/(?P<origin>[^/]+)/(?P<container>[^/]+)/(?P<path>.+)")
 
 
 @dataclass(frozen=True)
@@ -90,9 +84,14 @@ class Container:
         for item in self.operations.list_sas_by_prefix(**self.where, path=prefix):
             yield item.path, item.content_uri
 
-    def create(self, paths: list[str]) -> dict[str, str]:
-        """Make artifacts, or find those that exist, and return where to write their bytes, by path."""
-        addresses = {}
+    def create(self, paths: list[str], new: set[str] | None = None) -> dict[str, str]:
+        """Make artifacts, or find those that exist, and return where to write their bytes, by path.
+
+        Args:
+            paths: of the artifacts.
+            new: takes the paths of those that did not exist.
+        """
+        signed = {}
         for start in range(0, len(paths), _BATCH):
             batch = paths[start : start + _BATCH]
             made = self.operations.batch_create_empty_artifacts(
@@ -100,11 +99,13 @@ class Container:
                 body=ArtifactPathList(paths=[ArtifactPath(path=path) for path in batch]),
                 retry_on_methods=frozenset(["POST"]),
             )
-            new = made.artifact_content_information
-            addresses.update({path: info.content_uri for path, info in new.items()})
+            empty = made.artifact_content_information
+            if new is not None:
+                new.update(empty)
+            signed.update({path: info.content_uri for path, info in empty.items()})
             for path, refused in (made.errors or {}).items():
-                addresses[path] = self._address_to_overwrite(path, refused.error.message)
-        return addresses
+                signed[path] = self._address_to_overwrite(path, refused.error.message)
+        return signed
 
     def _address_to_overwrite(self, path: str, refusal: str) -> str:
         if "already exists" not in refusal:
@@ -191,9 +192,11 @@ class WorkspaceArtifactRepository(AzureMLflowArtifactRepository):  # type: ignor
 
     def list_artifacts(self, path: str | None = None) -> list[FileInfo]:
         """Return what is directly under `path`, nothing if it is a file; sizes are not known."""
-        folder = PurePosixPath(path or ".")
-        with _telling(f"list {path or 'the artifacts'}"):
-            found = [PurePosixPath(file).relative_to(folder) for file in self._files(path) if file != path]
+        within = path_within(path)
+        folder = PurePosixPath(within or ".")
+        with _telling(f"list {within or 'the artifacts'}"):
+            files = self._files(within)
+        found = [PurePosixPath(file).relative_to(folder) for file in files if file != within]
         folders = {inner.parts[0]: len(inner.parts) > 1 for inner in found}
         return [FileInfo(str(folder / name), is_dir, None) for name, is_dir in sorted(folders.items())]
 
@@ -202,49 +205,62 @@ class WorkspaceArtifactRepository(AzureMLflowArtifactRepository):  # type: ignor
         target = Path(dst_path or create_tmp_dir()).absolute()
         if not target.is_dir():
             raise MlflowException.invalid_parameter_value(f"the destination {str(target)!r} is no folder")
-        with _telling(f"download {artifact_path or 'the artifacts'}"):
-            files = self._files(artifact_path)
-            if not files and artifact_path:
-                raise self._missing(artifact_path)
+        within = path_within(artifact_path)
+        with _telling(f"download {within or 'the artifacts'}"):
+            files = self._files(within)
+            if not files and within:
+                raise self._missing(within)
             for file in files:
                 verify_artifact_path(file)  # nothing lands outside of the target
             _in_parallel(lambda file: _fetch(files[file], target / file), files)
-        return str(target / artifact_path)
+        return str(target / within)
 
     def _download_file(self, remote_file_path: str, local_path: str, **_: Any) -> None:
-        with _telling(f"download {remote_file_path}"):
-            address = self._files(remote_file_path).get(remote_file_path)
+        within = path_within(remote_file_path)
+        with _telling(f"download {within}"):
+            address = self._files(within).get(within)
             if address is None:
-                raise self._missing(remote_file_path)
+                raise self._missing(within)
             _fetch(address, Path(local_path))
 
     def log_artifact(self, local_file: str, artifact_path: str | None = None) -> None:
         """Upload a file to the folder `artifact_path`."""
-        verify_artifact_path(artifact_path)
-        self._upload({self._full(artifact_path, Path(local_file).name): Path(local_file)})
+        self._upload({self._full(path_within(artifact_path), Path(local_file).name): Path(local_file)})
 
     def log_artifacts(self, local_dir: str, artifact_path: str | None = None) -> None:
         """Upload a folder's content to the folder `artifact_path`."""
-        verify_artifact_path(artifact_path)
-        folder = Path(local_dir)
+        within, folder = path_within(artifact_path), Path(local_dir)
         files = [Path(place, name) for place, _, names in os.walk(folder) for name in names]
-        self._upload({self._full(artifact_path, file.relative_to(folder).as_posix()): file for file in files})
+        self._upload({self._full(within, file.relative_to(folder).as_posix()): file for file in files})
 
     def delete_artifacts(self, artifact_path: str | None = None) -> None:
         """Remove a file, or a folder with all that is in it, for good."""
-        with _telling(f"delete {artifact_path or 'the artifacts'}"):
-            self._container.delete([self._full(file) for file in self._files(artifact_path)])
+        within = path_within(artifact_path)
+        with _telling(f"delete {within or 'the artifacts'}"):
+            self._container.delete([self._full(file) for file in self._files(within)])
 
     def _upload(self, files: Mapping[str, Path]) -> None:
+        """Upload all files; what is made and cannot be filled is taken away again."""
+        for file in files.values():
+            with file.open("rb"):  # a file that cannot be read is told before anything is made
+                pass
+        empty: set[str] = set()
+
         def send(path: str) -> None:
             with files[path].open("rb") as stream:
-                write(addresses[path], stream)
+                write(signed[path], stream)
+            empty.discard(path)
 
         with _telling(f"log {', '.join(list(files)[:3])}"):
-            addresses = self._container.create(list(files))
-            _in_parallel(send, files)
+            try:
+                signed = self._container.create(list(files), empty)
+                _in_parallel(send, files)
+            except BaseException:
+                with suppress(AzureError):
+                    self._container.delete(sorted(empty))
+                raise
 
-    def _files(self, path: str | None) -> dict[str, str]:
+    def _files(self, path: str) -> dict[str, str]:
         """Return the files at or under `path`, relative to the repository, with their signed addresses."""
         wanted = self._full(path).strip("/")
         real = _newest(self._container, wanted) if self._newest_model else wanted
@@ -277,23 +293,25 @@ def _newest(container: Container, path: str) -> str:
 
 
 def _opened(artifact_uri: str, others: Iterable[object]) -> tuple[Container, str]:
-    if of_run := RUN_ADDRESS.fullmatch(artifact_uri):
-        context = service_context(artifact_uri)
-        container = Container.of_run(context, of_run["experiment"], of_run["run"])
-        return container, (of_run["path"] or "").strip("/")
-    if of_upload := _OF_UPLOAD.fullmatch(artifact_uri):
-        context = service_context(_workspace(others))
-        container = Container.of_upload(context, of_upload["origin"], of_upload["container"])
-        return container, of_upload["path"].strip("/")
-    raise MlflowException.invalid_parameter_value(f"{artifact_uri!r} is no address of artifacts in Azure ML")
+    """Return where the artifacts of an address are, and the path that it ends in."""
+    place = addresses.place(artifact_uri, others)
+    context = service_context(place.workspace_uri)
+    if place.experiment:
+        return Container.of_run(context, place.experiment, place.run), path_within(place.path)
+    return Container.of_upload(context, place.origin, place.container), path_within(place.path)
 
 
-def _workspace(uris: Iterable[object]) -> str:
-    """Return the tracking URI of the workspace for an address that names none: MLflow's, or the settings'."""
-    for uri in (*uris, mlflow.get_registry_uri(), mlflow.get_tracking_uri()):
-        if isinstance(uri, str) and uri.startswith("azureml:"):
-            return uri
-    return variables.settings_now().workspace().tracking_uri
+def path_within(path: str | os.PathLike[str] | None) -> str:
+    """Return a path among artifacts in the one form that the service knows: `./plots//a/` is `plots/a`.
+
+    Raises:
+        MlflowException: in MLflow's words; it leads out.
+    """
+    normal = posixpath.normpath(os.fspath(path)) if path else "."
+    if normal == ".":
+        return ""
+    verify_artifact_path(normal)
+    return normal
 
 
 def _is_at_or_under(file: str, path: str) -> bool:
@@ -312,14 +330,24 @@ def _in_parallel(work: Callable[[str], None], paths: Iterable[str]) -> None:
             pass
 
 
+def _said(error: HttpResponseError) -> str:
+    try:
+        return refusals.said(json.loads(error.response.text()))  # type: ignore[union-attr]  # or it has none
+    except (AttributeError, ValueError):  # the storage answers in XML
+        return str(error.reason)
+
+
 @contextmanager
 def _telling(what: str) -> Iterator[None]:
     """Say what Azure refused in one line, instead of the response as the REST client renders it."""
     try:
         yield
     except HttpResponseError as error:
-        detail = getattr(getattr(error, "error", None), "message", None) or error.reason
-        raise MlflowException(f"Azure ML refuses to {what}: {error.status_code}, {detail}") from error
+        status = error.status_code or 500
+        raise MlflowException(
+            f"Azure ML refuses to {what}: {status}, {_said(error)}",
+            error_code=ErrorCode.Value(refusals.code_of(status)),
+        ) from None
     except AzureError as error:
         # An address that cannot be reached is told with its signature, which opens it to whoever reads that.
         reason = re.sub(r"\?\S+", "?...", str(error))

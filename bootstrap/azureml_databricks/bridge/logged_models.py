@@ -40,7 +40,8 @@ from mlflow.utils.time import get_current_time_millis
 from mlflow.utils.validation import _validate_logged_model_name
 
 from azureml_databricks.bridge import unavailable
-from azureml_databricks.bridge.artifacts import RUN_ADDRESS, Container
+from azureml_databricks.bridge.addresses import RUN_ADDRESS
+from azureml_databricks.bridge.artifacts import Container
 from azureml_databricks.bridge.outgoing import MARK
 from azureml_databricks.bridge.records import Record, Records
 from azureml_databricks.bridge.tracking import WorkspaceTrackingStore
@@ -92,7 +93,7 @@ class LoggedModelsStore(WorkspaceTrackingStore):
         record = {
             "at": now,
             "name": name,
-            "experiment": experiment_id,
+            "experiment": self.real_id(experiment_id),
             "run": source_run_id,
             "type": model_type,
             "location": f"{run.info.artifact_uri}/{folder}",

@@ -35,9 +35,9 @@ def tracking_store(store_uri: str, artifact_uri: str | None = None) -> TrackingS
 def model_registry_store(store_uri: str, tracking_uri: str | None = None) -> ModelRegistryStore:
     """Build the model registry store of an `azureml://` URI."""
     from azureml_databricks.bridge.registry import WorkspaceModelRegistryStore
-    from azureml_databricks.bridge.workspace import service_context
+    from azureml_databricks.bridge.workspace import model_registry_context
 
-    store: ModelRegistryStore = WorkspaceModelRegistryStore(service_context(store_uri))
+    store: ModelRegistryStore = WorkspaceModelRegistryStore(model_registry_context(store_uri))
     return store
 
 

@@ -8,7 +8,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlparse
 from urllib.request import url2pathname
 
@@ -22,6 +22,8 @@ from mlflow.store.entities.paged_list import PagedList
 from mlflow.utils.search_utils import SearchModelUtils, SearchModelVersionUtils, SearchUtils
 
 from azureml_databricks import tracking_uri
+from azureml_databricks.bridge import aliases, version_tags
+from azureml_databricks.bridge.aliases import KeptAliases
 from azureml_databricks.bridge.tracking import in_pages
 from azureml_databricks.bridge.unavailable import NoPrompts, without_prompts
 
@@ -35,13 +37,17 @@ _SOURCE = "azureml_databricks.source"
 _SOURCE_RUN = "azureml_databricks.source_run_id"
 _SOURCE_TRACKING_URI = "azureml_databricks.source_tracking_uri"
 
+# Reported: https://github.com/Azure/MachineLearningNotebooks/issues/1099
+_NAME = re.compile(r"[A-Za-z0-9._-]+")
+_NOT_OF_A_NAME = re.compile(r"[^A-Za-z0-9._-]+")
+
 # The one filter that the service has, reported: any other is applied here.
 _BY_NAME = re.compile(r"\s*name\s*=\s*'[^']*'\s*")
 
 _Entity = TypeVar("_Entity")
 
 
-class WorkspaceModelRegistryStore(NoPrompts, AzureMLflowModelRegistry):  # type: ignore[misc]  # no types
+class WorkspaceModelRegistryStore(KeptAliases, NoPrompts, AzureMLflowModelRegistry):  # type: ignore[misc]  # no types
     """The plugin's registry store, which takes a model from wherever MLflow can read it."""
 
     def create_model_version(
@@ -75,15 +81,47 @@ class WorkspaceModelRegistryStore(NoPrompts, AzureMLflowModelRegistry):  # type:
                 kept |= {_SOURCE_RUN: run_id, _SOURCE_TRACKING_URI: mlflow.get_tracking_uri()}
                 run_id = None
             place = self._copied(place, name, local_model_path)
-        version_tags = [ModelVersionTag(key, value) for key, value in kept.items()]
-        made = super().create_model_version(name, place, run_id, version_tags, run_link, description)
+        taken = [_for_service(ModelVersionTag(key, value)) for key, value in kept.items()]
+        made = super().create_model_version(name, place, run_id, taken, run_link, description)
         if logged:
             _note_version(logged, made)
         return _with_model_id(made)
 
+    def create_registered_model(self, name: str, *args: Any, **kwargs: Any) -> RegisteredModel:
+        """Create a registered model.
+
+        Raises:
+            MlflowException: the name is none that Azure ML allows, or is taken.
+        """
+        if name and not _NAME.fullmatch(name):
+            raise MlflowException.invalid_parameter_value(
+                f"registered model name {name!r} is none that Azure Machine Learning allows: use the letters "
+                f"a to z, digits, '.', '_' and '-', such as {_NOT_OF_A_NAME.sub('-', name).strip('-')!r}"
+            )
+        made: RegisteredModel = super().create_registered_model(name, *args, **kwargs)
+        return made
+
+    def set_model_version_tag(self, name: str, version: str, tag: ModelVersionTag) -> None:
+        """Set a version's tag, in a form that the service takes."""
+        super().set_model_version_tag(name, version, _for_service(tag))
+
+    def delete_model_version_tag(self, name: str, version: str, key: str) -> None:
+        """Take a tag off a version."""
+        super().delete_model_version_tag(name, version, version_tags.key_for_service(key))
+
+    def _call_endpoint(self, api: Any, *args: Any, **kwargs: Any) -> Any:
+        answer = super()._call_endpoint(api, *args, **kwargs)
+        for model in _those_in(answer, "registered_model"):
+            aliases.restore(model)
+            for version in model.latest_versions:
+                version_tags.restore(version)
+        for version in _those_in(answer, "model_version"):
+            version_tags.restore(version)
+        return answer
+
     def get_model_version(self, name: str, version: str) -> ModelVersion:
         """Return a version of a registered model."""
-        return _with_model_id(super().get_model_version(name, version))
+        return self.with_kept_aliases(_with_model_id(super().get_model_version(name, version)))
 
     def get_latest_versions(self, name: str, stages: list[str] | None = None) -> list[ModelVersion]:
         """Return the newest version in each stage."""
@@ -159,7 +197,18 @@ class WorkspaceModelRegistryStore(NoPrompts, AzureMLflowModelRegistry):  # type:
                 raise MlflowException.invalid_parameter_value(
                     f"{place!r} is no MLflow model: no MLmodel in it"
                 )
+            if self.set_is_registry:
+                return str(self._create_registry_artifacts(folder, name))
             return f"azureml://artifacts/{self._create_artifacts(folder, name)}"
+
+
+def _for_service(tag: ModelVersionTag) -> ModelVersionTag:
+    return ModelVersionTag(*version_tags.to_service(tag.key, str(tag.value)))
+
+
+def _those_in(answer: Any, name: str) -> list[Any]:
+    """Return MLflow's own messages of a name in an answer, where there is one or a list of them."""
+    return [*getattr(answer, f"{name}s", ()), *([getattr(answer, name)] if hasattr(answer, name) else ())]
 
 
 def _logged_model(artifact_uri: str) -> LoggedModel | None:

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from azureml.mlflow._store.tracking.store import AzureMLRestStore
 from mlflow.entities import (
@@ -31,7 +31,7 @@ from mlflow.store.tracking.abstract_store import AbstractStore
 from mlflow.tracking import fluent
 from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_MODELS, MLFLOW_RUN_NAME
 
-from azureml_databricks.bridge import limits, links, searching, unavailable, workers
+from azureml_databricks.bridge import answers, limits, links, searching, unavailable, workers
 from azureml_databricks.bridge.artifacts import Container
 from azureml_databricks.bridge.experiment import TellsWhichIsSet, legal_name
 from azureml_databricks.bridge.kept import KEPT, Kept, cut, point
@@ -42,6 +42,8 @@ from azureml_databricks.bridge.searching import Search
 from azureml_databricks.bridge.unavailable import NoTraces
 from azureml_databricks.node import spark_conf
 
+# MLflow's default experiment; the service has a GUID for it.
+_DEFAULT_ID, _DEFAULT_NAME = "0", "Default"
 # The records of the run itself.
 NOTES = "run"
 
@@ -85,6 +87,7 @@ class WorkspaceTrackingStore(NoTraces, TellsWhichIsSet, SetsEveryStatus, AzureML
         super().__init__(*args, **kwargs)
         self._artifact_uris: dict[str, str] = {}
         self._runs: dict[str, _Seen] = {}
+        self._default_experiment = ""
         self._drains_at_exit = False
         links.lead_to_studio(WorkspaceTrackingStore)
 
@@ -151,20 +154,42 @@ class WorkspaceTrackingStore(NoTraces, TellsWhichIsSet, SetsEveryStatus, AzureML
             self.note(run_id, {"datasets": [_fields(data_set) for data_set in datasets or ()]})
 
     def create_run(
-        self, experiment_id: str, user_id: str, start_time: int, tags: Sequence[RunTag], run_name: str
+        self, experiment_id: str, user_id: str, start_time: int, tags: Sequence[RunTag], run_name: str | None
     ) -> Run:
-        """Create a run, and let tasks that start from now on know which experiment was set."""
+        """Create a run, and let tasks that start from now on know which experiment was set.
+
+        Tags that the service drops of a new run (`mlflow.source.*`) are set in one more request.
+        """
         now, later = at_creation(tags)
-        if limits.length(run_name or "") > limits.RUN_NAME:
+        if run_name and limits.length(run_name) > limits.RUN_NAME:
             now = [tag for tag in now if tag.key != MLFLOW_RUN_NAME]
             later = [*(tag for tag in later if tag.key != MLFLOW_RUN_NAME), RunTag(MLFLOW_RUN_NAME, run_name)]
             run_name = cut(run_name, limits.RUN_NAME)
         run: Run = super().create_run(experiment_id, user_id, start_time, now, run_name)
         self._see(run)
+        if experiment_id == _DEFAULT_ID:
+            self._default_experiment = run.info.experiment_id
         # What was not set is told by who chooses; a single run elsewhere is nobody's choice for tasks.
         if fluent._active_experiment_id:
             workers.tell(spark_conf.DRIVERS_EXPERIMENT_ID, str(fluent._active_experiment_id))
+        run = self._with_sources(run, now)
         return self._tagged(run, later) if later else run
+
+    def _with_sources(self, run: Run, tags: Sequence[RunTag]) -> Run:
+        dropped = [
+            tag
+            for tag in tags
+            if tag.key.startswith(answers.SOURCE) and run.data.tags.get(tag.key) != tag.value
+        ]
+        if not dropped:
+            return run
+        try:
+            self._send(run.info.run_id, Batch(tags=dropped))
+        except MlflowException as error:  # nobody has asked for them: the run goes on without
+            _logger.debug("the source of run %s is not kept: %s", run.info.run_id, error)
+            return run
+        run.data.tags.update({tag.key: tag.value for tag in dropped})
+        return run
 
     def _tagged(self, run: Run, later: Sequence[RunTag]) -> Run:
         run_id = run.info.run_id
@@ -180,7 +205,7 @@ class WorkspaceTrackingStore(NoTraces, TellsWhichIsSet, SetsEveryStatus, AzureML
     def update_run_info(
         self, run_id: str, run_status: Any, end_time: int | None, run_name: str | None
     ) -> RunInfo:
-        """Say how a run stands, or rename it."""
+        """Change a run's status, end or name; the service answers without the artifacts' address."""
         whole = run_name
         if run_name and limits.length(run_name) > limits.RUN_NAME:
             self._send(run_id, Batch(tags=[RunTag(MLFLOW_RUN_NAME, run_name)]))
@@ -188,12 +213,49 @@ class WorkspaceTrackingStore(NoTraces, TellsWhichIsSet, SetsEveryStatus, AzureML
         info: RunInfo = super().update_run_info(run_id, run_status, end_time, run_name)
         if whole:
             info._set_run_name(whole)
+        if not info.artifact_uri:
+            info._artifact_uri = self.artifact_uri(run_id)
         return info
 
-    def create_experiment(self, name: str, *args: Any, **kwargs: Any) -> str:
-        """Create the experiment that `legal_name` says, and return its id."""
+    def real_id(self, experiment_id: str) -> str:
+        """Return an experiment's id; the service knows `0`, MLflow's default, only for a new run."""
+        if experiment_id != _DEFAULT_ID:
+            return experiment_id
+        if not self._default_experiment:
+            found = super().get_experiment_by_name(_DEFAULT_NAME)
+            self._default_experiment = found.experiment_id if found else experiment_id
+        return self._default_experiment
+
+    def _call_endpoint(self, api: Any, json_body: str | None = None, *args: Any, **kwargs: Any) -> Any:
+        if f'"{_DEFAULT_ID}"' in (json_body or "") and api.DESCRIPTOR.name != "CreateRun":
+            json_body = self._with_real_ids(str(json_body))
+        return answers.with_its_user(super()._call_endpoint(api, json_body, *args, **kwargs))
+
+    def _with_real_ids(self, json_body: str) -> str:
+        fields = json.loads(json_body)
+        if "experiment_id" in fields:
+            fields["experiment_id"] = self.real_id(fields["experiment_id"])
+        if "experiment_ids" in fields:
+            fields["experiment_ids"] = [self.real_id(each) for each in fields["experiment_ids"]]
+        return json.dumps(fields)
+
+    def create_experiment(
+        self, name: str, artifact_location: str | None = None, *args: Any, **kwargs: Any
+    ) -> str:
+        """Create the experiment that `legal_name` says, and return its id.
+
+        Its artifacts are in the workspace's storage, as all are: Azure ML lets no experiment say otherwise
+        (https://learn.microsoft.com/azure/machine-learning/how-to-track-experiments-mlflow).
+        """
         allowed = _allowed(name)
-        created: str = super().create_experiment(allowed, *args, **kwargs)
+        created: str = super().create_experiment(allowed, None, *args, **kwargs)
+        if artifact_location:
+            _logger.warning(
+                "In Azure Machine Learning all artifacts are in the workspace's storage: those of experiment "
+                "%r too, and not in %r.",
+                allowed,
+                artifact_location,
+            )
         if allowed != name:
             _logger.info("In Azure Machine Learning the experiment %r is named %r.", name, allowed)
         return created
@@ -203,9 +265,15 @@ class WorkspaceTrackingStore(NoTraces, TellsWhichIsSet, SetsEveryStatus, AzureML
         found: Experiment | None = super().get_experiment_by_name(_allowed(name))
         return found
 
-    def rename_experiment(self, experiment_id: str, new_name: str) -> None:
-        """Rename it to what `legal_name` says."""
-        super().rename_experiment(experiment_id, _allowed(new_name))
+    def rename_experiment(self, experiment_id: str, new_name: str) -> NoReturn:
+        """Say that there is no such thing.
+
+        Source: https://learn.microsoft.com/azure/machine-learning/how-to-track-experiments-mlflow
+        """
+        raise MlflowException.invalid_parameter_value(
+            f"Azure Machine Learning renames no experiments: {experiment_id} cannot become {new_name!r}; "
+            f'`mlflow.set_experiment("{new_name}")` makes one of that name'
+        )
 
     def log_batch(
         self, run_id: str, metrics: Sequence[Metric], params: Sequence[Param], tags: Sequence[RunTag]

@@ -20,7 +20,7 @@ from mlflow.protos.databricks_pb2 import ENDPOINT_NOT_FOUND
 from mlflow.store.artifact.artifact_repo import ArtifactRepository
 from mlflow.store.artifact.artifact_repository_registry import _artifact_repository_registry
 
-from azureml_databricks.bridge import limits
+from azureml_databricks.bridge import refusals
 
 _logger = logging.getLogger("mlflow.azureml_databricks")
 
@@ -53,6 +53,11 @@ def error(feature: str) -> MlflowException:
     return MlflowException(f"Azure Machine Learning has no {feature}", error_code=ENDPOINT_NOT_FOUND)
 
 
+def name_of(context: Any) -> str:
+    """Return the name of a workspace, or of a registry."""
+    return str(getattr(context, "workspace_name", None) or context.registry_name)
+
+
 def is_missing(error: MlflowException) -> bool:
     """Whether the service has no such endpoint: it answers 404 with nothing else, or with this code."""
     return error.error_code == "ENDPOINT_NOT_FOUND" or "failed with error code 404" in str(error)
@@ -71,15 +76,23 @@ def without_prompts(filter_string: str | None) -> str | None:
 
 
 class _Lacking:
-    """A store of MLflow that says which feature the service lacks where it has no such endpoint."""
+    """A store of MLflow that says in one line what the service refuses, and which feature it lacks."""
 
-    def _call_endpoint(self, api: Any, *args: Any, **kwargs: Any) -> Any:
-        with _in_words(api), limits.telling_of_busyness(api.DESCRIPTOR.name):
-            return super()._call_endpoint(api, *args, **kwargs)  # type: ignore[misc]  # MLflow's store has it
+    service_context: Any
+
+    def _call_endpoint(self, api: Any, json_body: str | None = None, *args: Any, **kwargs: Any) -> Any:
+        with self._readable(api, json_body):
+            return super()._call_endpoint(api, json_body, *args, **kwargs)  # type: ignore[misc]  # MLflow's
 
     def _call_webhook_endpoint(self, api: Any, *args: Any, **kwargs: Any) -> Any:
-        with _in_words(api):
+        with self._readable(api, None):
             return super()._call_webhook_endpoint(api, *args, **kwargs)  # type: ignore[misc]
+
+    @contextmanager
+    def _readable(self, api: Any, json_body: str | None) -> Iterator[None]:
+        place = name_of(self.service_context)
+        with _in_words(api), refusals.in_one_line(api.DESCRIPTOR.name, json_body, place):
+            yield
 
 
 class NoTraces(_Lacking):
@@ -131,8 +144,8 @@ class NoPrompts(_Lacking):
         super().__init_subclass__(**options)
         _refuse(cls, "prompt", _PROMPTS, but=NoPrompts)
 
-    def _call_endpoint(self, api: Any, json_body: str, *args: Any, **kwargs: Any) -> Any:
-        if _PROMPT_TAG in json_body:
+    def _call_endpoint(self, api: Any, json_body: str | None = None, *args: Any, **kwargs: Any) -> Any:
+        if _PROMPT_TAG in (json_body or ""):
             raise error(_PROMPTS)
         return super()._call_endpoint(api, json_body, *args, **kwargs)
 

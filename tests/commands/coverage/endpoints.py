@@ -18,6 +18,7 @@ from starlette.types import ASGIApp
 from tests.commands.coverage.sources import Module, Text
 from tests.emulated.azure import EmulatedAzure
 from tests.emulated.azure.azurite import Azurite
+from tests.emulated.azure.identities import Workspace
 from tests.emulated.azure.processes import Process
 from tests.emulated.azure.tokens import Guard
 from tests.emulated.databricks import EmulatedDatabricks
@@ -68,14 +69,17 @@ class Endpoint:
 def of_azure() -> Mapping[str, list[Endpoint]]:
     """Return the endpoints by host (`*` stands for one label), those of the public cloud."""
     azure = _Unstarted(Path())
-    name = azure.workspace.resource_id
     return {
         host: [
-            Endpoint(each.methods, each.path.replace(name, "WORKSPACE_ID"), each.handler)
-            for each in _walk(app)
+            Endpoint(each.methods, _named(each.path, azure.workspace), each.handler) for each in _walk(app)
         ]
         for host, app in azure.services().items()
     }
+
+
+def _named(path: str, workspace: Workspace) -> str:
+    """Return a path with names in place of ids, which are others each time."""
+    return path.replace(workspace.resource_id, "WORKSPACE_ID").replace(workspace.registry_id, "REGISTRY_ID")
 
 
 def of_databricks() -> list[Endpoint]:

@@ -12,7 +12,8 @@ from tests.emulated.azure.artifacts import Artifacts, all_artifacts_app, run_art
 from tests.emulated.azure.azurite import Azurite
 from tests.emulated.azure.errors import azureml_denied, azureml_error
 from tests.emulated.azure.identities import Principal, Workspace
-from tests.emulated.azure.limits import MetricNames
+from tests.emulated.azure.ids import Ids
+from tests.emulated.azure.limits import Limits, MetricNames
 from tests.emulated.azure.tokens import Guard, Tokens
 from tests.emulated.azure.tracking import Generation, tracking_app
 
@@ -24,15 +25,19 @@ def api_app(
     mlflow_url: str,
     azurite: Azurite,
     generation: Generation,
+    ids: Ids,
     metric_names: MetricNames,
 ) -> ASGIApp:
-    tracking = tracking_app(mlflow_url, generation, metric_names)
     artifacts = Artifacts(azurite)
+    limits = Limits(metric_names)
+    tracking = tracking_app(mlflow_url, generation, ids, artifacts, principals[0].display_name, limits)
     services = Router(
         routes=[
             Mount(f"/mlflow/v1.0{workspace.resource_id}", tracking),
             Mount(f"/mlflow/v2.0{workspace.resource_id}", tracking),
-            Mount(f"/history/v1.0{workspace.resource_id}", run_artifacts_app(artifacts, mlflow_url)),
+            # azureml.mlflow._internal.utils.RegistryServiceContext
+            Mount(f"/mlflow/v2.0{workspace.registry_id}", tracking),
+            Mount(f"/history/v1.0{workspace.resource_id}", run_artifacts_app(artifacts, mlflow_url, ids)),
             Mount(f"/artifact/v2.0{workspace.resource_id}", all_artifacts_app(artifacts)),
         ],
         default=azureml_error(404, "Workspace not found."),

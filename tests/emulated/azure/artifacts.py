@@ -20,6 +20,7 @@ from starlette.routing import Route, Router
 from tests.emulated.azure.azurite import Azurite
 from tests.emulated.azure.errors import azureml_error
 from tests.emulated.azure.forward import new_client
+from tests.emulated.azure.ids import DEFAULT, Ids, UnknownIdError
 
 BATCH_SIZE = 100
 PAGE_SIZE = 500
@@ -64,9 +65,9 @@ class Artifacts:
         return {"contentUri": url, "origin": origin, "container": container, "path": path}
 
 
-def run_artifacts_app(artifacts: Artifacts, mlflow_url: str) -> Router:
-    """The artifacts of runs: ``.../experiments/{id or name}/runs/{id}/artifacts``."""
-    locator = _RunLocator(mlflow_url)
+def run_artifacts_app(artifacts: Artifacts, mlflow_url: str, ids: Ids) -> Router:
+    """The artifacts of runs: ``.../experiments/{id, 0 or name}/runs/{id}/artifacts``."""
+    locator = _RunLocator(mlflow_url, ids)
     return _app("/experiments/{experiment}/runs/{run}/artifacts", artifacts, locator)
 
 
@@ -89,19 +90,24 @@ def all_artifacts_app(artifacts: Artifacts) -> Router:
 class _RunLocator:
     """Finds the folder of a run, if MLflow knows the run in that experiment."""
 
-    def __init__(self, mlflow_url: str) -> None:
+    def __init__(self, mlflow_url: str, ids: Ids) -> None:
         self._url = f"{mlflow_url}/api/2.0/mlflow"
+        self._ids = ids
         self._client = new_client()
 
     async def __call__(self, request: Request) -> Folder | None:
-        experiment, run = request.path_params["experiment"], request.path_params["run"]
-        info = (await self._get("runs/get", run_id=run)).get("run", {}).get("info", {})
-        experiment_id = info.get("experiment_id")
-        if experiment_id is None:
+        asked, run = request.path_params["experiment"], request.path_params["run"]
+        try:
+            behind = self._ids.run_behind(run)
+        except UnknownIdError:
             return None
-        if experiment != experiment_id:
-            found = await self._get("experiments/get", experiment_id=experiment_id)
-            if experiment != found["experiment"]["name"]:
+        info = (await self._get("runs/get", run_id=behind)).get("run", {}).get("info", {})
+        number = info.get("experiment_id")
+        if number is None:
+            return None
+        if asked not in (self._ids.experiment(number), number if number == DEFAULT else None):
+            found = await self._get("experiments/get", experiment_id=number)
+            if asked != found["experiment"]["name"]:
                 return None
         return "ExperimentRun", f"dcid.{run}"
 

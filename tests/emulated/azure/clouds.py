@@ -27,6 +27,11 @@ class Cloud:
         return f"{self.region}.{self.api_suffix}"
 
     @property
+    def private_link(self) -> str:
+        """The pattern of the hosts of workspaces that have a private link, ``*`` standing for a GUID."""
+        return f"*.workspace.{self.region}.{self.api_suffix}"
+
+    @property
     def blob_suffix(self) -> str:
         return f"blob.{self.storage_suffix}"
 
@@ -46,6 +51,7 @@ class Cloud:
             *self.login_hosts,
             self.management_host,
             f"*.{self.api_suffix}",
+            self.private_link,
             f"*.{self.blob_suffix}",
         )
 

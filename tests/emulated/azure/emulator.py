@@ -19,6 +19,7 @@ from tests.emulated.azure.faults import Faults
 from tests.emulated.azure.federation import FederatedCredential
 from tests.emulated.azure.gateway import Gateway
 from tests.emulated.azure.identities import Principal, Workspace
+from tests.emulated.azure.ids import Ids
 from tests.emulated.azure.journal import Journal
 from tests.emulated.azure.limits import MetricNames
 from tests.emulated.azure.login import login_app
@@ -61,6 +62,7 @@ class EmulatedAzure:
         self.faults = Faults()
         self.generation = Generation()
         self.metric_names = MetricNames()
+        self.ids = Ids(self.workspace)
         self._directory = directory.resolve()
         self._cache = cache
         self._exit = ExitStack()
@@ -122,6 +124,7 @@ class EmulatedAzure:
                 self._mlflow.url,
                 azurite,
                 self.generation,
+                self.ids,
                 self.metric_names,
             ),
             f"*.{cloud.blob_suffix}": blobs_app(azurite.process.url),

@@ -38,6 +38,11 @@ class Workspace:
         )
 
     @property
+    def registry_id(self) -> str:
+        """The id of an Azure ML registry that the organisation shares."""
+        return self.resource_id.rpartition("/workspaces/")[0] + "/registries/shared"
+
+    @property
     def tracking_uri(self) -> str:
         """The tracking URI as azure-ai-ml gives it (ARM's own says v1.0 where this says v2.0)."""
         return f"azureml://{self.cloud.api_host}/mlflow/v2.0{self.resource_id}"
@@ -53,6 +58,7 @@ class Principal:
     tenant_id: str
     role: str | None
     federation: FederatedCredential | None = None
+    display_name: str = "mlflow-on-databricks"
     client_id: str = field(default_factory=new_id)
     object_id: str = field(default_factory=new_id)
     client_secret: str = field(default_factory=lambda: secrets.token_urlsafe(30), repr=False)

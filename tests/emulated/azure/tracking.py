@@ -13,6 +13,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from urllib.parse import urlencode
 from uuid import uuid4
 
 import httpx
@@ -20,9 +21,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, Router
 
+from tests.emulated.azure import registry, runs
+from tests.emulated.azure.artifacts import Artifacts
 from tests.emulated.azure.errors import mlflow_error
 from tests.emulated.azure.forward import new_client
-from tests.emulated.azure.limits import Fields, Limits, MetricNames, invalid
+from tests.emulated.azure.ids import DEFAULT, Ids, UnknownIdError
+from tests.emulated.azure.limits import Fields, Limits, invalid
 
 # MLflow's API 2.0 without what MLflow 3 added to it (logged models, run outputs, traces, ...).
 _SERVED = {"artifacts", "experiments", "metrics", "model-versions", "registered-models", "runs"}
@@ -36,9 +40,7 @@ _EXPERIMENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,255}")
 
 _BY_NAME = re.compile(r"\s*(name\s*=\s*'[^']*'\s*)?")
 
-# MLflow puts a run's artifacts at <experiment>/<run>/artifacts, Azure ML at <experiment>/runs/...
 _MODEL_URI = re.compile(rb'azureml://[^"]+/experiments/[^/"]+/models/([^/"]+/artifacts)')
-_ARTIFACT_URI = re.compile(rb'(azureml://[^"]+/experiments/[^/"]+)/([^/"]+/artifacts)')
 
 
 @dataclass
@@ -49,8 +51,11 @@ class Generation:
     lacks: set[str] = field(default_factory=lambda: set(_NOT_SERVED))
 
 
-def tracking_app(mlflow_url: str, generation: Generation, metric_names: MetricNames) -> Router:
-    tracking = _Tracking(mlflow_url, generation, Limits(metric_names))
+def tracking_app(
+    mlflow_url: str, generation: Generation, ids: Ids, artifacts: Artifacts, login: str, limits: Limits
+) -> Router:
+    """Serve MLflow's API; `login` is the display name of who logs in."""
+    tracking = _Tracking(mlflow_url, generation, ids, artifacts, login, limits)
     api = "/api/2.0/mlflow"
     preview = "/api/2.0/preview/mlflow"
     return Router(
@@ -64,8 +69,19 @@ def tracking_app(mlflow_url: str, generation: Generation, metric_names: MetricNa
 
 
 class _Tracking:
-    def __init__(self, mlflow_url: str, generation: Generation, limits: Limits) -> None:
+    def __init__(
+        self,
+        mlflow_url: str,
+        generation: Generation,
+        ids: Ids,
+        artifacts: Artifacts,
+        login: str,
+        limits: Limits,
+    ) -> None:
         self._generation = generation
+        self._ids = ids
+        self._artifacts = artifacts
+        self._login = login
         self._limits = limits
         self._url = f"{mlflow_url}/api/2.0/mlflow"
         self._client = new_client()
@@ -93,37 +109,61 @@ class _Tracking:
 
     async def _call(self, request: Request, endpoint: str) -> Response:
         body = await request.body()
+        fields = json.loads(body) if body else {}
         if self._generation.mlflow_3:
-            return await self._forward(request, endpoint, body)
+            return await self._forward(request, endpoint, fields)
         if endpoint.partition("/")[0] not in _SERVED or endpoint in self._generation.lacks:
             return Response(status_code=404)
-        fields = {**request.query_params, **(json.loads(body) if body else {})}
+        asked = {**request.query_params, **fields}
         for rule in RULES.get(endpoint, ()):
-            if error := rule(fields):
+            if error := rule(asked):
                 return error
-        async with self._limits.run(endpoint, fields) as run:
-            if error := self._limits.refusal(endpoint, fields, run):
+        if endpoint == "model-versions/create" and (
+            refused := registry.model_is_small(fields, self._artifacts)
+        ):
+            return invalid(refused)
+        async with self._limits.run(endpoint, asked) as run:
+            if error := self._limits.refusal(endpoint, asked, run):
                 return error
-            taken = self._limits.without_dropped(endpoint, fields, run)
+            taken = self._limits.without_dropped(endpoint, asked, run)
             if not taken:
                 return JSONResponse({})
-            if taken is not fields:
-                body = json.dumps(taken).encode()
-            answer = await self._forward(request, endpoint, body)
+            answer = await self._forward(request, endpoint, taken if taken is not asked else fields)
             if answer.status_code == 200:
                 self._limits.note(endpoint, taken, run, json.loads(bytes(answer.body)))
             return answer
 
-    async def _forward(self, request: Request, endpoint: str, body: bytes) -> Response:
+    async def _forward(self, request: Request, endpoint: str, fields: Fields) -> Response:
+        asked = str(fields.get("experiment_id", ""))
+        if endpoint == "runs/create":
+            fields = runs.to_create(dict(fields))
+            if asked == DEFAULT:
+                fields["experiment_id"] = self._ids.experiment(DEFAULT)
+        try:
+            query = [(key, self._ids.behind({key: value})[key]) for key, value in _query(request)]
+            content = json.dumps(self._ids.behind(fields)).encode() if fields else b""
+        except UnknownIdError as unknown:
+            return mlflow_error(404, "RESOURCE_DOES_NOT_EXIST", str(unknown))
         answer = await self._client.request(
             request.method,
-            httpx.URL(f"{self._url}/{endpoint}", query=request.scope["query_string"]),
-            content=body,
+            httpx.URL(f"{self._url}/{endpoint}", query=urlencode(query).encode()),
+            content=content,
             headers={"content-type": request.headers.get("content-type", "application/json")},
         )
-        content = _ARTIFACT_URI.sub(rb"\1/runs/\2", answer.content)
-        content = _MODEL_URI.sub(rb"azureml://artifacts/LoggedModel/\1", content)
-        return Response(content, answer.status_code, media_type="application/json")
+        return self._answer(answer, asked if endpoint == "runs/create" else "")
+
+    def _answer(self, answer: httpx.Response, asked: str) -> Response:
+        document = json.loads(_MODEL_URI.sub(rb"azureml://artifacts/LoggedModel/\1", answer.content))
+        if answer.status_code != 200:
+            message = self._ids.text(str(document.get("message")))
+            return mlflow_error(answer.status_code, document["error_code"], message)
+        if asked:
+            self._ids.asked(self._ids.run(document["run"]["info"]["run_id"]), asked)
+        return JSONResponse(runs.answer(self._ids.answer(document), self._login))
+
+
+def _query(request: Request) -> list[tuple[str, str]]:
+    return request.query_params.multi_items()
 
 
 def _knows_all_fields(fields: Fields) -> Response | None:
@@ -173,12 +213,25 @@ def _name_has_no_slash(fields: Fields) -> Response | None:
     return mlflow_error(404, "RESOURCE_DOES_NOT_EXIST", f"No experiment with name '{name}'.")
 
 
+def _refused(rule: Callable[[Fields], str | None]) -> Callable[[Fields], Response | None]:
+    """Return a rule that answers as the service does what `rule` says."""
+
+    def answer(fields: Fields) -> Response | None:
+        refusal = rule(fields)
+        return invalid(refusal) if refusal else None
+
+    return answer
+
+
 # What Azure ML refuses before MLflow would, by endpoint: each rule returns the error, or None.
 RULES: Mapping[str, tuple[Callable[[Fields], Response | None], ...]] = {
-    "experiments/create": (_name_is_valid,),
+    "experiments/create": (_name_is_valid, _refused(registry.no_place_of_its_own)),
     "experiments/get-by-name": (_name_has_no_slash,),
-    "model-versions/create": (_knows_all_fields,),
+    "experiments/update": (_refused(registry.no_new_name),),
+    "model-versions/create": (_knows_all_fields, _refused(registry.tags_are_plain)),
     "model-versions/search": (_filter_is_by_name,),
+    "model-versions/set-tag": (_refused(registry.tags_are_plain),),
+    "registered-models/create": (_refused(registry.model_name_is_plain),),
     "registered-models/search": (_filter_is_by_name,),
     "runs/log-batch": (_knows_all_fields,),
     "runs/log-inputs": (_knows_all_fields,),

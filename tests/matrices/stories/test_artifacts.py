@@ -293,6 +293,84 @@ def test_a_table_grows_with_each_call() -> None:
     assert set(table["run_id"]) == {run.info.run_id}
 
 
+# Paths ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", ["plots/deep", Path("plots/deep")])
+@pytest.mark.since("3.0")  # the client of 2.9 takes no Path with MLflow's own server
+def test_a_folder_is_logged_to_by_a_text_or_a_path(
+    client: MlflowClient, run_id: str, tmp_path: Path, form: str | Path
+) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/a.txt").write_text("a")
+    (tmp_path / "b.txt").write_text("b")
+
+    client.log_artifacts(run_id, tmp_path / "a", form)
+    client.log_artifact(run_id, tmp_path / "b.txt", form)
+    client.log_text(run_id, "c", f"{form}/c.txt")
+    client.log_dict(run_id, {"d": 1}, f"{form}/d.json")
+    client.log_figure(run_id, Figure(), f"{form}/e.png")
+
+    files = ("a.txt", "b.txt", "c.txt", "d.json", "e.png")
+    assert listed(client, run_id, "plots/deep") == {f"plots/deep/{file}": False for file in files}
+
+
+@pytest.mark.parametrize("form", ["", None])
+def test_no_folder_is_the_run_itself(
+    client: MlflowClient, run_id: str, tmp_path: Path, form: str | None
+) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/a.txt").write_text("a")
+    (tmp_path / "b.txt").write_text("b")
+
+    client.log_artifacts(run_id, str(tmp_path / "a"), form)
+    client.log_artifact(run_id, str(tmp_path / "b.txt"), form)
+
+    assert listed(client, run_id) == {"a.txt": False, "b.txt": False}
+
+
+@pytest.mark.usefixtures("tree")
+@pytest.mark.parametrize("form", ["model/deep", "model/deep/"])
+def test_a_folder_is_listed_and_downloaded_with_and_without_a_slash_at_its_end(
+    client: MlflowClient, run_id: str, form: str, tmp_path: Path
+) -> None:
+    assert listed(client, run_id, form) == {"model/deep/er": True}
+
+    folder = download_artifacts(run_id=run_id, artifact_path=form, dst_path=str(tmp_path / "out"))
+    assert contents(folder) == {"er/b.txt": b"model/deep/er/b.txt"}
+    assert load_text(f"runs:/{run_id}/{form}/er/b.txt") == "model/deep/er/b.txt"
+
+
+@pytest.mark.parametrize("form", ["../x", "a/../../x", ".."])
+def test_no_path_leads_out_of_the_run(client: MlflowClient, run_id: str, tmp_path: Path, form: str) -> None:
+    (tmp_path / "a.txt").write_text("a")
+
+    refused = pytest.raises(MlflowException, match=r"Invalid (artifact )?path")
+    with refused:
+        client.log_artifact(run_id, str(tmp_path / "a.txt"), form)
+    with refused:
+        client.log_artifacts(run_id, str(tmp_path), form)
+    with refused:
+        client.log_text(run_id, "x", f"{form}/x.txt")
+    assert listed(client, run_id) == {}
+
+
+def test_a_file_that_is_not_there_leaves_no_artifact(
+    client: MlflowClient, run_id: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "broken").symlink_to(folder / "missing")
+    (folder / "good.txt").write_text("good")
+
+    with pytest.raises(OSError, match="No such file"):
+        client.log_artifact(run_id, str(folder / "broken"))
+    with pytest.raises(OSError, match="No such file"):
+        client.log_artifact(run_id, str(tmp_path / "missing.txt"), "notes")
+
+    assert listed(client, run_id) == {}
+
+
 # Deleting ------------------------------------------------------------------------------------------
 
 

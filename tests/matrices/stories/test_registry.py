@@ -58,6 +58,13 @@ def test_a_name_is_registered_once(client: MlflowClient, name: str) -> None:
     assert error.value.error_code == "RESOURCE_ALREADY_EXISTS"
 
 
+@pytest.mark.differs_on_azure("names_of_registered_models")
+def test_a_name_may_have_spaces_and_parentheses(client: MlflowClient, name: str) -> None:
+    client.create_registered_model(f"{name} (the second)")
+
+    assert client.get_registered_model(f"{name} (the second)").name == f"{name} (the second)"
+
+
 def test_a_registered_models_tags_are_set_and_deleted(client: MlflowClient, name: str) -> None:
     client.create_registered_model(name)
     client.set_registered_model_tag(name, "keep", "1")
@@ -179,6 +186,38 @@ def test_a_versions_tags_are_set_and_deleted(client: MlflowClient, name: str, re
     tags = client.get_model_version(name, "1").tags
     assert tags["keep"] == "1"
     assert "drop" not in tags
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        {"rank": "1", "accuracy": "0.75", "exponent": "1e-3", "odd": "nan"},
+        {"team:owner": "ada", "a:b:c": "7", ":": ":"},
+        {"quoted": '"1"', "twice": '"\\"1\\""', "text": '"red"', "blank": " ", "json": '{"a": 1}'},
+    ],
+    ids=["numbers", "colons", "quotation marks"],
+)
+@pytest.mark.since("3.0")  # MLflow's own server of 2.9 takes no colon
+def test_a_version_has_any_tag(
+    client: MlflowClient, name: str, classifier: LogisticRegression, tags: dict[str, str]
+) -> None:
+    with mlflow.start_run() as run:
+        mlflow.sklearn.log_model(classifier, "model", pip_requirements=NEEDS)
+    uri = f"runs:/{run.info.run_id}/model"
+    mlflow.register_model(uri, name, tags=tags)
+    mlflow.register_model(uri, name)
+    for key, value in tags.items():
+        client.set_model_version_tag(name, "2", key, value)
+
+    for version in ("1", "2"):
+        found = client.get_model_version(name, version).tags
+        assert {key: found[key] for key in tags} == tags
+    (latest,) = client.get_registered_model(name).latest_versions
+    assert tags.items() <= latest.tags.items()
+    key = next(iter(tags))
+    assert len(client.search_model_versions(f"name = '{name}' AND tags.`{key}` = '{tags[key]}'")) == 2
+    client.delete_model_version_tag(name, "1", key)
+    assert key not in client.get_model_version(name, "1").tags
 
 
 def test_a_deleted_version_is_gone_and_the_others_stay(

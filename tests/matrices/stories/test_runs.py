@@ -51,10 +51,46 @@ def test_set_experiment_makes_it_once(name: str) -> None:
     assert made.experiment_id == found.experiment_id
 
 
+@pytest.mark.differs_on_azure("renamed_experiments")
 def test_an_experiment_is_renamed(client: MlflowClient, experiment_id: str, name: str) -> None:
     client.rename_experiment(experiment_id, f"{name}-renamed")
 
     assert client.get_experiment(experiment_id).name == f"{name}-renamed"
+
+
+@pytest.mark.differs_on_azure("artifact_locations")
+def test_an_experiment_has_the_artifact_location_that_it_is_given(name: str, tmp_path: Path) -> None:
+    there = (tmp_path / "there").as_uri()
+
+    experiment_id = mlflow.create_experiment(f"{name}-2", artifact_location=there)
+
+    assert mlflow.get_experiment(experiment_id).artifact_location == there
+
+
+def test_what_is_logged_in_an_experiment_with_an_artifact_location_is_there(
+    client: MlflowClient, name: str, tmp_path: Path
+) -> None:
+    there = (tmp_path / "there").as_uri()
+    experiment_id = mlflow.create_experiment(f"{name}-2", artifact_location=there)
+
+    run = client.create_run(experiment_id)
+    client.log_text(run.info.run_id, "x", "notes/x.txt")
+
+    assert mlflow.artifacts.load_text(f"runs:/{run.info.run_id}/notes/x.txt") == "x"
+
+
+def test_the_default_experiment_is_0(client: MlflowClient, elsewhere: Elsewhere) -> None:
+    run_id = client.create_run("0").info.run_id
+
+    default = client.get_experiment("0")
+    assert default.name == "Default"
+    assert client.get_run(run_id).info.experiment_id == default.experiment_id
+    code = """
+        condition = f"attributes.run_id = '{run_id}'"
+        runs = mlflow.search_runs(["0"], filter_string=condition, output_format="list")
+        print(json.dumps([run.info.run_id for run in runs]))
+    """
+    assert elsewhere(code, run_id=run_id) == [run_id]
 
 
 def test_an_experiment_is_tagged(client: MlflowClient, experiment_id: str) -> None:
@@ -187,6 +223,37 @@ def test_a_deleted_run_comes_back(client: MlflowClient, experiment_id: str) -> N
 
     client.restore_run(run_id)
     assert [run.info.run_id for run in client.search_runs([experiment_id])] == [run_id]
+
+
+def test_where_a_runs_artifacts_are_is_always_known(client: MlflowClient, experiment_id: str) -> None:
+    with mlflow.start_run() as run:
+        known = [run.info, mlflow.active_run().info]
+    client.update_run(run.info.run_id, name="renamed")
+    with mlflow.start_run(run.info.run_id) as resumed:
+        known += [resumed.info, mlflow.active_run().info]
+
+    known += [
+        client.get_run(run.info.run_id).info,
+        *(each.info for each in client.search_runs([experiment_id])),
+    ]
+    assert len({info.artifact_uri for info in known}) == 1
+    assert known[0].artifact_uri.rstrip("/").endswith(f"{run.info.run_id}/artifacts")
+    assert {info.experiment_id for info in known} == {experiment_id}
+
+
+def test_who_made_a_run_and_from_what_is_told(client: MlflowClient, experiment_id: str) -> None:
+    given = {
+        "mlflow.user": "ada@example.com",
+        "mlflow.source.name": "train.py",
+        "mlflow.source.type": "LOCAL",
+        "mlflow.source.git.commit": "c0ffee",
+    }
+
+    made = client.create_run(experiment_id, tags=given)
+
+    (found,) = client.search_runs([experiment_id], "tags.`mlflow.source.name` = 'train.py'")
+    for run in (made, found, client.get_run(made.info.run_id)):
+        assert given.items() <= run.data.tags.items()
 
 
 def test_a_run_goes_on_in_another_process(client: MlflowClient, elsewhere: Elsewhere) -> None:
