@@ -99,7 +99,7 @@ def same_each_time(text: str, node: Node, azure: EmulatedAzure) -> str:
     for pattern, name in {
         r"releases/[0-9a-f]{12}": "releases/RELEASE",
         r"pythonEnv-[0-9a-f-]{36}": "pythonEnv-NOTEBOOK",
-        r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b": "RUN",
+        r"(?<!pythonEnv-)\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b": "RUN",
         r"(?<=, in )\d+\.\d(?= s)": "0.0",
         r"\bversion \d+\b": "version 1",
         r"\b(3\.\d+)\.\d+(?= \(|, by)": r"\1",
