@@ -30,7 +30,7 @@ def answer(document: Any, login: str) -> Any:
         return [answer(item, login) for item in document]
     if not isinstance(document, dict):
         return document
-    if {"info", "data"} <= document.keys():
+    if "data" in document and "run_id" in document.get("info", ()):  # a logged model has both, too
         return {**document, "data": {**document["data"], "tags": _tags(document, login)}}
     told = {name: answer(value, login) for name, value in document.items()}
     if "run_info" in told:
