@@ -15,7 +15,7 @@ from tests.emulated import databricks_context
 from tests.emulated.azure import EmulatedAzure
 from tests.emulated.cluster import cluster_node, service_principal, start
 from tests.emulated.node import Node
-from tests.matrices.on_azure import printed
+from tests.matrices.on_azure import printed_alone
 
 NOTEBOOK = "/Users/ada@example.com/Churn (v2)"
 CONTEXT: Mapping[str, object] = {
@@ -166,7 +166,9 @@ def test_it_is_so_with_the_newest_mlflow_which_tells_processes_itself(
         subprocess.run([sys.executable, training.__file__, "after"], check=True)
         {textwrap.indent(FOUND, " " * 8)}"""
 
-    runs = printed("3.17.2", azure, code, PYTHONPATH=str(tmp_path), SESSION=uuid4().hex, **ON_DATABRICKS)
+    runs = printed_alone(
+        "3.17.2", azure, code, PYTHONPATH=str(tmp_path), SESSION=uuid4().hex, **ON_DATABRICKS
+    )
 
     assert by_way(runs, "experiment") == {"before": {"Churn-v2"}, "after": {"parent"}}
     assert by_way(runs, "databricks.user") == {"before": {"ada@example.com"}, "after": {"ada@example.com"}}

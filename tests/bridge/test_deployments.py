@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.emulated.azure import EmulatedAzure
-from tests.matrices.on_azure import printed, run
+from tests.matrices.on_azure import printed_alone, run_alone
 
 VERSION = "3.17.2"
 ENDPOINTS = "/onlineEndpoints"
@@ -43,7 +43,7 @@ def test_a_model_is_registered_and_sent_to_its_endpoint_with_our_login(
     code = DEPLOY.replace("NAME", repr(name)).replace(f"{{{name!r}}}", name).replace("ADDRESS", address)
 
     # MLflow tells its makers of its use.
-    assert printed(VERSION, azure, code, MLFLOW_DISABLE_TELEMETRY="true") == [1, True]
+    assert printed_alone(VERSION, azure, code, MLFLOW_DISABLE_TELEMETRY="true") == [1, True]
 
     # Then one login served all, the plugin's own chain was not asked, and Azure's endpoints were
     assert len(azure.journal.of("login.microsoftonline.com", "/token")) == 1
@@ -52,7 +52,7 @@ def test_a_model_is_registered_and_sent_to_its_endpoint_with_our_login(
 
 
 def test_a_target_that_is_no_workspace_is_told_in_one_line(azure: EmulatedAzure) -> None:
-    done = run(
+    done = run_alone(
         VERSION, azure, "from mlflow.deployments import get_deploy_client\nget_deploy_client('azureml')"
     )
 

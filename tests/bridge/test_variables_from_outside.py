@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.emulated.azure import EmulatedAzure
-from tests.matrices.on_azure import printed, run
+from tests.matrices.on_azure import printed_alone, run_alone
 
 VERSION = "3.17.2"
 
@@ -34,7 +34,7 @@ def begun_run(azure: EmulatedAzure) -> str:
         experiment = client.get_experiment_by_name("outside")
         print(json.dumps(client.create_run(experiment.experiment_id).info.run_id))
         """
-    run_id: str = printed(VERSION, azure, code)
+    run_id: str = printed_alone(VERSION, azure, code)
     return run_id
 
 
@@ -51,20 +51,22 @@ def resumed(run_id: str) -> dict[str, Any]:
 def test_a_run_that_is_given_is_gone_on_with(azure: EmulatedAzure) -> None:
     run_id = begun_run(azure)
 
-    assert printed(VERSION, azure, RESUME, MLFLOW_RUN_ID=run_id) == resumed(run_id)
+    assert printed_alone(VERSION, azure, RESUME, MLFLOW_RUN_ID=run_id) == resumed(run_id)
 
 
 def test_so_is_one_that_azure_mls_own_variable_names_too(azure: EmulatedAzure) -> None:
     # The plugin would take this process for a job of Azure ML's, and leave the run's status to that.
     run_id = begun_run(azure)
 
-    found = printed(VERSION, azure, RESUME, MLFLOW_RUN_ID=run_id, AZUREML_RUN_ID=run_id)
+    found = printed_alone(VERSION, azure, RESUME, MLFLOW_RUN_ID=run_id, AZUREML_RUN_ID=run_id)
 
     assert found == resumed(run_id)
 
 
 def test_a_run_of_long_ago_in_azure_mls_variable_changes_nothing(azure: EmulatedAzure) -> None:
-    found = printed(VERSION, azure, RESUME, AZUREML_RUN_ID="0d9b8a3c-gone", AZUREML_EXPERIMENT="outside")
+    found = printed_alone(
+        VERSION, azure, RESUME, AZUREML_RUN_ID="0d9b8a3c-gone", AZUREML_EXPERIMENT="outside"
+    )
 
     assert found == resumed(found["run"])
 
@@ -74,7 +76,7 @@ def test_a_token_from_outside_is_not_sent(azure: EmulatedAzure) -> None:
     run_id = begun_run(azure)
     azure.journal.clear()
 
-    found = printed(
+    found = printed_alone(
         VERSION,
         azure,
         RESUME,
@@ -93,7 +95,7 @@ def test_a_token_from_outside_is_not_sent(azure: EmulatedAzure) -> None:
 
 
 def test_a_run_that_does_not_exist_is_told_in_one_line(azure: EmulatedAzure) -> None:
-    done = run(VERSION, azure, RESUME, MLFLOW_RUN_ID="0d9b8a3c0000000000000000000000aa")
+    done = run_alone(VERSION, azure, RESUME, MLFLOW_RUN_ID="0d9b8a3c0000000000000000000000aa")
 
     assert done.returncode == 1
     assert "0d9b8a3c0000000000000000000000aa" in done.stderr.splitlines()[-1]

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from tests.emulated.node import Node
 
 # A process that the notebook starts has none: https://github.com/Azure/azure-sdk-for-python/issues/38705.
-# One that it forks has what is in memory.
+# One that it forks has what is in memory. What tests start is at the head of a session, as a kernel is.
 _MODULE = """
 import os
 from types import SimpleNamespace
 
-_OF_THIS_PROCESS = SimpleNamespace(**{context!r}) if os.getppid() == {starter} else None
+_OF_THIS_PROCESS = SimpleNamespace(**{context!r}) if os.getsid(0) == os.getpid() else None
 
 
 def get_context():
@@ -35,7 +34,7 @@ def put(node: Node, **context: object) -> dict[str, str]:
 def write(folder: Path, **context: object) -> None:
     """Write the runtime's context module into a folder for `PYTHONPATH`.
 
-    Only a process that this one starts has the context: none of that process's own children.
+    Only a process at the head of its session has the context: none that it starts.
 
     Args:
         folder: where to.
@@ -45,5 +44,5 @@ def write(folder: Path, **context: object) -> None:
     package = folder / "dbruntime"
     package.mkdir(parents=True, exist_ok=True)
     (package / "__init__.py").touch()
-    module = _MODULE.format(context=context, starter=os.getpid())
+    module = _MODULE.format(context=context)
     (package / "databricks_repl_context.py").write_text(module)

@@ -39,6 +39,7 @@ def run_alone(
         text=True,
         check=False,
         cwd="/tmp",
+        start_new_session=True,  # as a notebook's kernel is
     )
 
 
