@@ -124,4 +124,4 @@ def test_a_user_who_picks_the_policy_needs_nothing_else(on_azure: Admin) -> None
         done = node.run([python, "-c", code])
 
     assert done.returncode == 0, done.stderr
-    assert on_azure.azure.journal.of("*.api.azureml.ms", "runs/log-metric")
+    assert on_azure.azure.journal.of("*.api.azureml.ms", "runs/log-batch")

@@ -110,7 +110,7 @@ def test_a_page_of_a_history_has_fewer_than_1000_points(service: Service) -> Non
     asked = {"run_id": service.run_id, "metric_key": "m0"}
 
     assert service.get("metrics/get-history", **asked, max_results=999).get("error_code") is None
-    assert "1000" in service.get("metrics/get-history", **asked, max_results=1000)["message"]
+    assert "1000" in service.get("metrics/get-history", **asked, max_results=1000)["Error"]["Message"]
 
 
 @pytest.mark.parametrize(
@@ -163,4 +163,4 @@ def test_a_display_name_is_short(service: Service) -> None:
         service.post("runs/update", run_id=service.run_id, run_name="n" * 257),
         service.post("runs/set-tag", run_id=service.run_id, key="mlflow.runName", value="n" * 257),
     ):
-        assert "FieldName=DisplayName, Limit=256, Size=257" in refused["message"]
+        assert "FieldName=DisplayName, Limit=256, Size=257" in refused["Error"]["Message"]

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from azureml.mlflow._common._cloud.cloud import _get_cloud_or_default
-from azureml.mlflow._internal.utils import RegistryServiceContext, ServiceContext
+from azureml.mlflow._internal.utils import ServiceContext
 from mlflow.exceptions import MlflowException
 
 from azureml_databricks import tracking_uri
 from azureml_databricks.bridge.credential import credential
+
+if TYPE_CHECKING:
+    from azureml.mlflow._internal.utils import RegistryServiceContext
 
 # As the plugin has it, save that letter case is no matter.
 _REGISTRY = re.compile(
@@ -28,6 +32,9 @@ def model_registry_context(uri: str) -> ServiceContext | RegistryServiceContext:
     found = _REGISTRY.fullmatch(uri)
     if found is None:
         return service_context(uri)
+    # A plugin of the user's own may be older than this.
+    from azureml.mlflow._internal.utils import RegistryServiceContext
+
     cloud = _get_cloud_or_default()
     return RegistryServiceContext(
         subscription_id=found["subscription"],
