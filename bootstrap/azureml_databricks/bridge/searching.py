@@ -79,6 +79,11 @@ class Clause:
         return self.kind == "attribute" and self.key in SearchUtils.NUMERIC_ATTRIBUTES
 
 
+def _as_written(value: Any) -> Any:
+    # Later versions of MLflow read an attribute's number.
+    return value if isinstance(value, (str, list, tuple)) else str(value)
+
+
 def _quoted(value: str) -> str:
     return f'"{value}"' if "'" in value else f"'{value}'"
 
@@ -100,7 +105,7 @@ class Search:
     def of(cls, filter_string: str | None, order_by: Iterable[str] | None) -> Search:
         """Read it."""
         clauses = [
-            Clause(found["type"], found["key"], found["comparator"].upper(), found["value"])
+            Clause(found["type"], found["key"], found["comparator"].upper(), _as_written(found["value"]))
             for found in SearchUtils.parse_search_filter(filter_string)
         ]
         orders = list(order_by or ())

@@ -341,6 +341,6 @@ def test_all_workers_at_once_log_in_once_a_node(
     assert (processes, nodes) == (workers, 2)
     assert metrics == {f"worker_{index}": index for index in range(workers)}
     assert len(azure.journal.of("login.*", "/token")) == 3  # the driver's too
-    assert len(azure.journal.of("*.api.azureml.ms", "log-metric")) == workers
+    assert len(azure.journal.of("*.api.azureml.ms", "log-batch")) == workers + 1  # and the run's source
     print(azure.journal.hosts())
     print(Counter(request.path.rpartition("/")[2] for request in azure.journal))
