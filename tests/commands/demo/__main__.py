@@ -88,7 +88,7 @@ def _our_way(databricks: EmulatedDatabricks, azure: EmulatedAzure, folder: Path)
     ann = databricks.user("ann@contoso.com", groups=["data-scientists"])
     _step("an admin describes the deployment, hands over the service principal, and deploys:")
     for said in deploy(_RUNTIME, databricks, azure, folder / "admin"):
-        _console.print(said, style="dim", end="")
+        _console.print(said, style="dim", end="", markup=False)
     (policy,) = databricks.client(ann).cluster_policies.list()
     assert policy.policy_id
     cluster: dict[str, Any] = {"who": ann, "azure": azure, "node_type_id": "Standard_DS3_v2"}
@@ -116,7 +116,7 @@ def _run(
 ) -> Beside:
     _step("what the init script says on the driver:")
     for log in sorted(driver.path("/databricks/init_scripts").glob("*.log")):
-        _console.print(log.read_text(), style="dim", end="")
+        _console.print(log.read_text(), style="dim", end="", markup=False)
     _step(f"runs {name}, which has no line of Azure in it, in a kernel on the driver")
     azure.journal.clear()
     ran = run(_HERE / name, notebook.context(driver))
@@ -143,7 +143,7 @@ def _measured(azure: EmulatedAzure, node: Node, code: str, *, cells: int) -> Bes
 
 
 def _show(node: Node, azure: EmulatedAzure) -> None:
-    table = Table("what", Column("in the workspace", overflow="fold"), title="What the admin sees")
+    table = Table("what", Column("value", overflow="fold"), title="What is in the Azure ML workspace")
     table.add_row("tracking URI", azure.workspace.tracking_uri)
     for what, shown in notebook.left_in_the_workspace(node).items():
         table.add_row(what, shown)
