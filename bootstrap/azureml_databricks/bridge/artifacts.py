@@ -194,7 +194,7 @@ class WorkspaceArtifactRepository(AzureMLflowArtifactRepository):  # type: ignor
         """Return what is directly under `path`, nothing if it is a file; sizes are not known."""
         within = path_within(path)
         folder = PurePosixPath(within or ".")
-        with _telling(f"list {within or 'the artifacts'}"):
+        with telling(f"list {within or 'the artifacts'}"):
             files = self._files(within)
         found = [PurePosixPath(file).relative_to(folder) for file in files if file != within]
         folders = {inner.parts[0]: len(inner.parts) > 1 for inner in found}
@@ -206,7 +206,7 @@ class WorkspaceArtifactRepository(AzureMLflowArtifactRepository):  # type: ignor
         if not target.is_dir():
             raise MlflowException.invalid_parameter_value(f"the destination {str(target)!r} is no folder")
         within = path_within(artifact_path)
-        with _telling(f"download {within or 'the artifacts'}"):
+        with telling(f"download {within or 'the artifacts'}"):
             files = self._files(within)
             if not files and within:
                 raise self._missing(within)
@@ -217,7 +217,7 @@ class WorkspaceArtifactRepository(AzureMLflowArtifactRepository):  # type: ignor
 
     def _download_file(self, remote_file_path: str, local_path: str, **_: Any) -> None:
         within = path_within(remote_file_path)
-        with _telling(f"download {within}"):
+        with telling(f"download {within}"):
             address = self._files(within).get(within)
             if address is None:
                 raise self._missing(within)
@@ -236,7 +236,7 @@ class WorkspaceArtifactRepository(AzureMLflowArtifactRepository):  # type: ignor
     def delete_artifacts(self, artifact_path: str | None = None) -> None:
         """Remove a file, or a folder with all that is in it, for good."""
         within = path_within(artifact_path)
-        with _telling(f"delete {within or 'the artifacts'}"):
+        with telling(f"delete {within or 'the artifacts'}"):
             self._container.delete([self._full(file) for file in self._files(within)])
 
     def _upload(self, files: Mapping[str, Path]) -> None:
@@ -251,7 +251,7 @@ class WorkspaceArtifactRepository(AzureMLflowArtifactRepository):  # type: ignor
                 write(signed[path], stream)
             empty.discard(path)
 
-        with _telling(f"log {', '.join(list(files)[:3])}"):
+        with telling(f"log {', '.join(list(files)[:3])}"):
             try:
                 signed = self._container.create(list(files), empty)
                 _in_parallel(send, files)
@@ -338,7 +338,7 @@ def _said(error: HttpResponseError) -> str:
 
 
 @contextmanager
-def _telling(what: str) -> Iterator[None]:
+def telling(what: str) -> Iterator[None]:
     """Say what Azure refused in one line, instead of the response as the REST client renders it."""
     try:
         yield

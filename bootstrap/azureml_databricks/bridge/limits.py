@@ -7,11 +7,8 @@ what it refuses.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import REQUEST_LIMIT_EXCEEDED
 
 # https://github.com/Azure/azure-sdk-for-python/issues/35685: "FieldName=Parameters, Limit=200, Size=210".
 PARAMS = 200
@@ -33,8 +30,6 @@ SEARCH_PAGE = 1000
 # How the service names a limit that was met.
 _MET = re.compile(r"\bLimit=\d+")
 _REFUSED = ("INVALID_PARAMETER_VALUE", "BAD_REQUEST")
-# How MLflow's client, through urllib3, says that it has given up.
-_BUSY = "too many 429"
 
 
 def length(text: str) -> int:
@@ -55,22 +50,3 @@ def is_met(error: MlflowException) -> bool:
 def may_be_met(error: MlflowException) -> bool:
     """Whether a limit can be why the service refuses."""
     return is_met(error) or error.error_code in _REFUSED
-
-
-@contextmanager
-def telling_of_busyness(request: str) -> Iterator[None]:
-    """Say in one line that the service had no time, as often as MLflow's client asked within its limits.
-
-    Raises:
-        MlflowException: that line.
-    """
-    try:
-        yield
-    except MlflowException as error:
-        if _BUSY not in str(error):
-            raise
-        raise MlflowException(
-            f"Azure Machine Learning has no time for {request} (429, too many requests), however often "
-            "MLflow asked; log less often, or more at once: mlflow.log_metrics, MlflowClient.log_batch",
-            error_code=REQUEST_LIMIT_EXCEEDED,
-        ) from error

@@ -46,7 +46,7 @@ class Records:
         """
         path = f"{artifacts.HIDDEN}/{folder}/{time.time_ns():020}-{secrets.token_hex(4)}.json"
         content = json.dumps(record, separators=(",", ":")).encode()
-        with artifacts._telling(f"keep a record of {self._container.container.removeprefix('dcid.')}"):
+        with artifacts.telling(f"keep a record of {self._container.container.removeprefix('dcid.')}"):
             artifacts.write(self._container.create([path])[path], content)
 
     def all(self, folder: str) -> dict[str, list[Record]]:

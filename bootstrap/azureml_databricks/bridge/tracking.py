@@ -511,9 +511,14 @@ class WorkspaceTrackingStore(NoTraces, TellsWhichIsSet, SetsEveryStatus, AzureML
         return in_pages(search, max_results, page_token)
 
     def _whole_runs(self, runs: Iterable[Run]) -> list[Run]:
-        """Return runs with what is kept of them."""
+        """Return runs with what is kept of them; most searches find none of which anything is."""
+        found = list(runs)
+        kept = [run for run in found if KEPT in run.data.tags]
+        if not kept:
+            return found
         with ThreadPoolExecutor(max_workers=8) as pool:
-            return list(pool.map(lambda run: self._whole(run) if KEPT in run.data.tags else run, runs))
+            whole = {run.info.run_id: run for run in pool.map(self._whole, kept)}
+        return [whole.get(run.info.run_id, run) for run in found]
 
 
 def in_pages(
