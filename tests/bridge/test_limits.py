@@ -95,7 +95,7 @@ def test_metric_names_beyond_50_are_kept_whatever_the_service_does_with_them(
         for step in range(3):
             client.log_batch(run_id, [Metric(f"m{n}", n + step, 1, step) for n in range(60)])
         store = client._tracking_client.store
-        served = len(store.bare_run(run_id).data.metrics)
+        served = len(store.runs.read(run_id).data.metrics)
         """
     elsewhere = """
         client = mlflow.MlflowClient()
@@ -169,7 +169,7 @@ def test_a_mark_finds_room_in_a_run_that_is_full(azure: EmulatedAzure) -> None:
         for n in range(60):
             client.set_tag(run_id, f"tag-{n}", n)
         tags = client.get_run(run_id).data.tags
-        served = client._tracking_client.store.bare_run(run_id).data.tags
+        served = client._tracking_client.store.runs.read(run_id).data.tags
         told = [len([t for t in tags if t.startswith("tag-")]), tags["databricks.cluster_id"], len(served)]
         """,
     )
@@ -235,7 +235,7 @@ def test_what_the_studio_shows_says_where_the_rest_is(azure: EmulatedAzure) -> N
         azure,
         """
         client.log_param(run_id, "prompt", "p" * 900)
-        told = client._tracking_client.store.bare_run(run_id).data.params["prompt"]
+        told = client._tracking_client.store.runs.read(run_id).data.params["prompt"]
         """,
     )
 

@@ -35,6 +35,21 @@ def legal_name(name: str) -> str:
     return _ILLEGAL.sub("-", plain).strip("-_ ")[:_MAX_LENGTH] if not _is_legal(name) else name
 
 
+def allowed_name(name: str) -> str:
+    """Return the name that `legal_name` says.
+
+    Raises:
+        MlflowException: it says none.
+    """
+    allowed = legal_name(name)
+    if not allowed:
+        raise MlflowException.invalid_parameter_value(
+            f"experiment name {name!r} has nothing in it that Azure Machine Learning allows in a name: "
+            "use the letters a to z, digits, _ and -"
+        )
+    return allowed
+
+
 def _is_legal(name: str) -> bool:
     return bool(name) and len(name) <= _MAX_LENGTH and name[0].isalnum() and not _ILLEGAL.search(name)
 

@@ -1,6 +1,6 @@
 """What a run of Azure ML holds, as far as it is known: the one table.
 
-Nothing here is sent to the service as a fact about it: it may hold more or less, and `tracking.py` goes by
+Nothing here is sent to the service as a fact about it: it may hold more or less, and `sending.py` goes by
 what it refuses.
 """
 

@@ -84,7 +84,7 @@ class LoggedModelsStore(WorkspaceTrackingStore):
             return super().create_logged_model(experiment_id, name, source_run_id, tags, params, model_type)
         _validate_logged_model_name(name)
         name = name or _generate_random_name()
-        run = self.bare_run(source_run_id) if source_run_id else self._carrier(experiment_id, name)
+        run = self.runs.read(source_run_id) if source_run_id else self._carrier(experiment_id, name)
         now = get_current_time_millis()
         key = f"{now:011x}{secrets.token_hex(2)}"
         container = Container.at(run.info.artifact_uri)
@@ -93,7 +93,7 @@ class LoggedModelsStore(WorkspaceTrackingStore):
         record = {
             "at": now,
             "name": name,
-            "experiment": self.real_id(experiment_id),
+            "experiment": self.service.real_id(experiment_id),
             "run": source_run_id,
             "type": model_type,
             "location": f"{run.info.artifact_uri}/{folder}",
@@ -101,8 +101,8 @@ class LoggedModelsStore(WorkspaceTrackingStore):
             "params": {param.key: param.value for param in params or ()},
             "status": LoggedModelStatus.PENDING.value,
         }
-        self.records(run.info.run_id).add(f"{_MODELS}/{key}", record)
-        self.mark(run)
+        self.runs.records(run.info.run_id).add(f"{_MODELS}/{key}", record)
+        self.sender.mark(run)
         return _model(f"m-{run.info.run_id}-{key}", [record])
 
     def get_logged_model(self, model_id: str, *args: Any, **kwargs: Any) -> LoggedModel:
@@ -115,7 +115,7 @@ class LoggedModelsStore(WorkspaceTrackingStore):
             if not _is_kept(model_id):
                 return super().get_logged_model(model_id, *args, **kwargs)
             run_id, key = _parts(model_id)
-            if records := self.records(run_id).all(f"{_MODELS}/{key}"):
+            if records := self.runs.records(run_id).all(f"{_MODELS}/{key}"):
                 return _model(model_id, records[f"{_MODELS}/{key}"])
         except MlflowException as error:
             if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "ENDPOINT_NOT_FOUND"):
@@ -195,7 +195,7 @@ class LoggedModelsStore(WorkspaceTrackingStore):
         self._require(model.model_id for model in models)
         kept, served = _split(models)
         if kept:
-            self.note(run_id, {"outputs": [[model.model_id, model.step] for model in kept]})
+            self.sender.note(run_id, {"outputs": [[model.model_id, model.step] for model in kept]})
         if served:
             super().log_outputs(run_id, served)
 
@@ -204,7 +204,7 @@ class LoggedModelsStore(WorkspaceTrackingStore):
         self._require(model.model_id for model in models or ())
         kept, served = _split(models or ())
         if kept:
-            self.note(run_id, {"inputs": [model.model_id for model in kept]})
+            self.sender.note(run_id, {"inputs": [model.model_id for model in kept]})
         if datasets or served:
             super().log_inputs(run_id, datasets, *([served] if served else []))
 
@@ -264,7 +264,7 @@ class LoggedModelsStore(WorkspaceTrackingStore):
 
     def _models(self, experiment_ids: list[str]) -> list[LoggedModel]:
         marked = f"tags.`{MARK}` = 'true'"
-        runs = self.found_by_service(experiment_ids, marked, ViewType.ACTIVE_ONLY, sys.maxsize)
+        runs = self.service.found_runs(experiment_ids, marked, ViewType.ACTIVE_ONLY, sys.maxsize)
 
         with ThreadPoolExecutor(max_workers=8) as pool:
             models = pool.map(lambda run: _of_run(run.info.run_id, run.info.artifact_uri), runs)
@@ -276,7 +276,7 @@ class LoggedModelsStore(WorkspaceTrackingStore):
 
     def _add(self, model_id: str, record: Record) -> None:
         run_id, key = _parts(model_id)
-        self.records(run_id).add(f"{_MODELS}/{key}", {"at": get_current_time_millis(), **record})
+        self.runs.records(run_id).add(f"{_MODELS}/{key}", {"at": get_current_time_millis(), **record})
 
 
 def newest_at(artifact_uri: str) -> LoggedModel | None:

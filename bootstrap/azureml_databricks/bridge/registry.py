@@ -24,7 +24,7 @@ from mlflow.utils.search_utils import SearchModelUtils, SearchModelVersionUtils,
 from azureml_databricks import tracking_uri
 from azureml_databricks.bridge import aliases, version_tags
 from azureml_databricks.bridge.aliases import KeptAliases
-from azureml_databricks.bridge.tracking import in_pages
+from azureml_databricks.bridge.pages import in_pages
 from azureml_databricks.bridge.unavailable import NoPrompts, without_prompts
 
 if TYPE_CHECKING:

@@ -8,19 +8,21 @@ run's records it knows nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
+from mlflow.store.entities.paged_list import PagedList
 from mlflow.utils.search_utils import SearchUtils
 
 from azureml_databricks.bridge import limits
 from azureml_databricks.bridge.kept import KEPT
 
-MARKED = f"tags.`{KEPT}` = 'true'"
-MOST = 1000
+_MARKED = f"tags.`{KEPT}` = 'true'"
+_MOST = 1000
 
 _TOKEN = "azureml-databricks:"
 _PATTERNS = ("LIKE", "ILIKE")
@@ -136,7 +138,7 @@ class Search:
     @property
     def marked_filter(self) -> str:
         """What to ask the service for to have all marked runs that can be found."""
-        return " AND ".join([MARKED, *(str(clause) for clause in self.asked if clause.is_exact)])
+        return " AND ".join([_MARKED, *(str(clause) for clause in self.asked if clause.is_exact)])
 
     def found(self, runs: Iterable[Run]) -> list[Run]:
         """Return those of the runs that are looked for, in order."""
@@ -144,24 +146,60 @@ class Search:
         return found
 
 
-def is_ours(token: str | None) -> bool:
-    """Whether a page's token was made here."""
+class Ask(Protocol):
+    """Asks the service for runs: a page of any size."""
+
+    def __call__(
+        self, filter_string: str, order_by: Sequence[str], max_results: int, page_token: str | None = None, /
+    ) -> PagedList[Run]:
+        """Return what it has of them."""
+
+
+def search(
+    ask: Ask,
+    whole: Callable[[Iterable[Run]], list[Run]],
+    wanted: Search,
+    max_results: int | None,
+    page_token: str | None,
+) -> tuple[list[Run], str | None]:
+    """Return a page of runs, and the token of the next, in as few requests as possible.
+
+    Args:
+        ask: asks the service.
+        whole: gives runs what is kept of them.
+        wanted: what is looked for.
+        max_results: how many, None for as many as MLflow thinks right.
+        page_token: where to begin, None for the beginning.
+
+    Raises:
+        MlflowException: the token is none, or the service refuses.
+    """
+    size = _MOST if max_results is None else max_results
+    simple, marked = wanted.is_of_service and not _is_ours(page_token), list[Run]()
+    if not wanted.is_exact and (page_token is None or not simple):
+        marked = ask(wanted.marked_filter, [], sys.maxsize)
+    if simple and not marked:
+        found = ask(wanted.asked_filter, wanted.order_by, size, page_token)
+        return whole(found), found.token
+    begin = _offset(page_token)
+    enough = begin + size + len(marked) if wanted.is_of_service else sys.maxsize
+    found = ask(wanted.asked_filter, wanted.order_by if wanted.is_of_service else [], enough)
+    runs = {run.info.run_id: run for run in (*found, *marked)}
+    return _page(wanted.found(whole(runs.values())), begin, size, more=bool(found.token))
+
+
+def _is_ours(token: str | None) -> bool:
     return (token or "").startswith(_TOKEN)
 
 
-def offset(token: str | None) -> int:
-    """Return where the page of a token begins.
-
-    Raises:
-        MlflowException: the token is none.
-    """
+def _offset(token: str | None) -> int:
     begin = (token or _TOKEN + "0").removeprefix(_TOKEN)
     if not begin.isdecimal():
         raise MlflowException.invalid_parameter_value(f"{token!r} is no token of a page of this search")
     return int(begin)
 
 
-def page(found: list[Run], begin: int, size: int, *, more: bool) -> tuple[list[Run], str | None]:
+def _page(found: list[Run], begin: int, size: int, *, more: bool) -> tuple[list[Run], str | None]:
     """Return a page of what was found, and the token of the next; `more` if not all of it is in `found`."""
     end = begin + size
     return found[begin:end], f"{_TOKEN}{end}" if more or end < len(found) else None

@@ -75,7 +75,7 @@ def without_prompts(filter_string: str | None) -> str | None:
     return wanted or None
 
 
-class _Lacking:
+class SaysWhatIsLacking:
     """A store of MLflow that says in one line what the service refuses, and which feature it lacks."""
 
     service_context: Any
@@ -95,7 +95,7 @@ class _Lacking:
             yield
 
 
-class NoTraces(_Lacking):
+class NoTraces(SaysWhatIsLacking):
     """A tracking store that takes traces and drops them, and can do nothing else with them."""
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -136,7 +136,7 @@ class NoTraces(_Lacking):
         raise NotImplementedError
 
 
-class NoPrompts(_Lacking):
+class NoPrompts(SaysWhatIsLacking):
     """A model registry store without prompts, which as models would be broken ones."""
 
     def __init_subclass__(cls, **options: Any) -> None:

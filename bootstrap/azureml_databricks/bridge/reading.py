@@ -1,0 +1,66 @@
+"""Reads runs whole: what the service has of them, with what is kept in their records."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+
+from mlflow.entities import Metric, Run
+from mlflow.store.entities.paged_list import PagedList
+
+from azureml_databricks.bridge.kept import KEPT, Kept
+from azureml_databricks.bridge.known_runs import KnownRuns, notes_at
+from azureml_databricks.bridge.outgoing import MARK
+from azureml_databricks.bridge.records import Record
+from azureml_databricks.bridge.service import Service
+
+
+class Reader:
+    """Reads runs.
+
+    Args:
+        service: whose runs they are.
+        runs: what is known of them.
+        with_notes: gives a run what its records tell beside what is kept.
+    """
+
+    def __init__(
+        self, service: Service, runs: KnownRuns, with_notes: Callable[[Run, list[Record]], Run]
+    ) -> None:
+        """Take all three."""
+        self._service = service
+        self._runs = runs
+        self._with_notes = with_notes
+
+    def run(self, run_id: str) -> Run:
+        """Return a run."""
+        run = self._runs.read(run_id)
+        return self._whole(run) if run.data.tags.keys() & {MARK, KEPT} else run
+
+    def found(self, runs: Iterable[Run]) -> list[Run]:
+        """Return runs that a search has found; of most nothing is kept."""
+        found = list(runs)
+        kept = [run for run in found if KEPT in run.data.tags]
+        if not kept:
+            return found
+        with ThreadPoolExecutor(max_workers=8) as pool:
+            whole = {run.info.run_id: run for run in pool.map(self._whole, kept)}
+        return [whole.get(run.info.run_id, run) for run in found]
+
+    def history(
+        self, run_id: str, metric_key: str, max_results: int | None, page_token: str | None
+    ) -> PagedList[Metric]:
+        """Return a metric's history; of a run of which points are kept, all of it in one page."""
+        page = self._service.history(run_id, metric_key, max_results or sys.maxsize, page_token)
+        known = self._runs.of(run_id)
+        if page_token or not (known.marked or not page):
+            return page
+        if not known.marked and KEPT not in self._runs.read(run_id).data.tags:
+            return page
+        rest = self._service.history(run_id, metric_key, sys.maxsize, page.token) if page.token else []
+        return PagedList(self._runs.kept(run_id).history(metric_key, [*page, *rest]), None)
+
+    def _whole(self, run: Run) -> Run:
+        notes = notes_at(run.info.artifact_uri)
+        return self._with_notes(Kept.of(notes).given_back(run), notes)

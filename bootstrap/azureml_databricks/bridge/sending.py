@@ -1,0 +1,161 @@
+"""Logs to runs within the limits of the service; what it has no room for is kept in the run's records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.exceptions import MlflowException
+
+from azureml_databricks.bridge import limits
+from azureml_databricks.bridge.kept import KEPT, Kept, point
+from azureml_databricks.bridge.known_runs import Known, KnownRuns
+from azureml_databricks.bridge.outgoing import MARK, Batch, divided, fitting
+from azureml_databricks.bridge.records import Record
+from azureml_databricks.bridge.service import Service
+
+# How often a batch is divided: another process may have taken the room that was there.
+_DIVISIONS = 3
+
+
+class Sender:
+    """Logs to runs.
+
+    Args:
+        service: what it is sent to.
+        runs: what is known of them.
+    """
+
+    def __init__(self, service: Service, runs: KnownRuns) -> None:
+        """Take both."""
+        self._service = service
+        self._runs = runs
+
+    def send(self, run_id: str, batch: Batch) -> None:
+        """Log a batch, in as many requests as the service wants: first what is kept, then what names it.
+
+        Raises:
+            MlflowException: the service refuses it, for no limit; or MLflow itself does.
+        """
+        batch, kept = fitting(batch)
+        known = self._runs.of(run_id)
+        beyond = _beyond(known, batch.metrics)
+        kept.metrics = [point(metric) for metric in batch.metrics if metric.key in beyond]
+        batch.metrics = [metric for metric in batch.metrics if metric.key not in known.refused]
+        wholes, kept.wholes = Kept(wholes=kept.wholes), []
+        if (wholes or kept) and not known.marked:
+            batch.tags.insert(0, RunTag(KEPT, "true"))
+        self._runs.keep(run_id, wholes)
+        if batch or not (wholes or kept):
+            for request in batch.requests():
+                self._log(run_id, request, beyond)
+        self._runs.keep(run_id, kept)
+        known.marked = known.marked or bool(wholes or kept)
+        if not known.asked and any(metric.key in beyond - known.refused for metric in batch.metrics):
+            known.asked = True
+            self._runs.read(run_id)
+
+    def untag(self, run_id: str, key: str) -> None:
+        """Take a tag off a run.
+
+        Raises:
+            MlflowException: it has none of that name.
+        """
+        known, missing = self._runs.of(run_id), None
+        try:
+            self._service.delete_tag(run_id, key)
+        except MlflowException as error:
+            if not limits.may_be_met(error) and error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            missing = error
+        if known.read and not known.marked and not missing:
+            return
+        if key in self._runs.kept(run_id).tags:
+            self._runs.keep(run_id, Kept(untagged=[key]))
+        elif missing:
+            raise missing
+
+    def note(self, run_id: str, note: Record) -> None:
+        """Note something of a run."""
+        self._runs.add_note(run_id, note)
+        self.mark(self._runs.read(run_id))
+
+    def mark(self, run: Run) -> None:
+        """Make known that a run has records."""
+        if MARK not in run.data.tags:
+            self.send(run.info.run_id, Batch(tags=[RunTag(MARK, "true")]))
+
+    def _log(self, run_id: str, batch: Batch, kept_names: frozenset[str]) -> None:
+        try:
+            self._service.log_batch(run_id, batch.metrics, batch.params, batch.tags)
+        except MlflowException as error:
+            if not limits.may_be_met(error):
+                raise
+            self._log_what_fits(run_id, batch, kept_names, error)
+
+    def _log_what_fits(
+        self, run_id: str, batch: Batch, kept_names: frozenset[str], refusal: MlflowException
+    ) -> None:
+        """Log as much of a batch as the run has room for, and keep the rest.
+
+        Args:
+            run_id: the run.
+            batch: what the service has refused.
+            kept_names: of metrics whose points are kept by who calls.
+            refusal: how the service said it.
+
+        Raises:
+            MlflowException: it is not for a limit that the service refuses the batch.
+        """
+        known = self._runs.of(run_id)
+        for room in (*[True] * (_DIVISIONS - 1), False):
+            run = self._runs.read(run_id)
+            parts = divided(batch, run, room=room)
+            if not parts.kept and limits.is_met(refusal):
+                parts = divided(batch, run, room=False)
+            if not parts.kept:
+                raise refusal
+            self._require_unchanged(run, batch.params, parts.kept)
+            names = {name for name, *_ in parts.kept.metrics}
+            parts.kept.metrics = [each for each in parts.kept.metrics if each[0] not in kept_names]
+            known.beyond |= names
+            known.refused |= names
+            known.names -= names
+            self._runs.keep(run_id, parts.kept)
+            for key in parts.gives_way:
+                self._service.delete_tag(run_id, key)
+            try:
+                if parts.fits:
+                    self._service.log_batch(run_id, parts.fits.metrics, parts.fits.params, parts.fits.tags)
+            except MlflowException as error:
+                if not limits.may_be_met(error):
+                    raise
+                refusal = error
+            else:
+                known.marked = True
+                return
+        raise refusal
+
+    def _require_unchanged(self, run: Run, params: Iterable[Param], kept: Kept) -> None:
+        """Refuse other values of params that there are, as MLflow does, and keep none twice."""
+        before = self._runs.kept(run.info.run_id) if KEPT in run.data.tags and kept.params else Kept()
+        held = {**before.params, **run.data.params}
+        for param in params:
+            if held.get(param.key, param.value) != param.value:
+                old, new = before.whole({"old": held[param.key], "new": param.value}).values()
+                raise MlflowException.invalid_parameter_value(
+                    f"Changing param values is not allowed. Param with key='{param.key}' was already logged "
+                    f"with value='{old}' for run ID='{run.info.run_id}'. Attempted logging new value '{new}'."
+                )
+        for key in before.params:
+            kept.params.pop(key, None)
+
+
+def _beyond(known: Known, metrics: Iterable[Metric]) -> frozenset[str]:
+    """Return the names that the service may drop without a word, since it has as many as it takes."""
+    if known.has_all:
+        return frozenset(known.refused)
+    for metric in metrics:
+        if metric.key not in known.names:
+            (known.names if len(known.names) < limits.METRIC_NAMES else known.beyond).add(metric.key)
+    return frozenset(known.beyond)
