@@ -22,7 +22,7 @@ setup: .venv/ready ## Make .venv with everything, by locked versions
 	@echo "==> .venv: uv $(UV_VERSION)"
 	@$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	@echo "==> .venv: the locked packages (the first time fetches some 400 MB)"
-	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes tests/commands/requirements.txt
+	@$(BIN)/uv pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes tests/commands/requirements.txt
 	@echo "==> .venv: this package, to edit"
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $@

@@ -49,7 +49,7 @@ def _tested(wheel: Path, version: str) -> subprocess.CompletedProcess[str]:
         [uv.find_uv_bin(), "venv", "--quiet", "--python", interpreter.find(version), environment],
         # What the wheel says it needs, in the locked versions.
         [
-            *(uv.find_uv_bin(), "pip", "install", "--quiet", "--python", python),
+            *(uv.find_uv_bin(), "pip", "install", "--quiet", "--compile-bytecode", "--python", python),
             *("--constraint", _LOCKED, f"{wheel}[admin]", *_TOOLS),
         ],
         [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--noconftest", *_TESTS],
