@@ -8,7 +8,7 @@ from tests.emulated.azure import EmulatedAzure
 from tests.matrices.on_azure import printed
 
 API = "westeurope.api.azureml.ms"
-VERSION = "3.12.0"
+VERSION = "3.17.2"
 
 LOG = """
     import json, mlflow, time

@@ -7,7 +7,7 @@ import pytest
 from tests.emulated.azure import EmulatedAzure
 from tests.matrices.on_azure import printed, run
 
-VERSION = "3.12.0"
+VERSION = "3.17.2"
 API = "westeurope.api.azureml.ms"
 
 LOG = """
@@ -85,7 +85,7 @@ def test_what_the_bridge_itself_keeps_in_a_run_is_in_no_listing(azure: EmulatedA
     assert printed(VERSION, azure, code) == [["x.txt"], ["x.txt"]]
 
 
-@pytest.mark.parametrize("version", ["2.9.2", "3.12.0"])
+@pytest.mark.parametrize("version", ["2.9.2", "3.17.2"])
 def test_a_path_may_have_any_form_that_databricks_own_store_takes(azure: EmulatedAzure, version: str) -> None:
     """MLflow's own server refuses some of them, so this is no story."""
     code = """

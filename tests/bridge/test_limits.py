@@ -11,7 +11,7 @@ import pytest
 from tests.emulated.azure import EmulatedAzure
 from tests.matrices.on_azure import printed, run
 
-VERSION = "3.12.0"
+VERSION = "3.17.2"
 API = "westeurope.api.azureml.ms"
 BLOBS = "*.blob.core.windows.net"
 

@@ -26,7 +26,7 @@ def lines(version: str, azure: EmulatedAzure, **variables: str) -> tuple[list[st
 
 @pytest.mark.parametrize(
     "version",
-    ["3.12.0", *(pytest.param(it, marks=pytest.mark.thorough) for it in ("2.19.0", "2.21.3"))],
+    ["3.17.2", *(pytest.param(it, marks=pytest.mark.thorough) for it in ("2.19.0", "2.21.3"))],
 )
 def test_they_lead_to_the_studio(version: str, azure: EmulatedAzure) -> None:
     (run_id, experiment_id), printed = lines(version, azure)
@@ -40,13 +40,13 @@ def test_they_lead_to_the_studio(version: str, azure: EmulatedAzure) -> None:
 
 def test_in_a_databricks_workspace_too(azure: EmulatedAzure) -> None:
     """MLflow itself would make them of the workspace's address there, and print none in a notebook."""
-    _, printed = lines("3.12.0", azure, DATABRICKS_RUNTIME_VERSION="17.3")
+    _, printed = lines("3.17.2", azure, DATABRICKS_RUNTIME_VERSION="17.3")
 
     assert [line.partition(" at: https://ml.azure.com/")[1] != "" for line in printed] == [True, True]
 
 
 def test_who_wants_none_gets_none(azure: EmulatedAzure) -> None:
-    assert lines("3.12.0", azure, MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT="true")[1] == []
+    assert lines("3.17.2", azure, MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT="true")[1] == []
 
 
 @pytest.mark.parametrize("version", ["2.9.2", pytest.param("2.13.1", marks=pytest.mark.thorough)])

@@ -14,7 +14,7 @@ from tests.matrices.on_azure import printed, run
 
 API = "*.api.azureml.ms"
 BLOBS = "*.blob.core.windows.net"
-VERSION = "3.12.0"
+VERSION = "3.17.2"
 
 LOG = """
     import json, mlflow

@@ -61,7 +61,7 @@ def on_node(azure: EmulatedAzure, _python: Preloaded) -> Run:
     return run
 
 
-@pytest.fixture(params=["15.4", "3.12.0"])
+@pytest.fixture(params=["15.4", "3.17.2"])
 def run(request: pytest.FixtureRequest, azure: EmulatedAzure, on_node: Run) -> Run:
     """Runs code on the node of a runtime, or in the environment of an MLflow version."""
     version: str = request.param
@@ -313,7 +313,7 @@ def test_a_service_credential_logs_a_udfs_run(azure: EmulatedAzure, tmp_path: Pa
         """
     module = unity_catalog.put_for_udfs(azure, tmp_path)
 
-    done = run_alone("3.12.0", azure, code, **NO_SECRET, **OF_UNITY_CATALOG, **module)
+    done = run_alone("3.17.2", azure, code, **NO_SECRET, **OF_UNITY_CATALOG, **module)
 
     assert done.returncode == 0, done.stderr
     assert logged(azure)

@@ -10,7 +10,7 @@ from tests.emulated.azure import EmulatedAzure
 from tests.matrices.on_azure import printed, printed_alone
 
 pytestmark = pytest.mark.parametrize(
-    "version", [pytest.param("2.21.3", marks=pytest.mark.thorough), "3.12.0"]
+    "version", [pytest.param("2.21.3", marks=pytest.mark.thorough), "3.17.2"]
 )
 
 TOKEN = "/oauth2/v2.0/token"

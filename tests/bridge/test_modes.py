@@ -45,7 +45,7 @@ TRAIN = """
     """
 
 
-@pytest.fixture(scope="module", params=[pytest.param("2.21.3", marks=pytest.mark.thorough), "3.12.0"])
+@pytest.fixture(scope="module", params=[pytest.param("2.21.3", marks=pytest.mark.thorough), "3.17.2"])
 def version(request: pytest.FixtureRequest) -> str:
     chosen: str = request.param
     return chosen

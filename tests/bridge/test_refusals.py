@@ -29,18 +29,18 @@ ASK = """
 PRINT = "    print(json.dumps(said))\n"
 
 
-def said(azure: EmulatedAzure, code: str, version: str = "3.12.0", **variables: str) -> dict[str, list[str]]:
+def said(azure: EmulatedAzure, code: str, version: str = "3.17.2", **variables: str) -> dict[str, list[str]]:
     """Return message and error code of each call that was refused, by the call's name."""
     told: dict[str, list[str]] = printed(version, azure, ASK + code + PRINT, **variables)
     return told
 
 
-@pytest.mark.parametrize("version", ["2.9.2", "3.12.0"])
+@pytest.mark.parametrize("version", ["2.9.2", "3.17.2"])
 def test_whatever_is_refused_is_one_line_with_mlflows_code(azure: EmulatedAzure, version: str) -> None:
     code = """
     run = client.create_run("0")
-    ask(client.log_metric, "calm_cart_7x1", "loss", 1)
-    ask(client.get_run, "calm_cart_7x1")
+    ask(client.log_metric, "lost_sock_0k0", "loss", 1)
+    ask(client.get_run, "lost_sock_0k0")
     ask(client.get_experiment, "11111111-1111-1111-1111-111111111111")
     client.create_registered_model(name)
     ask(client.create_registered_model, name)
@@ -65,7 +65,7 @@ def test_whatever_is_refused_is_one_line_with_mlflows_code(azure: EmulatedAzure,
         assert "{" not in message
     assert told["get_run"][0] == (
         "RESOURCE_DOES_NOT_EXIST: Azure ML (workspace 'forecasting') does not get run (run_id "
-        "'calm_cart_7x1'): Run with id calm_cart_7x1 was not found"
+        "'lost_sock_0k0'): Run with id lost_sock_0k0 was not found"
     )
 
 
@@ -82,7 +82,7 @@ def test_a_login_without_a_role_is_told_which_one_to_give(azure: EmulatedAzure) 
     assert message.endswith("; give whoever logs in the role AzureML Data Scientist on the workspace")
 
 
-@pytest.mark.parametrize("version", ["2.9.2", "3.12.0"])
+@pytest.mark.parametrize("version", ["2.9.2", "3.17.2"])
 @pytest.mark.parametrize(
     ("status", "code"), [(429, "REQUEST_LIMIT_EXCEEDED"), (503, "TEMPORARILY_UNAVAILABLE")]
 )
@@ -91,11 +91,11 @@ def test_a_service_that_is_busy_for_good_is_told(
 ) -> None:
     azure.faults.add(API, "runs/get", status=status)
 
-    told = said(azure, "    ask(client.get_run, 'calm_cart_7x1')\n", version, **ONE_TRY)["get_run"]
+    told = said(azure, "    ask(client.get_run, 'lost_sock_0k0')\n", version, **ONE_TRY)["get_run"]
 
     assert told[1] == code
     assert "\n" not in told[0]
-    assert "does not get run (run_id 'calm_cart_7x1'): " in told[0]
+    assert "does not get run (run_id 'lost_sock_0k0'): " in told[0]
     assert str(status) in told[0] or "A test asked for this answer" in told[0]
 
 

@@ -19,7 +19,7 @@ WARNING = (
 )
 
 thorough = pytest.mark.thorough
-versions = pytest.mark.parametrize("version", [pytest.param("2.21.3", marks=thorough), "3.12.0"])
+versions = pytest.mark.parametrize("version", [pytest.param("2.21.3", marks=thorough), "3.17.2"])
 
 
 def run(version: str, azure: EmulatedAzure, folder: Path, code: str) -> subprocess.CompletedProcess[str]:
@@ -108,7 +108,7 @@ def test_what_mlflow_2_asks_for_in_vain_is_named(azure: EmulatedAzure, tmp_path:
 
 
 def test_what_mlflow_3_asks_for_in_vain_is_named(azure: EmulatedAzure, tmp_path: Path) -> None:
-    done = run("3.12.0", azure, tmp_path, SAID + OF_EVERY_VERSION + OF_MLFLOW_3 + PRINT)
+    done = run("3.17.2", azure, tmp_path, SAID + OF_EVERY_VERSION + OF_MLFLOW_3 + PRINT)
 
     assert answer(done) == MESSAGES_OF_MLFLOW_3
 
@@ -192,7 +192,7 @@ def test_an_evaluation_of_traced_code_in_a_run_is_as_ever(azure: EmulatedAzure, 
 
 def test_a_tracking_server_that_has_traces_gets_them(azure: EmulatedAzure, tmp_path: Path) -> None:
     done = run(
-        "3.12.0",
+        "3.17.2",
         azure,
         tmp_path,
         """
@@ -277,7 +277,7 @@ def test_an_alias_is_an_alias_whether_the_service_has_them_or_not(
     lacks = set() if served else {"registered-models/alias"}
     azure.generation.lacks |= lacks
     try:
-        done = run("3.12.0", azure, tmp_path, ALIASES)
+        done = run("3.17.2", azure, tmp_path, ALIASES)
     finally:
         azure.generation.lacks -= lacks
 

@@ -198,7 +198,7 @@ def test_only_what_the_mode_sends_to_azure_ml_is_written_there(
     assert "  ok         deleted: " in done.stdout
 
 
-@pytest.mark.parametrize("version", [pytest.param("2.21.3", marks=pytest.mark.thorough), "3.12.0"])
+@pytest.mark.parametrize("version", [pytest.param("2.21.3", marks=pytest.mark.thorough), "3.17.2"])
 def test_what_it_writes_comes_back_the_same_with_each_mlflow(version: str, azure: EmulatedAzure) -> None:
     code = """
         import json

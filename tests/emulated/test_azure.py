@@ -640,7 +640,7 @@ def post(azure: EmulatedAzure, endpoint: str, fields: dict[str, Any]) -> request
     """Ask MLflow's API as a client of no judgement of its own does."""
     url = f"https://{azure.workspace.cloud.api_host}/mlflow/v2.0{azure.workspace.resource_id}"
     headers = {"Authorization": f"Bearer {token(azure)}"}
-    return requests.post(f"{url}/api/2.0/mlflow/{endpoint}", json=fields, headers=headers, timeout=30)
+    return requests.post(f"{url}/api/2.0/mlflow/{endpoint}", json=fields, headers=headers, timeout=300)
 
 
 def get(azure: EmulatedAzure, path: str, principal: Principal | None = None) -> requests.Response:

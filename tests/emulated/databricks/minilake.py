@@ -52,7 +52,8 @@ class Minilake:
 
     def reset(self) -> None:
         """Forget everything."""
-        httpx.post(f"{self.process.url}/_minilake/reset?full=true", trust_env=False).raise_for_status()
+        address = f"{self.process.url}/_minilake/reset?full=true"
+        httpx.post(address, trust_env=False, timeout=None).raise_for_status()
 
 
 def passed_on(answer: httpx.Response) -> Response:
