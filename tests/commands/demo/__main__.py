@@ -165,7 +165,7 @@ def _compare(ours: Beside, manual: Beside) -> None:
     table.add_row("cells added to a notebook", str(ours.cells), str(manual.cells))
     table.add_row("requests until the tracking URI is ready", str(ours.requests), str(manual.requests))
     table.add_row("time from process start until then", f"{ours.seconds:.2f} s", f"{manual.seconds:.2f} s")
-    table.add_row("the same, as a ratio", "1", f"{manual.seconds / ours.seconds:.1f}")
+    table.add_row("the same, as a ratio", f"{ours.seconds / manual.seconds:.2f}", "1")
     _console.print(table)
 
 
