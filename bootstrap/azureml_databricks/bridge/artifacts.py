@@ -10,8 +10,7 @@ import json
 import os
 import posixpath
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -31,6 +30,7 @@ from mlflow.store.artifact.artifact_repo import verify_artifact_path
 from mlflow.utils.file_utils import create_tmp_dir
 
 from azureml_databricks.bridge import addresses, refusals
+from azureml_databricks.bridge.parallel import in_parallel
 from azureml_databricks.bridge.workspace import service_context
 
 # Where records.py keeps its own: no business of who lists a run's artifacts.
@@ -212,7 +212,7 @@ class WorkspaceArtifactRepository(AzureMLflowArtifactRepository):  # type: ignor
                 raise self._missing(within)
             for file in files:
                 verify_artifact_path(file)  # nothing lands outside of the target
-            _in_parallel(lambda file: _fetch(files[file], target / file), files)
+            in_parallel(lambda file: _fetch(files[file], target / file), files)
         return str(target / within)
 
     def _download_file(self, remote_file_path: str, local_path: str, **_: Any) -> None:
@@ -254,7 +254,7 @@ class WorkspaceArtifactRepository(AzureMLflowArtifactRepository):  # type: ignor
         with telling(f"log {', '.join(list(files)[:3])}"):
             try:
                 signed = self._container.create(list(files), empty)
-                _in_parallel(send, files)
+                in_parallel(send, files)
             except BaseException:
                 with suppress(AzureError):
                     self._container.delete(sorted(empty))
@@ -322,12 +322,6 @@ def _fetch(address: str, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     with target.open("wb") as stream:
         read(address, stream)
-
-
-def _in_parallel(work: Callable[[str], None], paths: Iterable[str]) -> None:
-    with ThreadPoolExecutor(max_workers=8) as pool:
-        for _ in pool.map(work, paths):
-            pass
 
 
 def _said(error: HttpResponseError) -> str:

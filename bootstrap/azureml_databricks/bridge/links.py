@@ -5,6 +5,7 @@ MLflow makes them of the address of the tracking server, or of the Databricks wo
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from typing import Any
@@ -15,6 +16,8 @@ from mlflow.tracking._tracking_service.client import TrackingServiceClient
 
 from azureml_databricks import tracking_uri
 from azureml_databricks.node import variables
+
+_logger = logging.getLogger("mlflow.azureml_databricks")
 
 _SUPPRESS = "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"  # in MLflow's own table of variables since 3.0
 # https://learn.microsoft.com/azure/machine-learning/how-to-access-azureml-behind-firewall
@@ -38,7 +41,10 @@ def lead_to_studio(store: type[AzureMLRestStore]) -> None:
         if not isinstance(client.store, store):
             return printed(client, run_id)
         if os.environ.get(_SUPPRESS, "").lower() not in ("true", "1"):
-            print_links(client.store, run_id)
+            try:
+                print_links(client.store, run_id)
+            except Exception as error:  # noqa: BLE001  # the run is to be ended afterwards
+                _logger.debug("the lines that lead to run %s are not printed: %r", run_id, error)
         return None
 
     log_url.leads_to_studio = True  # type: ignore[attr-defined]

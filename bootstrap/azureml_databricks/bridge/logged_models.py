@@ -12,7 +12,6 @@ import re
 import secrets
 import sys
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from mlflow.entities import (
@@ -43,6 +42,7 @@ from azureml_databricks.bridge import unavailable
 from azureml_databricks.bridge.addresses import RUN_ADDRESS
 from azureml_databricks.bridge.artifacts import Container
 from azureml_databricks.bridge.outgoing import MARK
+from azureml_databricks.bridge.parallel import in_parallel
 from azureml_databricks.bridge.records import Record, Records
 from azureml_databricks.bridge.tracking import WorkspaceTrackingStore
 
@@ -265,10 +265,8 @@ class LoggedModelsStore(WorkspaceTrackingStore):
     def _models(self, experiment_ids: list[str]) -> list[LoggedModel]:
         marked = f"tags.`{MARK}` = 'true'"
         runs = self.service.found_runs(experiment_ids, marked, ViewType.ACTIVE_ONLY, sys.maxsize)
-
-        with ThreadPoolExecutor(max_workers=8) as pool:
-            models = pool.map(lambda run: _of_run(run.info.run_id, run.info.artifact_uri), runs)
-            return [model for of_run in models for model in of_run]
+        models = in_parallel(lambda run: _of_run(run.info.run_id, run.info.artifact_uri), runs)
+        return [model for of_run in models for model in of_run]
 
     def _search_runs(self, *args: Any, **kwargs: Any) -> tuple[list[Run], str | None]:
         runs, token = super()._search_runs(*args, **kwargs)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 
 from mlflow.entities import Metric, Run
 from mlflow.store.entities.paged_list import PagedList
@@ -12,6 +11,7 @@ from mlflow.store.entities.paged_list import PagedList
 from azureml_databricks.bridge.kept import KEPT, Kept
 from azureml_databricks.bridge.known_runs import KnownRuns, notes_at
 from azureml_databricks.bridge.outgoing import MARK
+from azureml_databricks.bridge.parallel import in_parallel
 from azureml_databricks.bridge.records import Record
 from azureml_databricks.bridge.service import Service
 
@@ -44,8 +44,7 @@ class Reader:
         kept = [run for run in found if KEPT in run.data.tags]
         if not kept:
             return found
-        with ThreadPoolExecutor(max_workers=8) as pool:
-            whole = {run.info.run_id: run for run in pool.map(self._whole, kept)}
+        whole = {run.info.run_id: run for run in in_parallel(self._whole, kept)}
         return [whole.get(run.info.run_id, run) for run in found]
 
     def history(

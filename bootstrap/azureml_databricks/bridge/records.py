@@ -12,13 +12,13 @@ import io
 import json
 import secrets
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
 from azure.core.exceptions import ResourceNotFoundError
 
 from azureml_databricks.bridge import artifacts
+from azureml_databricks.bridge.parallel import in_parallel
 
 Record = dict[str, Any]
 
@@ -52,8 +52,7 @@ class Records:
     def all(self, folder: str) -> dict[str, list[Record]]:
         """Return the records in `folder` and below, by folder, the oldest first."""
         found = sorted(self._container.addresses(f"{artifacts.HIDDEN}/{folder}/"))
-        with ThreadPoolExecutor(max_workers=8) as pool:
-            records = list(pool.map(self._record, found))
+        records = in_parallel(self._record, found)
         by_folder: dict[str, list[Record]] = {}
         for (path, _), record in zip(found, records, strict=True):
             if record:

@@ -1,0 +1,89 @@
+"""What a program logs as it ends, when Python starts no thread any more."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.emulated.azure import EmulatedAzure
+from tests.matrices.on_azure import printed, printed_alone, run_alone
+
+API = "westeurope.api.azureml.ms"
+
+VERSIONS = pytest.mark.parametrize("version", [pytest.param("2.21.3", marks=pytest.mark.thorough), "3.12.0"])
+BEGIN = """
+    import json, mlflow
+    mlflow.set_experiment("at-exit")
+    run = mlflow.start_run()
+    print(json.dumps(run.info.run_id), flush=True)
+    """
+LOGS_A_MODEL = """
+    from sklearn.linear_model import LogisticRegression
+    mlflow.sklearn.log_model(
+        LogisticRegression().fit([[0.0], [1.0]], [0, 1]), "model", pip_requirements=["scikit-learn"]
+    )
+    mlflow.log_param("long", "x" * 600)
+    """
+
+
+@VERSIONS
+def test_a_run_that_nobody_ends_is_ended(version: str, azure: EmulatedAzure) -> None:
+    # Given a script without `with` whose run has records, of a model or of what is too long
+    run_id = printed_alone(version, azure, BEGIN + LOGS_A_MODEL)
+
+    # Then it has ended, and nothing was too much to be read for the lines at its end
+    assert status(version, azure, run_id) == "FINISHED"
+
+
+def test_what_is_only_printed_keeps_no_run_from_ending(azure: EmulatedAzure) -> None:
+    # Given a service that does not tell of the run any more, and an output that is closed
+    code = BEGIN + "import sys; sys.stdout.close()\n"
+    azure.faults.add(API, "runs/get", status=400)
+    done = run_alone("3.12.0", azure, code)
+    azure.faults.clear()
+
+    assert done.returncode == 0, done.stderr
+    assert status("3.12.0", azure, done.stdout.strip().strip('"')) == "FINISHED"
+
+
+@VERSIONS
+def test_what_a_handler_at_exit_logs_is_there(version: str, azure: EmulatedAzure) -> None:
+    # Given a program whose last act is to log, more than one block of it, and to read back
+    code = (
+        BEGIN
+        + """
+    import atexit, os, pathlib, tempfile
+
+    @atexit.register
+    def last():
+        with tempfile.TemporaryDirectory() as scratch:
+            for name in ("a", "b", "c"):
+                pathlib.Path(scratch, name).write_text(name)
+            pathlib.Path(scratch, "big").write_bytes(bytes(9 << 20))
+            mlflow.log_artifacts(scratch, "last")
+        mlflow.log_text("done", "status.txt")
+        mlflow.log_metric("last", 1)
+        back = mlflow.artifacts.download_artifacts(run_id=run.info.run_id, artifact_path="last")
+        sizes = {name: os.path.getsize(f"{back}/{name}") for name in sorted(os.listdir(back))}
+        mlflow.log_dict(sizes, "sizes.json")
+    """
+    )
+    run_id = printed_alone(version, azure, code)
+
+    # Then all of it is there
+    kept = printed(
+        version,
+        azure,
+        f"""
+        import json, mlflow
+        run, uri = mlflow.get_run({run_id!r}), "runs:/{run_id}/"
+        print(json.dumps([mlflow.artifacts.load_dict(uri + "sizes.json"), run.data.metrics, run.info.status,
+                          mlflow.artifacts.load_text(uri + "status.txt")]))
+        """,
+    )
+    assert kept == [{"a": 1, "b": 1, "big": 9 << 20, "c": 1}, {"last": 1}, "FINISHED", "done"]
+
+
+def status(version: str, azure: EmulatedAzure, run_id: str) -> str:
+    code = f"import json, mlflow; print(json.dumps([mlflow.get_run({run_id!r}).info.status]))"
+    found: list[str] = printed(version, azure, code)
+    return found[0]
