@@ -9,7 +9,7 @@ from tests.matrices.on_azure import printed, printed_alone, run_alone
 
 API = "westeurope.api.azureml.ms"
 
-VERSIONS = pytest.mark.parametrize("version", [pytest.param("2.21.3", marks=pytest.mark.thorough), "3.12.0"])
+VERSIONS = pytest.mark.parametrize("version", [pytest.param("2.21.3", marks=pytest.mark.thorough), "3.17.2"])
 BEGIN = """
     import json, mlflow
     mlflow.set_experiment("at-exit")
@@ -38,11 +38,11 @@ def test_what_is_only_printed_keeps_no_run_from_ending(azure: EmulatedAzure) -> 
     # Given a service that does not tell of the run any more, and an output that is closed
     code = BEGIN + "import sys; sys.stdout.close()\n"
     azure.faults.add(API, "runs/get", status=400)
-    done = run_alone("3.12.0", azure, code)
+    done = run_alone("3.17.2", azure, code)
     azure.faults.clear()
 
     assert done.returncode == 0, done.stderr
-    assert status("3.12.0", azure, done.stdout.strip().strip('"')) == "FINISHED"
+    assert status("3.17.2", azure, done.stdout.strip().strip('"')) == "FINISHED"
 
 
 @VERSIONS
