@@ -38,8 +38,28 @@ def _node(bundle: Path) -> Iterator[Node]:
 @pytest.fixture
 def node(_node: Node) -> Iterator[Node]:
     yield _node
+    clean(_node)
+
+
+@pytest.fixture(scope="module")
+def _configured(bundle: Path) -> Iterator[Node]:
+    """A node whose policy names a workspace."""
+    with cluster_node(bundle, {"AZUREML_TRACKING_URI": OTHER_URI}) as node:
+        if "system paths" in node.cannot:
+            pytest.skip(node.cannot["system paths"])
+        start(node)
+        yield node
+
+
+@pytest.fixture
+def configured(_configured: Node) -> Iterator[Node]:
+    yield _configured
+    clean(_configured)
+
+
+def clean(node: Node) -> None:
     for path in PLACES.values():
-        assert _node.run(["rm", "-rf", path]).returncode == 0
+        assert node.run(["rm", "-rf", path]).returncode == 0
 
 
 def sees(node: Node, *names: str, env: dict[str, str] | None = None, user: str | None = None) -> list[Any]:
@@ -130,17 +150,69 @@ def _a_folder(node: Node) -> None:
     assert node.run(["mkdir", CUSTOM], user="nobody").returncode == 0
 
 
+def _a_socket(node: Node) -> None:
+    code = f"import socket; socket.socket(socket.AF_UNIX).bind({CUSTOM!r})"
+    assert node.run(["/usr/bin/env", "python3", "-c", code], user="nobody").returncode == 0
+
+
+def _a_link_to_itself(node: Node) -> None:
+    assert node.run(["ln", "-s", CUSTOM, CUSTOM], user="nobody").returncode == 0
+
+
+def _a_device(node: Node) -> None:
+    assert node.run(["mknod", "--mode=666", CUSTOM, "c", "1", "5"]).returncode == 0  # /dev/zero
+
+
+def _too_large(node: Node) -> None:
+    put(node, f"spark.azureml.trackingUri {TRACKING_URI}\n")
+    assert node.run(["truncate", "--size=8G", CUSTOM]).returncode == 0
+
+
 def _no_text(node: Node) -> None:
     node.path(CUSTOM).write_bytes(b"\xff\x00\xfespark.azureml.\x00\n" * 100)
 
 
-@pytest.mark.parametrize("plant", [_by_another_user, _writable_by_all, _a_link, _a_pipe, _a_folder, _no_text])
+# What a file has no say in, and what is of another kind.
+PLANTED = [_by_another_user, _writable_by_all, _a_link, _a_link_to_itself, _a_pipe, _a_folder, _a_socket]
+PLANTED += [_a_device, _too_large, _no_text]
+
+
+@pytest.mark.parametrize("plant", PLANTED)
 def test_what_anybody_could_have_put_into_tmp_neither_counts_nor_stops_a_python(
     node: Node, plant: Callable[[Node], None]
 ) -> None:
     plant(node)
 
     assert sees(node, "MLFLOW_TRACKING_URI") == ["databricks"]
+
+
+@pytest.mark.parametrize("plant", PLANTED)
+def test_nor_does_it_take_a_python_off_azure_ml(configured: Node, plant: Callable[[Node], None]) -> None:
+    plant(configured)
+
+    for user in (None, "nobody"):
+        assert sees(configured, "MLFLOW_TRACKING_URI", user=user) == [OTHER_URI]
+    status = configured.run(["azureml-databricks", "node", "status"])
+    assert status.stderr == ""
+    assert OTHER_URI in status.stdout, status.stdout
+
+
+def test_a_conf_that_cannot_be_counted_is_told_by_mlflow_and_changes_nothing_else(configured: Node) -> None:
+    # Given a fault of ours that nobody foresaw, and a conf that makes a Python look
+    put(configured, f"spark.azureml.trackingUri {TRACKING_URI}\n")
+    (module,) = configured.path("/databricks/azureml-databricks/releases").glob("*/azureml_databricks/node")
+    source, (compiled,) = module / "variables.py", module.glob("__pycache__/variables.*")
+    whole, compiled_whole = source.read_text(), compiled.read_bytes()
+    source.write_text(f"{whole}\n\ndef wanted_now():\n    raise RuntimeError('unforeseen')\n")
+    compiled.unlink()
+
+    # Then Pythons are where the node's own settings say, and the first use of MLflow says what is wrong
+    assert sees(configured, "MLFLOW_TRACKING_URI") == [OTHER_URI]
+    _, warned = mlflow_says(configured, "mlflow.search_experiments(max_results=1)")
+    source.write_text(whole)
+    compiled.write_bytes(compiled_whole)
+    assert "azureml-databricks itself failed, and what the Spark conf says may not count: " in warned
+    assert "RuntimeError('unforeseen')" in warned
 
 
 def test_a_file_of_the_processs_own_user_counts(node: Node) -> None:

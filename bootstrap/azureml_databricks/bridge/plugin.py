@@ -84,7 +84,7 @@ def on_import() -> DefaultExperimentProvider:
         late_session.complete()
         late_session.keep_up()
     except Exception as error:  # noqa: BLE001  # `import mlflow` must not fail because of us
-        failed = f"azureml-databricks itself failed: {error!r}"
+        failed = f"azureml-databricks itself failed, and what the Spark conf says may not count: {error!r}"
     _come_last()
     _tell_problems_at_first_use(failed)
     return experiment.put_first()
@@ -132,5 +132,6 @@ def _tell_problems_at_first_use(failed: str) -> None:
     registries: list[Any] = [tracking._tracking_store_registry, model_registries]
     for registry in registries:
         for scheme, builder in list(registry._registry.items()):
-            if scheme != "azureml":  # whoever names a workspace by hand is connected
+            # Whoever names a workspace by hand is connected; whom we failed, perhaps to another one.
+            if failed or scheme != "azureml":
                 registry.register(scheme, telling(builder))

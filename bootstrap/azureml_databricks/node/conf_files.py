@@ -5,13 +5,16 @@
 
 import posix
 
+_REGULAR, _KIND, _OTHERS_WRITE = 0o100000, 0o170000, 0o022
+_LARGEST = 1_000_000
+
 
 def spark_confs() -> "list[tuple[bytes, bytes]]":
     """Return the files that speak of us in the cluster's Spark conf, path and content, the first counts most.
 
     Where they may be is seen, not promised: Spark's own file, the one that is there when Databricks starts
-    Spark's daemons, and those by which init scripts give the driver its conf. Whoever uses what is in them
-    has to see first who wrote them.
+    Spark's daemons, and those by which init scripts give the driver its conf. Only files that nobody but root
+    or this process's user can have written count, since everybody can write to /tmp.
     """
     folder = posix.environ.get(b"SPARK_CONF_DIR", b"/databricks/spark/conf")
     paths = [folder + b"/spark-defaults.conf", b"/tmp/custom-spark.conf"]
@@ -22,13 +25,24 @@ def spark_confs() -> "list[tuple[bytes, bytes]]":
     for path in paths:
         # Asked first, since raising an error costs more.
         if posix.access(path, posix.R_OK):
-            # Somebody's pipe in /tmp would else be waited for.
-            file = posix.open(path, posix.O_RDONLY | posix.O_NONBLOCK)
             try:
-                content = posix.read(file, 1_000_000)
-            except OSError:  # a folder
-                content = b""
-            posix.close(file)
+                content = _content(path)
+            except OSError:  # a socket, a link, or gone by now
+                continue
             if b"spark.azureml." in content:
                 found.append((path, content))
     return found
+
+
+def _content(path: bytes) -> bytes:
+    """Return what is in a file, nothing where it is not to be trusted."""
+    # What was looked at is what is read; and somebody's pipe in /tmp is not waited for.
+    file = posix.open(path, posix.O_RDONLY | posix.O_NONBLOCK | posix.O_NOFOLLOW | posix.O_CLOEXEC)
+    try:
+        status = posix.fstat(file)
+        trusted = status.st_uid in (0, posix.geteuid()) and not status.st_mode & _OTHERS_WRITE
+        if status.st_mode & _KIND != _REGULAR or status.st_size > _LARGEST or not trusted:
+            return b""
+        return posix.read(file, _LARGEST)
+    finally:
+        posix.close(file)

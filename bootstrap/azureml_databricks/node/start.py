@@ -27,17 +27,25 @@ def run(release: str, known: "dict[bytes, bytes]", wanted: "Wanted | None") -> N
         wanted: what follows from `known`; None where nothing is configured.
     """
     sys.azureml_databricks = release  # type: ignore[attr-defined]  # tells the other hooks
-    if not as_at_install(known) or spark_confs():
-        # Somebody set a setting for this process or this cluster: worth the imports that reading it takes.
-        sys.path.insert(0, release)
-        try:
-            from azureml_databricks.node import variables
-        finally:
-            sys.path.remove(release)
-        wanted = variables.wanted_now()
+    try:
+        if not as_at_install(known) or spark_confs():
+            # Somebody set a setting for this process or cluster: worth the imports that reading it takes.
+            wanted = wanted_now(release)
+    except Exception:  # noqa: BLE001  # the first use of MLflow meets it again, and tells of it
+        pass
     if wanted:
         apply(release, wanted)
         suit_program(release)
+
+
+def wanted_now(release: str) -> "Wanted | None":
+    """Return what this process should have by all that is set for it."""
+    sys.path.insert(0, release)
+    try:
+        from azureml_databricks.node import variables
+    finally:
+        sys.path.remove(release)
+    return variables.wanted_now()
 
 
 def as_at_install(known: "dict[bytes, bytes]") -> bool:
