@@ -31,6 +31,7 @@ readonly FROM="$ROOT$LOCATION"
 readonly HOME_FOLDER="$ROOT/databricks/azureml-databricks"
 readonly PYTHON="$ROOT/databricks/python3/bin/python"
 readonly UNPACKED="$HOME_FOLDER/unpacking.$$"
+readonly COPY="$UNPACKED/archive"
 # What `node install` exits with where the bundle is in service, to tell of a wrong setting.
 readonly WRONG_SETTING=3
 readonly NOTICE="$ROOT/etc/ipython/startup/01-azureml-databricks-notice.py"
@@ -113,11 +114,16 @@ choose() {
   say "$here; $ARCHIVE is tried"
 }
 
+# Copies the archive first: what is checked is what is unpacked, whoever writes to the location meanwhile.
 check() {
+  rm -rf "$UNPACKED" # of a killed run that had this number
+  mkdir -p "$UNPACKED" || give_up "$UNPACKED cannot be made"
   [[ -r $FROM/$ARCHIVE ]] ||
     give_up "$FROM/$ARCHIVE cannot be read: upload it again, or let the cluster's user read it"
+  cp "$FROM/$ARCHIVE" "$COPY" ||
+    give_up "$FROM/$ARCHIVE cannot be copied to $COPY: is the disk full? else upload it again"
   local found
-  found=$(sha256sum <"$FROM/$ARCHIVE") || give_up "$FROM/$ARCHIVE cannot be read to its end"
+  found=$(sha256sum <"$COPY") || give_up "$COPY cannot be read"
   [[ ${found%% *} == "$SHA256" ]] ||
     give_up "$FROM/$ARCHIVE is not the archive this script was made with (SHA-256 ${found%% *}," \
       "expected $SHA256): upload both again"
@@ -125,10 +131,9 @@ check() {
 }
 
 unpack() {
-  rm -rf "$UNPACKED" # of a killed run that had this number
-  mkdir -p "$UNPACKED" || give_up "$UNPACKED cannot be made"
-  tar -xzf "$FROM/$ARCHIVE" -C "$UNPACKED" --no-same-owner ||
+  tar -xzf "$COPY" -C "$UNPACKED" --no-same-owner ||
     give_up "$FROM/$ARCHIVE cannot be unpacked to $UNPACKED: is the disk full?"
+  rm "$COPY"
   say "unpacked"
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import textwrap
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -99,7 +100,7 @@ def test_killed_at_any_point_the_node_works_and_the_next_run_mends_all(node: Nod
 
 def test_it_needs_no_network_no_pip_and_few_tools(node: Node) -> None:
     tools = node.inside("/databricks/tools")
-    needed = ("bash", "env", "tar", "gzip", "sha256sum", "mkdir", "rm", "unshare")
+    needed = ("bash", "env", "cp", "tar", "gzip", "sha256sum", "mkdir", "rm", "unshare")
     node.run(["bash", "-c", f"mkdir {tools}; ln -s $(which {' '.join(needed)}) {tools}"])
 
     done = node.run(["env", f"PATH={tools}", f"{tools}/unshare", "--net", "bash", node.inside(SCRIPT)])
@@ -113,6 +114,45 @@ def test_disabled_by_the_policy_it_does_nothing(node: Node) -> None:
 
     assert done.returncode == 0
     assert {path for path in node.changes() if "/init_scripts/" not in path} == set()
+
+
+def test_what_was_checked_is_what_runs(node: Node) -> None:
+    # Given somebody who exchanges the archive once it has been checked: here, by the checksum's own program
+    if "system paths" in node.cannot:
+        pytest.skip(node.cannot["system paths"])
+    evil = f"printf evil >{LOCATION}/{archive(node).name}"
+    node.path("/usr/local/bin/sha256sum").write_text(f"#!/bin/sh\n/usr/bin/sha256sum && {evil}\n")
+    node.path("/usr/local/bin/sha256sum").chmod(0o755)
+
+    done = node.run_init_script(SCRIPT)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert tracking_uri(node) == TRACKING_URI
+
+
+def test_a_lock_that_somebody_holds_is_told_in_time(node: Node) -> None:
+    start(node)
+    lock = node.inside("/databricks/azureml-databricks/lock")
+    code = f"""
+        import fcntl, pathlib
+        from azureml_databricks.node import install, paths
+        install._PATIENCE_SECONDS = 0
+        with open({lock!r}) as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            try:
+                install.uninstall(paths.Paths.of_this_node())
+            except OSError as error:
+                print(error)
+        """
+
+    done = node.run(["/databricks/python3/bin/python", "-c", textwrap.dedent(code)])
+
+    assert done.stdout == (
+        f"{lock} is held by another process since 0 seconds: end the one that `fuser {lock}` names, and "
+        "start the cluster again\n"
+    )
+    # Who can open it could hold it
+    assert node.run(["cat", lock], user="nobody").returncode == 1
 
 
 def _damaged(path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -93,6 +94,21 @@ def test_a_bundle_that_does_not_work_on_another_runtime_is_not_put_into_service(
         f"({node.inside(PACKAGES)}/oauthlib/__init__.py))"
     )
     assert tracking_uri(node) == "databricks"
+
+
+def test_a_proof_that_hangs_ends(node: Node) -> None:
+    boot(node)
+    node.path(f"{PACKAGES}/requests_oauthlib.py").write_text("import threading\nthreading.Event().wait()\n")
+    code = """
+        import pathlib
+        from azureml_databricks.node import proof
+        proof._PATIENCE_SECONDS = 1
+        print(proof.failure(pathlib.Path(proof.__file__).parents[2]))
+        """
+
+    done = node.run(["/databricks/python3/bin/python", "-c", textwrap.dedent(code)])
+
+    assert (done.stdout, done.stderr) == ("what it brings is not imported there within 1 seconds\n", "")
 
 
 def test_a_known_runtime_is_not_made_to_prove_anything(node: Node) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -53,6 +54,26 @@ def test_also_after_several_runs_and_many_starts(node: Node) -> None:
     uninstall(node)
 
     assert left(node) == {}
+
+
+def test_folders_for_tokens_that_somebody_else_made_go_too(node: Node) -> None:
+    start(node)
+    deep = """
+        import os
+        os.mkdir("/dev/shm/azureml-databricks-0")
+        os.chdir("/dev/shm/azureml-databricks-0")
+        for _ in range(3000):
+            os.mkdir("d")
+            os.chdir("d")
+        os.symlink("/tmp", "/dev/shm/azureml-databricks-1")
+        """
+    made = node.run(["/databricks/python3/bin/python", "-c", textwrap.dedent(deep)], user="nobody")
+    assert made.returncode == 0, made.stderr
+
+    uninstall(node)
+
+    assert node.run(["ls", "/dev/shm"]).stdout == ""
+    assert node.run(["ls", "--directory", "/tmp"]).returncode == 0
 
 
 def test_a_second_uninstall_finds_nothing_to_do(node: Node) -> None:

@@ -8,6 +8,7 @@ import json
 import os
 import py_compile
 import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -35,6 +36,8 @@ del sys.path[0] # what it imports is what any other process would
 main()' "$@"
 """
 _NODE = "azureml_databricks/node"
+# Far longer than a run takes.
+_PATIENCE_SECONDS = 120
 # One program: what it imports would cost every start.
 _PROGRAM = ("conf_files.py", "apply.py", "start.py")
 
@@ -93,9 +96,9 @@ def uninstall(paths: Paths) -> list[str]:
     with _locked(paths):
         left = Ledger(paths.ledger).undo()
         shutil.rmtree(paths.home)
-        for tokens in paths.memory.glob(paths.tokens("*").name):
-            # Anybody can put something else there under this name.
-            shutil.rmtree(tokens, ignore_errors=True)
+        tokens = [str(folder) for folder in paths.memory.glob(paths.tokens("*").name)]
+        # Anybody can put something else there under this name: a link, or folders deeper than Python goes.
+        subprocess.run(["rm", "-rf", "--", *tokens], stderr=subprocess.DEVNULL, check=False)
     return left
 
 
@@ -207,11 +210,36 @@ def _point(link: Path, release: Path) -> None:
 
 @contextmanager
 def _locked(paths: Paths) -> Iterator[None]:
-    """Wait for another run on this node: the script may be attached twice."""
+    """Wait for another run on this node: the script may be attached twice.
+
+    Raises:
+        TimeoutError: the other one does not end.
+    """
     paths.home.mkdir(parents=True, exist_ok=True)
-    with (paths.home / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    path = paths.home / "lock"
+    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    try:
+        # Who can read it can hold it.
+        os.fchmod(lock, 0o600)
+        until = time.monotonic() + _PATIENCE_SECONDS
+        while not _taken(lock):
+            if time.monotonic() > until:
+                raise TimeoutError(
+                    f"{path} is held by another process since {_PATIENCE_SECONDS} seconds: end the one that "
+                    f"`fuser {path}` names, and start the cluster again"
+                )
+            time.sleep(0.05)
         yield
+    finally:
+        os.close(lock)
+
+
+def _taken(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _sweep(paths: Paths) -> None:

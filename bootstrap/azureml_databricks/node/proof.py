@@ -34,6 +34,8 @@ try:
 except BaseException as error:
     sys.exit(f"{what} does not work there ({type(error).__name__}: {error})")
 """
+# Ten times what it takes on a small node: a cluster that starts is waiting.
+_PATIENCE_SECONDS = 120
 # Of no workspace: to build what speaks to one asks nothing of Azure.
 _NOBODY = tracking_uri.Workspace("x.api.azureml.ms", "00000000-0000-0000-0000-000000000000", "x", "x")
 _ADDRESS = f"{_NOBODY.tracking_uri}/experiments/x/runs/x/artifacts"
@@ -47,9 +49,19 @@ def failure(bundle: Path) -> str:
     command = [sys.executable, "-s", "-W", "ignore", "-c", _PROVE, str(bundle), _ADDRESS]
     # Else the plugin would ask management.azure.com which clouds there are.
     environment = {**os.environ, "AZUREML_CURRENT_CLOUD": "AzureCloud"}
-    done = subprocess.run(
-        [*command, *_modules(bundle)], cwd="/", env=environment, capture_output=True, text=True, check=False
-    )
+    try:
+        done = subprocess.run(
+            [*command, *_modules(bundle)],
+            cwd="/",
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_PATIENCE_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        return f"what it brings is not imported there within {_PATIENCE_SECONDS} seconds"
     return done.stderr.strip().rpartition("\n")[2] if done.returncode else ""
 
 
