@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 from azureml_databricks.node import variables
@@ -122,6 +123,7 @@ def _tell_problems_at_first_use(failed: str) -> None:
             )
 
     def telling(builder: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(builder)  # MLflow goes by its parameters
         def build(*args: Any, **kwargs: Any) -> Any:
             tell()
             return builder(*args, **kwargs)
