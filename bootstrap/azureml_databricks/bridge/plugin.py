@@ -42,6 +42,13 @@ def model_registry_store(store_uri: str, tracking_uri: str | None = None) -> Mod
     return store
 
 
+def unity_catalog_store(store_uri: str, tracking_uri: str) -> ModelRegistryStore:
+    """Build the model registry store of a `databricks-uc` URI, for MLflow 3."""
+    from azureml_databricks.bridge.unity_catalog import UnityCatalogStore
+
+    return UnityCatalogStore(store_uri, tracking_uri)
+
+
 def artifact_repository(artifact_uri: str, *args: Any, **kwargs: Any) -> ArtifactRepository:
     """Build the artifact repository of an `azureml://` URI; MLflow's versions pass more or less along."""
     from azureml_databricks.bridge.artifacts import WorkspaceArtifactRepository
@@ -92,7 +99,8 @@ def on_import() -> DefaultExperimentProvider:
 
 
 def _come_last() -> None:
-    """Put our stores in place of those of a user's own azureml-mlflow: MLflow takes what comes last."""
+    """Put our stores in place of those of MLflow and a user's own azureml-mlflow: what comes last counts."""
+    import mlflow.entities
     from mlflow.store.artifact import artifact_repository_registry as artifacts
     from mlflow.tracking._model_registry import utils as model_registry
     from mlflow.tracking._tracking_service import utils as tracking
@@ -100,6 +108,8 @@ def _come_last() -> None:
     tracking._tracking_store_registry.register("azureml", tracking_store)
     model_registry._get_store_registry().register("azureml", model_registry_store)
     artifacts._artifact_repository_registry.register("azureml", artifact_repository)
+    if hasattr(mlflow.entities, "LoggedModel"):
+        model_registry._get_store_registry().register("databricks-uc", unity_catalog_store)
 
 
 def _tell_problems_at_first_use(failed: str) -> None:

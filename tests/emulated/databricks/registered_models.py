@@ -1,7 +1,8 @@
 """Unity Catalog's registered models, as MLflow's registry `databricks-uc` uses them, and their files.
 
-What is asked and answered is read from MLflow's own client: mlflow.store._unity_catalog.registry.rest_store and
-mlflow.protos.databricks_uc_registry_service_pb2.
+What is asked and answered is read from MLflow's own client.
+
+Source: mlflow.store._unity_catalog.registry.rest_store
 """
 
 from __future__ import annotations
