@@ -46,7 +46,8 @@ def unity_catalog_store(store_uri: str, tracking_uri: str) -> ModelRegistryStore
     """Build the model registry store of a `databricks-uc` URI, for MLflow 3."""
     from azureml_databricks.bridge.unity_catalog import UnityCatalogStore
 
-    return UnityCatalogStore(store_uri, tracking_uri)
+    store: ModelRegistryStore = UnityCatalogStore(store_uri, tracking_uri)  # type: ignore[no-untyped-call]
+    return store
 
 
 def artifact_repository(artifact_uri: str, *args: Any, **kwargs: Any) -> ArtifactRepository:

@@ -30,7 +30,7 @@ class UnityCatalogStore(UcModelRegistryStore):
         model_id: str | None = None,
     ) -> ModelVersion:
         """Register a model; one that is kept in Azure ML by its place and its run, as later versions do."""
-        if logged_models.is_kept(model_id or ""):
+        if model_id and logged_models.is_kept(model_id):
             logged = mlflow.MlflowClient(self.tracking_uri).get_logged_model(model_id)
             source, run_id, model_id = logged.artifact_location, run_id or logged.source_run_id, None
         return super().create_model_version(
