@@ -109,17 +109,48 @@ def test_with_a_private_link_the_tracking_uris_host_is_the_one_that_is_asked(azu
 
 
 def test_the_uri_of_an_azure_ml_registry_leads_to_that(azure: EmulatedAzure) -> None:
+    # Given a registry beside the workspace, when a model of a run is registered there in each way
     workspace = azure.workspace
     uri = f"azureml://{API}/mlflow/v2.0{workspace.registry_id}"
     code = """
     import json, mlflow
+    from sklearn.linear_model import LogisticRegression
     client = mlflow.MlflowClient()
-    client.create_registered_model("of-all")
-    print(json.dumps(client.get_registered_model("of-all").name))
+    model = LogisticRegression().fit([[0.0], [1.0]], [0, 1])
+    with mlflow.start_run() as run:
+        mlflow.sklearn.log_model(model, name="model", registered_model_name="of-all")
+    mlflow.register_model(f"runs:/{run.info.run_id}/model", "of-all", tags={"team": "red"})
+    client.set_model_version_tag("of-all", "2", "stage", "tried")
+    client.update_model_version("of-all", "2", description="the second")
+    client.set_registered_model_alias("of-all", "champion", "2")
+    second = client.get_model_version("of-all", "2")
+    found = client.search_model_versions("name = 'of-all'")
+    loaded = [mlflow.pyfunc.load_model(f"models:/of-all{which}") for which in ("/1", "/2", "@champion")]
+    print(json.dumps({
+        "models": [each.name for each in client.search_registered_models("name = 'of-all'")],
+        "versions": sorted(each.version for each in found),
+        "runs": {each.run_id == run.info.run_id for each in found} == {True},
+        "second": [second.description, second.tags],
+        "champion": client.get_model_version_by_alias("of-all", "champion").version,
+        "loaded": [each.predict([[0.0], [1.0]]).tolist() for each in loaded],
+    }))
+    client.delete_model_version("of-all", "1")
+    client.delete_model_version("of-all", "2")
     """
 
-    assert printed(VERSION, azure, code, MLFLOW_REGISTRY_URI=uri) == "of-all"
+    found = printed(VERSION, azure, code, MLFLOW_REGISTRY_URI=uri)
 
-    asked = azure.journal.of(API, "/registered-models/")
-    assert asked
+    # Then they are found, read and loaded as from a workspace's own, and the workspace's own is not asked
+    assert found == {
+        "models": ["of-all"],
+        "versions": ["1", "2"],
+        "runs": True,
+        "second": ["the second", {"team": "red", "stage": "tried"}],
+        "champion": "2",
+        "loaded": [[0, 1]] * 3,
+    }
+    asked = [*azure.journal.of(API, "/registered-models/"), *azure.journal.of(API, "/model-versions/")]
+    assert {"model-versions/create", "model-versions/search"} <= {
+        "/".join(request.path.rsplit("/", 2)[1:]) for request in asked
+    }
     assert all(workspace.registry_id in request.path for request in asked)

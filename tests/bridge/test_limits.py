@@ -110,6 +110,49 @@ def test_metric_names_beyond_50_are_kept_whatever_the_service_does_with_them(
     assert calls(azure)["PUT"] == records
 
 
+def test_names_that_several_processes_log_are_kept_where_the_service_drops_them_in_silence(
+    azure: EmulatedAzure,
+) -> None:
+    azure.metric_names.beyond = "dropped"
+    code = """
+        import multiprocessing
+
+        def work(worker):
+            for number in range(30):
+                client.log_metric(run_id, f"{worker}-{number}", number)
+
+        # Given a run to which its process and two more log, none of them 50 names
+        client.log_metric(run_id, "first", 1)
+        with multiprocessing.get_context("fork").Pool(2) as pool:
+            pool.map(work, range(2), chunksize=1)
+        client.log_batch(run_id, [Metric("mean", 5, 1, step) for step in range(3)])
+        client.set_terminated(run_id)
+        served = len(client._tracking_client.store.runs.read(run_id).data.metrics)
+        """
+    elsewhere = """
+        client = mlflow.MlflowClient()
+        names = client.get_run(run_id).data.metrics
+        told = [served, len(names), names["mean"], len(client.get_metric_history(run_id, "mean"))]
+        """
+
+    assert logged(azure, code + elsewhere) == [50, 62, 5, 3]
+
+
+def test_a_process_that_did_not_make_a_run_looks_at_it_once_for_new_names(azure: EmulatedAzure) -> None:
+    logged(
+        azure,
+        """
+        client.log_metric(run_id, "loss", 1)
+        from azureml_databricks.bridge import plugin
+        other = plugin.tracking_store(mlflow.get_tracking_uri())
+        for step in range(3):
+            other.log_batch(run_id, [Metric(f"m{n}", n, 1, step) for n in range(10)], [], [])
+        """,
+    )
+
+    assert calls(azure) == {"runs/create": 1, "runs/log-batch": 4, "runs/get": 1}
+
+
 def test_a_history_is_read_in_pages_that_the_service_gives(azure: EmulatedAzure) -> None:
     told = logged(
         azure,

@@ -162,10 +162,15 @@ def test_a_run_of_one_process_reads_back_as_from_mlflows_own_server(
     assert written(ours, [story]) == written(lambda: own, [story])
 
 
+@pytest.mark.parametrize("beyond", ["refused", "dropped", pytest.param("taken", marks=pytest.mark.thorough)])
 @given(writers=st.lists(stories, min_size=2, max_size=3))
 def test_a_run_of_several_processes_reads_back_as_from_mlflows_own_server(
-    azure: EmulatedAzure, stores: tuple[Callable[[], Store], Store], writers: list[list[Step]]
+    azure: EmulatedAzure,
+    stores: tuple[Callable[[], Store], Store],
+    beyond: Any,
+    writers: list[list[Step]],
 ) -> None:
+    azure.metric_names.beyond = beyond
     ours, own = stores
 
     assert written(ours, writers) == written(lambda: own, writers)

@@ -47,7 +47,7 @@ class Creation:
             later = [*(tag for tag in later if tag.key != MLFLOW_RUN_NAME), RunTag(MLFLOW_RUN_NAME, run_name)]
             run_name = cut(run_name, limits.RUN_NAME)
         run = self._service.create_run(experiment_id, user_id, start_time, now, run_name)
-        self._runs.learn(run)
+        self._runs.add_new(run)
         self._give_sources(run, now)
         if later:
             self._give(run.info.run_id, later)

@@ -112,7 +112,7 @@ class LoggedModelsStore(WorkspaceTrackingStore):
             MlflowException: there is none of that id.
         """
         try:
-            if not _is_kept(model_id):
+            if not is_kept(model_id):
                 return super().get_logged_model(model_id, *args, **kwargs)
             run_id, key = _parts(model_id)
             if records := self.runs.records(run_id).all(f"{_MODELS}/{key}"):
@@ -124,7 +124,7 @@ class LoggedModelsStore(WorkspaceTrackingStore):
 
     def finalize_logged_model(self, model_id: str, status: LoggedModelStatus) -> LoggedModel:
         """Say how the making of a model has ended."""
-        if not _is_kept(model_id):
+        if not is_kept(model_id):
             return super().finalize_logged_model(model_id, status)
         self._add(model_id, {"status": LoggedModelStatus(status).value})
         model = self.get_logged_model(model_id)
@@ -135,14 +135,14 @@ class LoggedModelsStore(WorkspaceTrackingStore):
 
     def set_logged_model_tags(self, model_id: str, tags: list[LoggedModelTag]) -> None:
         """Set tags of a model."""
-        if not _is_kept(model_id):
+        if not is_kept(model_id):
             super().set_logged_model_tags(model_id, tags)
             return
         self._add(model_id, {"tags": {tag.key: tag.value for tag in tags}})
 
     def delete_logged_model_tag(self, model_id: str, key: str) -> None:
         """Take a tag off a model."""
-        if not _is_kept(model_id):
+        if not is_kept(model_id):
             super().delete_logged_model_tag(model_id, key)
             return
         if key not in self.get_logged_model(model_id).tags:
@@ -154,14 +154,14 @@ class LoggedModelsStore(WorkspaceTrackingStore):
 
     def log_logged_model_params(self, model_id: str, params: list[LoggedModelParameter]) -> None:
         """Add params to a model."""
-        if not _is_kept(model_id):
+        if not is_kept(model_id):
             super().log_logged_model_params(model_id, params)
             return
         self._add(model_id, {"params": {param.key: param.value for param in params}})
 
     def delete_logged_model(self, model_id: str) -> None:
         """Say that there is no such thing, unless the service can."""
-        if _is_kept(model_id):
+        if is_kept(model_id):
             raise unavailable.error("deletion of logged models")
         super().delete_logged_model(model_id)
 
@@ -233,7 +233,7 @@ class LoggedModelsStore(WorkspaceTrackingStore):
         if of_run or params or tags:
             super().log_batch(run_id, of_run, params, tags)
         for model_id in dict.fromkeys(
-            metric.model_id for metric in metrics if _is_kept(metric.model_id or "")
+            metric.model_id for metric in metrics if is_kept(metric.model_id or "")
         ):
             points = [_point(metric, run_id) for metric in metrics if metric.model_id == model_id]
             self._add(model_id, {"metrics": points})
@@ -241,7 +241,7 @@ class LoggedModelsStore(WorkspaceTrackingStore):
     def _require(self, model_ids: Iterable[str]) -> None:
         """Refuse models of which neither the service nor a run here can know."""
         for model_id in model_ids:
-            if not _is_kept(model_id) and not self._is_served("0"):
+            if not is_kept(model_id) and not self._is_served("0"):
                 raise _not_found(model_id)
 
     def _is_served(self, experiment_id: str) -> bool:
@@ -298,7 +298,8 @@ def _not_found(model_id: str) -> MlflowException:
     )
 
 
-def _is_kept(model_id: str) -> bool:
+def is_kept(model_id: str) -> bool:
+    """Whether a model's id is of this making."""
     return _ID.fullmatch(model_id) is not None
 
 
@@ -311,7 +312,7 @@ def _parts(model_id: str) -> tuple[str, str]:
 def _split(models: Iterable[Any]) -> tuple[list[Any], list[Any]]:
     """Return the models that are kept here, and those of the service."""
     models = list(models)
-    return [m for m in models if _is_kept(m.model_id)], [m for m in models if not _is_kept(m.model_id)]
+    return [m for m in models if is_kept(m.model_id)], [m for m in models if not is_kept(m.model_id)]
 
 
 def _is_in(run_id: str, metric: Metric) -> bool:
@@ -321,7 +322,7 @@ def _is_in(run_id: str, metric: Metric) -> bool:
 
 
 def _is_served_model(metric: Metric) -> bool:
-    return bool(metric.model_id) and not _is_kept(metric.model_id)
+    return bool(metric.model_id) and not is_kept(metric.model_id)
 
 
 def _plain(metric: Metric) -> Metric:

@@ -73,7 +73,8 @@ def _short_tag(tag: RunTag, kept: Kept) -> RunTag:
     limit = limits.RUN_NAME if tag.key == MLFLOW_RUN_NAME else limits.TAG_VALUE
     if limits.length(str(tag.value)) <= limit:
         return tag
-    whole = (_validate_tag(tag.key, tag.value) or tag).value
+    # MLflow's lists are made by its own server, which goes by no limit then.
+    whole = tag.value if tag.key in _LISTS else (_validate_tag(tag.key, tag.value) or tag).value
     kept.wholes.append(whole)
     return RunTag(tag.key, cut(whole, limit))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 from azureml_databricks.node import variables
@@ -38,6 +39,14 @@ def model_registry_store(store_uri: str, tracking_uri: str | None = None) -> Mod
     from azureml_databricks.bridge.workspace import model_registry_context
 
     store: ModelRegistryStore = WorkspaceModelRegistryStore(model_registry_context(store_uri))
+    return store
+
+
+def unity_catalog_store(store_uri: str, tracking_uri: str) -> ModelRegistryStore:
+    """Build the model registry store of a `databricks-uc` URI, for MLflow 3."""
+    from azureml_databricks.bridge.unity_catalog import UnityCatalogStore
+
+    store: ModelRegistryStore = UnityCatalogStore(store_uri, tracking_uri)  # type: ignore[no-untyped-call]
     return store
 
 
@@ -91,7 +100,8 @@ def on_import() -> DefaultExperimentProvider:
 
 
 def _come_last() -> None:
-    """Put our stores in place of those of a user's own azureml-mlflow: MLflow takes what comes last."""
+    """Put our stores in place of those of MLflow and a user's own azureml-mlflow: what comes last counts."""
+    import mlflow.entities
     from mlflow.store.artifact import artifact_repository_registry as artifacts
     from mlflow.tracking._model_registry import utils as model_registry
     from mlflow.tracking._tracking_service import utils as tracking
@@ -99,6 +109,8 @@ def _come_last() -> None:
     tracking._tracking_store_registry.register("azureml", tracking_store)
     model_registry._get_store_registry().register("azureml", model_registry_store)
     artifacts._artifact_repository_registry.register("azureml", artifact_repository)
+    if hasattr(mlflow.entities, "LoggedModel"):
+        model_registry._get_store_registry().register("databricks-uc", unity_catalog_store)
 
 
 def _tell_problems_at_first_use(failed: str) -> None:
@@ -122,6 +134,7 @@ def _tell_problems_at_first_use(failed: str) -> None:
             )
 
     def telling(builder: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(builder)  # MLflow goes by its parameters
         def build(*args: Any, **kwargs: Any) -> Any:
             tell()
             return builder(*args, **kwargs)

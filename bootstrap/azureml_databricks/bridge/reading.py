@@ -13,6 +13,7 @@ from azureml_databricks.bridge.known_runs import KnownRuns, notes_at
 from azureml_databricks.bridge.outgoing import MARK
 from azureml_databricks.bridge.parallel import in_parallel
 from azureml_databricks.bridge.records import Record
+from azureml_databricks.bridge.sending import Sender
 from azureml_databricks.bridge.service import Service
 
 
@@ -22,20 +23,26 @@ class Reader:
     Args:
         service: whose runs they are.
         runs: what is known of them.
+        sender: keeps what the service was seen to have dropped.
         with_notes: gives a run what its records tell beside what is kept.
     """
 
     def __init__(
-        self, service: Service, runs: KnownRuns, with_notes: Callable[[Run, list[Record]], Run]
+        self,
+        service: Service,
+        runs: KnownRuns,
+        sender: Sender,
+        with_notes: Callable[[Run, list[Record]], Run],
     ) -> None:
-        """Take all three."""
+        """Take all four."""
         self._service = service
         self._runs = runs
+        self._sender = sender
         self._with_notes = with_notes
 
     def run(self, run_id: str) -> Run:
         """Return a run."""
-        run = self._runs.read(run_id)
+        run = self._sender.read(run_id)
         return self._whole(run) if run.data.tags.keys() & {MARK, KEPT} else run
 
     def found(self, runs: Iterable[Run]) -> list[Run]:
@@ -55,7 +62,7 @@ class Reader:
         known = self._runs.of(run_id)
         if page_token or not (known.marked or not page):
             return page
-        if not known.marked and KEPT not in self._runs.read(run_id).data.tags:
+        if not known.marked and KEPT not in self._sender.read(run_id).data.tags:
             return page
         rest = self._service.history(run_id, metric_key, sys.maxsize, page.token) if page.token else []
         return PagedList(self._runs.kept(run_id).history(metric_key, [*page, *rest]), None)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.entities import Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 
 from azureml_databricks.bridge import limits
 from azureml_databricks.bridge.kept import KEPT, Kept, point
-from azureml_databricks.bridge.known_runs import Known, KnownRuns
+from azureml_databricks.bridge.known_runs import KnownRuns
 from azureml_databricks.bridge.outgoing import MARK, Batch, divided, fitting
 from azureml_databricks.bridge.records import Record
 from azureml_databricks.bridge.service import Service
@@ -39,7 +39,7 @@ class Sender:
         """
         batch, kept = fitting(batch)
         known = self._runs.of(run_id)
-        beyond = _beyond(known, batch.metrics)
+        beyond = known.find_beyond(batch.metrics)
         kept.metrics = [point(metric) for metric in batch.metrics if metric.key in beyond]
         batch.metrics = [metric for metric in batch.metrics if metric.key not in known.refused]
         wholes, kept.wholes = Kept(wholes=kept.wholes), []
@@ -51,9 +51,19 @@ class Sender:
                 self._log(run_id, request, beyond)
         self._runs.keep(run_id, kept)
         known.marked = known.marked or bool(wholes or kept)
+        must_look = known.note_sent(batch.metrics)
         if not known.asked and any(metric.key in beyond - known.refused for metric in batch.metrics):
-            known.asked = True
+            must_look = known.asked = True
+        if must_look:
             self._runs.read(run_id)
+        self._keep_dropped(run_id)
+
+    def read(self, run_id: str) -> Run:
+        """Return what the service has of a run, when what it has dropped is kept."""
+        run = self._runs.read(run_id)
+        if self._keep_dropped(run_id):
+            run.data.tags[KEPT] = "true"
+        return run
 
     def untag(self, run_id: str, key: str) -> None:
         """Take a tag off a run.
@@ -78,7 +88,7 @@ class Sender:
     def note(self, run_id: str, note: Record) -> None:
         """Note something of a run."""
         self._runs.add_note(run_id, note)
-        self.mark(self._runs.read(run_id))
+        self.mark(self.read(run_id))
 
     def mark(self, run: Run) -> None:
         """Make known that a run has records."""
@@ -118,9 +128,7 @@ class Sender:
             self._require_unchanged(run, batch.params, parts.kept)
             names = {name for name, *_ in parts.kept.metrics}
             parts.kept.metrics = [each for each in parts.kept.metrics if each[0] not in kept_names]
-            known.beyond |= names
-            known.refused |= names
-            known.names -= names
+            known.note_refused(names)
             self._runs.keep(run_id, parts.kept)
             for key in parts.gives_way:
                 self._service.delete_tag(run_id, key)
@@ -136,6 +144,17 @@ class Sender:
                 return
         raise refusal
 
+    def _keep_dropped(self, run_id: str) -> bool:
+        known = self._runs.of(run_id)
+        if not (dropped := list(known.dropped)):
+            return False
+        if not known.marked:
+            self._log(run_id, Batch(tags=[RunTag(KEPT, "true")]), frozenset())
+        self._runs.keep(run_id, Kept(metrics=dropped))
+        known.marked = True
+        del known.dropped[: len(dropped)]
+        return True
+
     def _require_unchanged(self, run: Run, params: Iterable[Param], kept: Kept) -> None:
         """Refuse other values of params that there are, as MLflow does, and keep none twice."""
         before = self._runs.kept(run.info.run_id) if KEPT in run.data.tags and kept.params else Kept()
@@ -149,13 +168,3 @@ class Sender:
                 )
         for key in before.params:
             kept.params.pop(key, None)
-
-
-def _beyond(known: Known, metrics: Iterable[Metric]) -> frozenset[str]:
-    """Return the names that the service may drop without a word, since it has as many as it takes."""
-    if known.has_all:
-        return frozenset(known.refused)
-    for metric in metrics:
-        if metric.key not in known.names:
-            (known.names if len(known.names) < limits.METRIC_NAMES else known.beyond).add(metric.key)
-    return frozenset(known.beyond)

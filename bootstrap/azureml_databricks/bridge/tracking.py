@@ -61,7 +61,7 @@ class WorkspaceTrackingStore(NoTraces, TellsWhichIsSet, AzureMLRestStore):  # ty
         self.service = Service(*args, **kwargs)
         self.runs = KnownRuns(self.service)
         self.sender = Sender(self.service, self.runs)
-        self._reader = Reader(self.service, self.runs, self.with_notes)
+        self._reader = Reader(self.service, self.runs, self.sender, self.with_notes)
         self._creation = Creation(self.service, self.runs, self.sender)
         self._drains_at_exit = False
         links.lead_to_studio(WorkspaceTrackingStore)
@@ -98,6 +98,9 @@ class WorkspaceTrackingStore(NoTraces, TellsWhichIsSet, AzureMLRestStore):  # ty
             self.sender.send(run_id, Batch(tags=[RunTag(MLFLOW_RUN_NAME, run_name)]))
             run_name = cut(run_name, limits.RUN_NAME)
         info = self.service.update_run_info(run_id, run_status, end_time, run_name)
+        if end_time:
+            # MLflow has read the run by now, if it ever does: to print where it is (2.19 does, 2.13 not).
+            self.runs.of(run_id).unseen.clear()
         if whole:
             info._set_run_name(whole)
         if not info.artifact_uri:

@@ -40,6 +40,7 @@ from tests.emulated.databricks.ids import WORKSPACE_ID
 from tests.emulated.databricks.jobs import Jobs
 from tests.emulated.databricks.minilake import Minilake
 from tests.emulated.databricks.policies import Policies
+from tests.emulated.databricks.registered_models import RegisteredModels
 from tests.emulated.databricks.runs import Runs
 from tests.emulated.databricks.service_credentials import ServiceCredentials
 from tests.emulated.databricks.vault import Vault
@@ -184,6 +185,7 @@ class EmulatedDatabricks:
             Compliance(self.policies, self.clusters, self.jobs),
             self.workspace_files,
             ServiceCredentials(),
+            RegisteredModels(minilake),
         )
         api = Starlette(
             routes=[
