@@ -204,6 +204,59 @@ def test_a_search_is_one_request_a_page_and_one_for_the_runs_that_are_marked(azu
     assert search("\"tags.none != 'x'\"") == (0, {"runs/search": 1, **record})
 
 
+def test_a_search_of_a_thousand_runs_of_which_some_are_marked_is_few_requests(azure: EmulatedAzure) -> None:
+    # Given a thousand runs, and three of which something is kept
+    experiment, run_id = printed(
+        VERSION,
+        azure,
+        """
+        import json, mlflow
+        from mlflow.entities import Metric, Param
+        experiment_id = mlflow.create_experiment("a thousand".replace(" ", "-"))
+        client = mlflow.MlflowClient()
+        for text, loss in (("short", 0), *(("x" * 900, 2000 + n) for n in range(3))):
+            run_id = client.create_run(experiment_id).info.run_id
+            client.log_batch(run_id, [Metric("loss", loss, 1, 0)], [Param("text", text)])
+            first = run_id if text == "short" else first
+        print(json.dumps([experiment_id, first]))
+        """,
+    )
+    azure.copy_run(run_id, 1000)
+
+    def search(question: str) -> tuple[list[float], list[int], Counter[str]]:
+        azure.journal.clear()
+        code = f"""
+            import json, mlflow
+            found = mlflow.MlflowClient().search_runs([{experiment!r}], {question})
+            losses = [run.data.metrics["loss"] for run in found]
+            print(json.dumps([losses, sorted({{len(run.data.params["text"]) for run in found}})]))
+            """
+        losses, lengths = printed(VERSION, azure, code)
+        return losses, lengths, calls(azure)
+
+    # Then each search is as many requests as it has pages of a thousand, one for the marked runs where
+    # they may be meant, and the records of those: a list and one of each
+    records = {"prefix/contentinfo": 3, "GET": 3}
+    first = [2002.0, 2001.0, 2000.0, 999.0, 998.0]
+    assert search("order_by=['metrics.loss DESC'], max_results=5") == (
+        first,
+        [5, 900],
+        {"runs/search": 2, **records},
+    )
+    assert search("'metrics.loss >= 998', max_results=2000")[1:] == (
+        [5, 900],
+        {"runs/search": 2, **records},
+    )
+    assert search("\"params.text LIKE 'xx%'\", order_by=['metrics.loss']") == (
+        [2000.0, 2001.0, 2002.0],
+        [900],
+        {"runs/search": 2, **records},
+    )
+    losses, lengths, asked = search("'attributes.status = \"RUNNING\"', max_results=2000")
+    assert (len(losses), lengths) == (1004, [5, 900])
+    assert asked == {"runs/search": 2, **records}
+
+
 def test_a_mark_finds_room_in_a_run_that_is_full(azure: EmulatedAzure) -> None:
     told = logged(
         azure,
