@@ -9,19 +9,18 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from nbformat import NotebookNode
 
 from tests.emulated.azure import EmulatedAzure
 from tests.emulated.cluster import way_to
 from tests.emulated.node import Node, Replica, Runtime, boot
+from tests.emulated.node.init_scripts import AccessMode
 from tests.emulated.spark import conf, daemons
 from tests.emulated.spark.conf import ConfFile
 from tests.emulated.spark.distribution import SPARK, spark_layers
 from tests.emulated.spark.shared import make_shared
 
-AccessMode = Literal["dedicated", "standard"]
 UNPRIVILEGED = "nobody"
 """Standard access mode: users' code runs as a user without rights, by Spark Connect, with no way to the JVM.
 
@@ -191,6 +190,7 @@ def booted_cluster(
             )
             if azure:
                 node.environment.update(way_to(azure, node))
+            node.access_mode = access_mode
             return node
 
         driver, *others = (booted(number) for number in range(1, workers + 2))
