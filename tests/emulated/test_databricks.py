@@ -494,7 +494,10 @@ class TestClusters:
             ({"spark_env_vars": {"A": "b"}}, "cluster libraries"),
             ({"init_scripts": [{"volumes": {"destination": "/Volumes/a/b/c/x.sh"}}]}, "cluster libraries"),
             ({"dependency_mode": "DEPENDENCY_MODE_CLUSTER_LIBRARIES"}, "cluster libraries"),
-            ({"dependency_mode": "DEPENDENCY_MODE_ENVIRONMENTS", "spark_env_vars": {"A": "b"}}, "environments"),
+            (
+                {"dependency_mode": "DEPENDENCY_MODE_ENVIRONMENTS", "spark_env_vars": {"A": "b"}},
+                "environments",
+            ),
             ({"spark_version": "18.x-scala2.13"}, "cluster libraries"),
             ({"data_security_mode": "SINGLE_USER"}, "cluster libraries"),
         ],

@@ -28,7 +28,7 @@ _MODES: dict[str, Mode] = {
 Source: databricks.sdk.service.compute (DataSecurityMode)
 """
 
-RESTRICTED_SINCE = 19
+_RESTRICTED_SINCE = 19
 _RESTRICTED_CONF = (
     "spark.driver.extraJavaOptions",
     "spark.executor.extraJavaOptions",
@@ -69,8 +69,8 @@ def is_restricted(spec: Spec) -> bool:
 
     Source: https://learn.microsoft.com/azure/databricks/release-notes/runtime/19
     """
-    found = re.match(r"\d+", spec["spark_version"])
-    return mode(spec) == "standard" and bool(found) and int(found[0]) >= RESTRICTED_SINCE
+    major = re.match(r"\d+", spec["spark_version"])
+    return bool(mode(spec) == "standard" and major and int(major[0]) >= _RESTRICTED_SINCE)
 
 
 def dependency_mode(spec: Spec) -> DependencyMode:

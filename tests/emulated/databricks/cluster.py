@@ -142,9 +142,8 @@ class _Launch:
 
     def __init__(self, databricks: EmulatedDatabricks, cluster_id: str, owner: Caller) -> None:
         self._databricks = databricks
-        self._owner = owner
-        self._client = databricks.cluster_client(owner)
-        self._cluster = self._client.clusters.get(cluster_id)
+        self._cluster = databricks.cluster_client(owner).clusters.get(cluster_id)
+        self._client = databricks.cluster_client(self._runs_as(owner))
 
     @contextlib.contextmanager
     def node(self, azure: EmulatedAzure | None, *, driver: bool) -> Iterator[Node]:
@@ -172,6 +171,15 @@ class _Launch:
             prepare=self._run_init_scripts,
         ) as cluster:
             yield cluster
+
+    def _runs_as(self, owner: Caller) -> Caller:
+        """Return who init scripts run as: whom the cluster is assigned to in dedicated mode, or its owner.
+
+        Source: https://learn.microsoft.com/azure/databricks/init-scripts/
+        """
+        assigned = self._cluster.single_user_name
+        dedicated = access_modes.mode(self._cluster.as_dict()) == "dedicated"
+        return self._databricks.callers.named(assigned) if assigned and dedicated else owner
 
     @property
     def _access_mode(self) -> AccessMode:

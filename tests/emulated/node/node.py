@@ -180,7 +180,9 @@ class Node(ABC):
         logs = self.path(f"{copy}.stdout.log"), self.path(f"{copy}.stderr.log")
         with logs[0].open("w") as stdout, logs[1].open("w") as stderr:
             given = {**self.variables(None), **(env or {})}
-            withheld = init_scripts.withheld(given, self.access_mode, self.environment["DATABRICKS_RUNTIME_VERSION"])
+            withheld = init_scripts.withheld(
+                given, self.access_mode, self.environment["DATABRICKS_RUNTIME_VERSION"]
+            )
             without = [f"--unset={name}" for name in withheld]
             argv = ["env", *without, "bash", self.inside(copy)]
             done = self.run(argv, env=env, timeout=timeout, stdout=stdout, stderr=stderr)

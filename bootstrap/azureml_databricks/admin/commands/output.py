@@ -52,6 +52,8 @@ class Output:
                 self.difference(difference)
         for kept in plan.kept:
             self._pair(f"  {kept.kind} {kept.name} stays", [kept.why], "dim")
+        for it in plan.unready:
+            self._pair(f"! {it.kind} {it.name}", [f"{it.why}; {it.advice}"], "yellow")
         actions = [change.action for change in plan.changes]
         counted = [f"{actions.count(it)} {words}" for it, words in _TO_DO.items() if it in actions]
         self.line(", ".join(counted) or "Nothing to change.", "bold")
