@@ -18,13 +18,28 @@ _LIMIT_SECONDS = 60
 
 def findings(paths: Paths) -> Iterator[Finding]:
     """Yield a finding for each hook, for this process, and for each interpreter of the node."""
+    cluster = str(paths.root / "databricks/python3/bin/python")
+    if os.path.realpath(sys.executable) != os.path.realpath(cluster) and not hooks.release_in_use():
+        yield _of_an_environment(cluster)
     all_hooks = hooks.all_hooks(paths)
     yield _of_this_process(all(hook.installed for hook in all_hooks))
     for hook in all_hooks:
         yield _of_hook(hook)
-    cluster = str(paths.root / "databricks/python3/bin/python")
     for python in dict.fromkeys((sys.executable, cluster, hooks.base_python())):
         yield _of_start(python)
+
+
+def _of_an_environment(cluster: str) -> Finding:
+    """Tell of a Python that no init script reaches.
+
+    https://learn.microsoft.com/azure/databricks/compute/environments-mode
+    """
+    return PART.wrong(
+        "dependency mode",
+        f"{sys.executable} does not stand on the cluster's Python, {cluster}: so it is on runtime 19 where "
+        "the cluster's dependency mode is Environments, in which no init script counts",
+        "set the cluster's dependency mode to Cluster libraries (Advanced, Dependencies), and restart it",
+    )
 
 
 def _of_hook(hook: hooks.Hook) -> Finding:

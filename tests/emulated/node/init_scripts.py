@@ -23,8 +23,8 @@ _RESTRICTED_SINCE = 19
 def withheld(names: Iterable[str], access_mode: AccessMode, runtime: str) -> list[str]:
     """Return the variables that an init script does not get, of those that other processes have.
 
-    In standard access mode, from runtime 19 on, it gets a predefined set and no other; until then, and in other
-    access modes, all.
+    In standard access mode, from runtime 19 on, it gets a predefined set and no other; until then, and in
+    other access modes, all.
 
     Source: https://learn.microsoft.com/azure/databricks/release-notes/runtime/19
     """

@@ -152,6 +152,7 @@ def booted_cluster(
     conf_files: Collection[ConfFile] = (),
     azure: EmulatedAzure | None = None,
     prepare: Callable[[Node], None] | None = None,
+    sandboxed: bool = False,
 ) -> Iterator[SparkCluster]:
     """Boot a cluster; at the end of the context nothing is left of it.
 
@@ -166,9 +167,14 @@ def booted_cluster(
         conf_files: where it is to be read besides, from when the daemons start.
         azure: what the nodes' processes reach instead of the internet.
         prepare: called with each node before any of Spark's daemons starts; it runs the init scripts.
+        sandboxed: whether tasks run in sandboxes that see nothing of what init scripts did to their node.
+            Then no worker is prepared, as all that runs there are tasks.
 
     Raises:
         NodeError: this machine permits no overlay (`node.boot.no_overlay`), or Spark did not start.
+
+    Source: facts: seen, names of the conf (spark.databricks.safespark); what a sandbox sees is not known, and
+    is assumed: strictest reading
     """
     replica = Replica(Runtime.load(runtime), ml=ml)
     layers = spark_layers(runtime, replica.interpreter, connect=access_mode == "standard")
@@ -198,7 +204,7 @@ def booted_cluster(
         _lay_shell(driver)
         for node in (driver, *others):
             node.checkpoint()
-            if prepare:
+            if prepare and (node is driver or not sandboxed):
                 prepare(node)
         _start(cluster, cores, spark_conf or {}, conf_files)
         yield cluster
