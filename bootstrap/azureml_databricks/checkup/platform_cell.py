@@ -75,7 +75,8 @@ def _described(path: str) -> str:
     if not os.path.exists(path):
         return "is not there"
     own = "with our lines" if "azureml-databricks" in _text(path) else "without our lines"
-    return f"leads to {os.path.realpath(path)}, {own}"
+    leads_to = os.path.realpath(path)
+    return f"{'is there' if leads_to == path else f'leads to {leads_to}'}, {own}"
 
 
 def _sitecustomize() -> str:
@@ -112,11 +113,13 @@ def _notebook() -> dict[str, str]:
     shell = ipython.get_ipython() if ipython else None
     if shell is None:
         return {"IPython's startup folder": "this is no notebook"}
-    from IPython.core.shellapp import InteractiveShellApp
-    from IPython.paths import SYSTEM_CONFIG_DIRS
+    from IPython.core import shellapp
 
-    program = getattr(shell, "parent", None)
-    looks = isinstance(program, InteractiveShellApp) and "/etc/ipython" in SYSTEM_CONFIG_DIRS
+    program: Any = shell
+    while not isinstance(program, shellapp.InteractiveShellApp) and getattr(program, "parent", None):
+        program = program.parent
+    of_system = getattr(shellapp, "SYSTEM_CONFIG_DIRS", ())
+    looks = isinstance(program, shellapp.InteractiveShellApp) and "/etc/ipython" in of_system
     folder = "/etc/ipython/startup"
     files = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
     by = f"{'looked at' if looks else 'not looked at'} by {type(program).__name__}"

@@ -5,8 +5,6 @@ Source: https://docs.databricks.com/api/azure/workspace/files
 
 from __future__ import annotations
 
-from functools import partial
-
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -43,8 +41,8 @@ class Volumes:
                 route
                 for kind in ("catalogs", "schemas", "volumes")
                 for route in (
-                    Route(f"{catalog}/{kind}", partial(self._make, kind), methods=["POST"]),
-                    Route(f"{catalog}/{kind}/{{name}}", partial(self._securable, kind), methods=_METHODS),
+                    Route(f"{catalog}/{kind}", self._make, methods=["POST"]),
+                    Route(f"{catalog}/{kind}/{{name}}", self._securable, methods=_METHODS),
                 )
             ),
         ]
@@ -131,7 +129,7 @@ class Volumes:
                 raise ApiError(404, "PRINCIPAL_DOES_NOT_EXIST", message)
         return await self._minilake.forward(request)
 
-    async def _make(self, kind: str, request: Request) -> Response:
+    async def _make(self, request: Request) -> Response:
         """Make a catalog, a schema or a volume; who does is its owner.
 
         Source: https://learn.microsoft.com/azure/databricks/data-governance/unity-catalog/manage-privileges/ownership
@@ -140,15 +138,15 @@ class Volumes:
         if answer.is_success:
             made = answer.json()
             name = made.get("full_name") or made["name"]
-            self._owners[kind, name] = caller(request).user_name
+            self._owners[_kind(request), name] = caller(request).user_name
         return passed_on(answer)
 
-    async def _securable(self, kind: str, request: Request) -> Response:
+    async def _securable(self, request: Request) -> Response:
         """A catalog, a schema or a volume.
 
         Source: https://docs.databricks.com/api/azure/workspace/volumes
         """
-        name = request.path_params["name"]
+        kind, name = _kind(request), request.path_params["name"]
         if kind == "volumes":
             await self._must_exist(name)
         if request.method != "GET":
@@ -156,6 +154,11 @@ class Volumes:
         answer = await self._minilake.ask("GET", request.url.path)
         owner = {"owner": self._owners.get((kind, name), "")} if answer.is_success else {}
         return JSONResponse({**answer.json(), **owner}, answer.status_code)
+
+
+def _kind(request: Request) -> str:
+    """Return `catalogs`, `schemas` or `volumes`."""
+    return request.url.path.split("/")[4]
 
 
 def _in_words(kind: str, method: str, status: int) -> ApiError:
