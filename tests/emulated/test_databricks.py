@@ -839,6 +839,32 @@ class TestClusterFromAPolicy:
         assert ended.termination_reason.code
         assert ended.termination_reason.code.value == "INIT_SCRIPT_FAILURE"
 
+    @pytest.mark.parametrize("assigned", ["bob@contoso.com", "analysts"])
+    def test_of_a_dedicated_cluster_it_is_whom_it_is_assigned_to(
+        self, databricks: EmulatedDatabricks, admin: WorkspaceClient, ann: Caller, assigned: str
+    ) -> None:
+        # Given a volume that only the cluster's owner can read
+        databricks.user("bob@contoso.com", groups=["analysts"])
+        databricks.make_volume(VOLUME)
+        admin.files.upload(f"{FOLDER}/x.sh", io.BytesIO(b"exit 0"))
+        read = PermissionsChange(add=[Privilege.READ_VOLUME], principal=ann.user_name)
+        admin.grants.update("volume", VOLUME, changes=[read])
+        script = {"type": "fixed", "value": f"{FOLDER}/x.sh"}
+        policy_id = policy(admin, {"init_scripts.0.volumes.destination": script}, "users")
+        dedicated = {
+            "data_security_mode": DataSecurityMode.DATA_SECURITY_MODE_DEDICATED,
+            "spark_version": RUNTIME,
+            "node_type_id": NODE_TYPE,
+        }
+
+        with started_cluster(databricks, policy_id, who=ann, single_user_name=ann.user_name, **dedicated):
+            pass
+        with (
+            pytest.raises(LaunchError, match=r"INIT_SCRIPT_FAILURE: .* does not have READ VOLUME on Volume"),
+            started_cluster(databricks, policy_id, who=ann, single_user_name=assigned, **dedicated),
+        ):
+            pass
+
     def test_the_owner_has_to_be_able_to_read_the_secrets(
         self, databricks: EmulatedDatabricks, ann: Caller, deployed: tuple[WorkspaceClient, str]
     ) -> None:

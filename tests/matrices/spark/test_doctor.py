@@ -35,6 +35,9 @@ def said_by(cluster: SparkCluster, azure: EmulatedAzure) -> str:
     """Return what the doctor says in a notebook, the same each time."""
     notebook = cluster.run_notebook(["from azureml_databricks import doctor", "doctor()"])
     shown = same_each_time(notebook.cells[1].outputs[-1].data["text/plain"], cluster.driver, azure)
+    # Which executor, and what has been imported there, is chance.
+    chance = r"sys\.path, in |finders before Python's, in |all of it, in mapInPandas"
+    shown = re.sub(rf"(?m)^  ok +({chance}).*\n?", "", shown)
     shown = re.sub(r"\b[0-9a-f]{12}\b(?=, than)|(?<=this process, )[0-9a-f]{12}\b", "RELEASE", shown)
     return re.sub(
         r"executor \d+ on 127\.\d+\.\d+\.(\d+)",
@@ -88,8 +91,8 @@ def test_executors_that_are_ill_are_named_with_the_cause(bundle: Path, azure: Em
     with booted_cluster(workers=4, spark_env_vars=policy(azure), azure=azure, prepare=prepare) as cluster:
         said = said_by(cluster, azure)
 
-    # Then each is told, and what is well is so all the same
-    assert_is_golden(said + "\n", GOLDEN / "ill-executors.txt")
+    # Then each is told, and what is well is so all the same; which of them the platform is seen on is chance
+    assert_is_golden(said.partition("\n\nplatform")[0] + "\n", GOLDEN / "ill-executors.txt")
 
 
 # Standard access mode whose tasks see nothing of ours ------------------------------------------------
@@ -162,7 +165,7 @@ def test_the_drivers_doctor_says_that_no_task_sees_our_files(
 
     assert "  note       all of them: no task sees our files, on none of 2 executors" in said
     assert "  ok         hooks of azureml-databricks, in a UDF: none ran" in said
-    # Nothing is wrong that anybody could mend.
+    # And nothing is wrong that anybody could mend.
     assert said.startswith("azureml-databricks doctor: 1 note\n"), said
 
 
