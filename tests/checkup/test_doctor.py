@@ -358,13 +358,15 @@ def test_a_python_that_stands_on_another_than_the_clusters(node: Node) -> None:
         "from azureml_databricks.checkup import examination; print(examination.of_the_node())"
     )
 
-    done = node.run(["/databricks/environments/bin/python", "-S", "-c", code])
+    def says(runtime: str, *argv: str) -> str:
+        return node.run([*argv, "-c", code], env={"DATABRICKS_RUNTIME_VERSION": runtime}).stdout
 
-    assert (
-        "  wrong      dependency mode: /databricks/environments/bin/python does not stand on" in done.stdout
-    )
-    assert "-> set the cluster's dependency mode to Cluster libraries" in done.stdout
-    assert "dependency mode" not in in_sh(node).stdout
+    of_an_environment = says("19.5", "/databricks/environments/bin/python", "-S")
+
+    assert "  wrong      dependency mode: Environments, it seems: /databricks/env" in of_an_environment
+    assert "-> set the cluster's dependency mode to Cluster libraries" in of_an_environment
+    assert "dependency mode" not in says("18.3", "/databricks/environments/bin/python", "-S")
+    assert "dependency mode" not in says("19.5", CLUSTER)
 
 
 # Not well: the node --------------------------------------------------------------------------------

@@ -851,7 +851,7 @@ class TestClusterFromAPolicy:
         admin.grants.update("volume", VOLUME, changes=[read])
         script = {"type": "fixed", "value": f"{FOLDER}/x.sh"}
         policy_id = policy(admin, {"init_scripts.0.volumes.destination": script}, "users")
-        dedicated = {
+        dedicated: dict[str, Any] = {
             "data_security_mode": DataSecurityMode.DATA_SECURITY_MODE_DEDICATED,
             "spark_version": RUNTIME,
             "node_type_id": NODE_TYPE,

@@ -146,6 +146,7 @@ def deploy(deployment: Deployment, output: Output, *, enforce: bool, yes: bool) 
     if planned.changes:
         output.confirm("Deploy?", yes=yes)
         _apply(site, planned, output)
+        output.unready(it for it in deploying.refused(site) if it not in planned.unready)
     enforced = _enforce(site, output, yes=yes) if enforce else []
     if enforced:
         # They may have been the last that pointed at an old release.

@@ -137,6 +137,11 @@ def apply(site: Site, plan: Plan, on_start: Callable[[Change], None]) -> Iterato
 
 def _unready(site: Site) -> Iterator[Unready]:
     yield from runners.unready(site.client, site.policy.id, site.file_readers(), site.deployment.principals)
+    yield from refused(site)
+
+
+def refused(site: Site) -> Iterator[Unready]:
+    """Yield what the policy does not say, since the workspace refuses it."""
     for path in site.policy.refused:
         yield Unready(
             "policy",

@@ -119,8 +119,9 @@ class UnityCatalogAccess(Access):
 
     def is_lacked_by(self, names: Set[str]) -> bool:
         """Return whether nobody of these has the right; an owner has it without a grant."""
-        return super().is_lacked_by(names) and self._owner() not in names
+        return super().is_lacked_by(names) and self._owner not in names
 
+    @cached_property
     def _owner(self) -> str:
         securable, name = self._of
         owned: dict[str, Callable[[str], CatalogInfo | SchemaInfo | VolumeInfo]] = {
