@@ -246,3 +246,17 @@ def test_a_cluster_whose_packages_are_an_environments_is_named(deployed: Admin) 
 
     why = "its dependency_mode is DEPENDENCY_MODE_ENVIRONMENTS, in which no init script counts"
     assert unready(deployed) == [("cluster", "etl", why)]
+
+
+def test_where_that_cannot_be_told_a_deploy_goes_on(deployed: Admin) -> None:
+    make_cluster(deployed)
+    deployed.databricks.faults.add(path="/scim/v2/Users", status=403)
+    deployed.write(settings='onError = "fail"')
+
+    planned = unready(deployed, "plan")
+    deployed.run_or_fail("deploy", "--yes")
+
+    assert [(kind, name) for kind, name, _ in planned] == [("policy", "azureml")]
+    assert planned[0][2].startswith(
+        "who runs its init script, and cannot read it, is not known: the groups of"
+    )

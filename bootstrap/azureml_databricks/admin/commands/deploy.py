@@ -11,6 +11,7 @@ from functools import partial
 
 from databricks.sdk.service.iam import PermissionLevel
 
+from azureml_databricks.admin.errors import AdminError
 from azureml_databricks.admin.file import settings_file
 from azureml_databricks.admin.file.deployment import ML, Deployment, Principal
 from azureml_databricks.admin.objects import policy as policies
@@ -136,7 +137,17 @@ def apply(site: Site, plan: Plan, on_start: Callable[[Change], None]) -> Iterato
 
 
 def _unready(site: Site) -> Iterator[Unready]:
-    yield from runners.unready(site.client, site.policy.id, site.file_readers(), site.deployment.principals)
+    principals = site.deployment.principals
+    try:
+        yield from runners.unready(site.client, site.policy.id, site.file_readers(), principals)
+    except AdminError as error:
+        # It is for people's information, and nothing that a deployment needs.
+        yield Unready(
+            "policy",
+            site.policy.name,
+            f"who runs its init script, and cannot read it, is not known: {error}",
+            "a deployment does not need it",
+        )
     yield from refused(site)
 
 
