@@ -12,6 +12,7 @@
 #   AZUREML_ENABLED          false: do nothing
 #   AZUREML_ON_ERROR         warn: a failure here starts the cluster without us; fail: it stops the launch
 #   DATABRICKS_RUNTIME_VERSION  the runtime, where the node has no /databricks/DBR_VERSION
+#   (in standard access mode on runtime 19 none of these reach it: all that it needs is in it and in its settings)
 #   AZUREML_DATABRICKS_ROOT  what stands for / (only where there is no /databricks: tests)
 # The Python it hands over to reads the settings' variables: see the README.
 

@@ -23,10 +23,11 @@ from databricks.sdk.service.workspace import AclPermission
 from tests.admin.conftest import LOCATION, VOLUME, Admin
 from tests.admin.golden import assert_is_golden
 from tests.admin.workspace_state import state
+from tests.emulated.databricks import Caller
 
 FIRST_PLAN = """\
 + release RELEASE-1
-+ allowlist entry /Volumes/sales/ml/azureml/
++ allowlist entry /Volumes/sales/ml/azureml/RELEASE-1/azureml-databricks.sh
 + right USE CATALOG on sales for data-scientists
 + right USE SCHEMA on sales.ml for data-scientists
 + right READ VOLUME on sales.ml.azureml for data-scientists
@@ -34,7 +35,7 @@ FIRST_PLAN = """\
     name: azureml
     description: MLflow goes to the Azure Machine Learning workspace forecasting.
     spark_version: fixed 15.4.x-scala2.12
-    data_security_mode: fixed USER_ISOLATION (hidden)
+    data_security_mode: fixed DATA_SECURITY_MODE_STANDARD (hidden)
     init_scripts.0.volumes.destination: fixed /Volumes/sales/ml/azureml/RELEASE-1/azureml-databricks.sh
     spark_env_vars.AZURE_TENANT_ID: fixed {{secrets/azureml/tenantId}} (hidden)
     spark_env_vars.AZURE_CLIENT_ID: fixed {{secrets/azureml/clientId}} (hidden)
@@ -54,17 +55,18 @@ def body(done_stdout: str) -> str:
     return done_stdout.split("\n\n", 1)[1]
 
 
-def make_cluster(admin: Admin, name: str = "etl") -> str:
-    """Make a cluster as a user does who picks the policy."""
+def make_cluster(admin: Admin, name: str = "etl", who: Caller | None = None, **asked: Any) -> str:
+    """Make a cluster as a user does who picks the policy; an admin unless told who."""
     client = admin.databricks.cluster_client(admin.databricks.admin)
     (policy,) = [it for it in client.cluster_policies.list() if it.name == "azureml"]
-    made = client.clusters.create(
+    made = admin.databricks.cluster_client(who or admin.databricks.admin).clusters.create(
         cluster_name=name,
         policy_id=policy.policy_id,
         apply_policy_default_values=True,
         spark_version="15.4.x-scala2.12",
         node_type_id="Standard_DS3_v2",
         num_workers=1,
+        **asked,
     )
     assert made.cluster_id
     return made.cluster_id
@@ -180,7 +182,8 @@ def test_nothing_of_another_admin_is_touched(with_others: Admin) -> None:
     admin.run_or_fail("destroy", "--yes")
     after = state(admin.databricks, VOLUME)
 
-    assert during["allowlist"] == [*before["allowlist"], f"{LOCATION}/"]
+    assert during["allowlist"][:-1] == before["allowlist"]
+    assert during["allowlist"][-1].endswith("/azureml-databricks.sh")
     for what in ("secrets", "acls", "policies"):
         assert _contains(during[what], before[what]), what
     assert _contains(during["grants"][VOLUME], before["grants"][VOLUME])
@@ -271,7 +274,9 @@ def test_a_policy_that_terraform_has_is_not_deployed(admin_with_secrets: Admin) 
     assert len(list(client.cluster_policies.list())) == 1
 
 
-@pytest.mark.parametrize(("mode", "code"), [("dedicated", "SINGLE_USER"), ("no-isolation", "NONE")])
+@pytest.mark.parametrize(
+    ("mode", "code"), [("dedicated", "DATA_SECURITY_MODE_DEDICATED"), ("no-isolation", "NONE")]
+)
 def test_without_unity_catalog_the_files_are_workspace_files(admin: Admin, mode: str, code: str) -> None:
     location = "/Workspace/Admins/azureml"
     clusters = f'runtimes = ["15.4", "15.4-ml"]\naccessMode = "{mode}"\nlocation = "{location}"'
@@ -372,6 +377,63 @@ def test_what_changed_by_hand_is_put_right(deployed: Admin) -> None:
         "~ release RELEASE-1\n    azureml-databricks.sh: 10 bytes, SHA-256 "
     )
     assert deployed.run("plan").returncode == 0
+
+
+# The allowlist --------------------------------------------------------------------------------------
+
+
+def as_an_older_version_deployed(admin: Admin) -> None:
+    """Let our whole folder be on the allowlist, in the place of the script."""
+    client = admin.databricks.cluster_client(admin.databricks.admin)
+    path = f"{LOCATION}/azureml-databricks.made.json"
+    contents = client.files.download(path).contents
+    assert contents
+    record = json.loads(contents.read())
+    for made in record["made"]:
+        if made["kind"] == "allowlist entry":
+            made["name"] = f"{LOCATION}/"
+    client.files.upload(path, io.BytesIO(json.dumps(record).encode()), overwrite=True)
+    matcher = ArtifactMatcher(f"{LOCATION}/", MatchType.PREFIX_MATCH)
+    client.artifact_allowlists.update(ArtifactType.INIT_SCRIPT, [matcher])
+
+
+def test_who_has_our_folder_on_the_allowlist_gets_the_script_in_its_place(deployed: Admin) -> None:
+    (script,) = deployed.databricks.allowlists.paths()
+    as_an_older_version_deployed(deployed)
+
+    done = deployed.run_or_fail("deploy", "--yes")
+
+    assert f"made allowlist entry {script}\nremoved allowlist entry {LOCATION}/\n" in done.stdout
+    assert deployed.databricks.allowlists.paths() == [script]
+    assert "Nothing to change." in deployed.run_or_fail("deploy").stdout
+
+
+def test_a_script_that_a_cluster_has_still_stays_on_the_allowlist_by_its_name(deployed: Admin) -> None:
+    (before,) = deployed.databricks.allowlists.paths()
+    cluster_id = make_cluster(deployed)
+    as_an_older_version_deployed(deployed)
+    deployed.write(settings='onError = "fail"')
+
+    deployed.run_or_fail("deploy", "--yes")
+
+    now = deployed.databricks.allowlists.paths()
+    assert before in now
+    assert len(now) == 2
+    assert f"{LOCATION}/" not in now
+    deployed.databricks.cluster_client(deployed.databricks.admin).clusters.permanent_delete(cluster_id)
+    deployed.run_or_fail("deploy", "--yes")
+    assert before not in deployed.databricks.allowlists.paths()
+    assert len(deployed.databricks.allowlists.paths()) == 1
+
+
+def test_where_another_admins_entry_has_it_none_is_made(admin_with_secrets: Admin) -> None:
+    client = admin_with_secrets.databricks.cluster_client(admin_with_secrets.databricks.admin)
+    matcher = ArtifactMatcher("/Volumes/sales/", MatchType.PREFIX_MATCH)
+    client.artifact_allowlists.update(ArtifactType.INIT_SCRIPT, [matcher])
+
+    admin_with_secrets.run_or_fail("deploy", "--yes")
+
+    assert admin_with_secrets.databricks.allowlists.paths() == ["/Volumes/sales/"]
 
 
 def test_a_plan_is_also_json(admin_with_secrets: Admin) -> None:

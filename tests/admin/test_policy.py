@@ -7,9 +7,17 @@ from typing import Any
 
 import pytest
 
+from azureml_databricks.admin.file import deployment
+from azureml_databricks.admin.objects import definition as definitions
+from azureml_databricks.admin.objects import storage
+from azureml_databricks.admin.objects.policy import ClusterPolicy, Wanted
+from azureml_databricks.admin.objects.record import Record
 from tests.admin.conftest import LOCATION, VOLUME, Admin
 from tests.admin.golden import assert_is_golden
+from tests.admin.test_deploy import make_cluster
+from tests.admin.test_status import make_job
 from tests.admin.workspace_state import state
+from tests.emulated.databricks import EmulatedDatabricks
 
 POLICY = 'name = "azureml"\ngroups = ["data-scientists"]'
 
@@ -34,7 +42,7 @@ def test_it_is_printed_as_deploy_makes_it(admin_with_secrets: Admin) -> None:
 def test_it_is_printed_without_a_login_to_databricks(admin: Admin) -> None:
     del admin.environment["DATABRICKS_TOKEN"]
 
-    assert rendered(admin)["data_security_mode"]["value"] == "USER_ISOLATION"
+    assert rendered(admin)["data_security_mode"]["value"] == "DATA_SECURITY_MODE_STANDARD"
     assert not list(admin.databricks.journal)
 
 
@@ -94,8 +102,8 @@ def test_what_a_definition_says_otherwise_is_named_and_not_overwritten(admin: Ad
         "Error: theirs.json (policy.definition) and this deployment both say spark_version: fixed "
         "14.3.x-scala2.12 there, fixed 15.4.x-scala2.12 here; take it out there\n"
         "Error: theirs.json (policy.definition) and this deployment both say data_security_mode: "
-        '{"type": "allowlist", "values": ["SINGLE_USER"]} there, fixed USER_ISOLATION (hidden) here; '
-        "take it out there\n"
+        '{"type": "allowlist", "values": ["SINGLE_USER"]} there, '
+        "fixed DATA_SECURITY_MODE_STANDARD (hidden) here; take it out there\n"
     )
 
 
@@ -107,8 +115,8 @@ def test_what_a_definition_says_otherwise_is_named_and_not_overwritten(admin: Ad
             "policy family personal-vm and this deployment both say data_security_mode: "
             '{"type": "allowlist", "values": ["SINGLE_USER", "LEGACY_SINGLE_USER", '
             '"LEGACY_SINGLE_USER_STANDARD"], '
-            '"defaultValue": "SINGLE_USER", "hidden": true} there, fixed USER_ISOLATION (hidden) here; '
-            "take it out there",
+            '"defaultValue": "SINGLE_USER", "hidden": true} there, '
+            "fixed DATA_SECURITY_MODE_STANDARD (hidden) here; take it out there",
         ),
         (
             'family = "personal"',
@@ -137,7 +145,7 @@ def test_what_a_definition_says_otherwise_is_named_and_not_overwritten(admin: Ad
             'fixes = {data_security_mode = {type = "fixed", value = "NONE"}}',
             "azureml-databricks.toml (policy.fixes) and this deployment both say data_security_mode: "
             "fixed NONE "
-            "there, fixed USER_ISOLATION (hidden) here; take it out there",
+            "there, fixed DATA_SECURITY_MODE_STANDARD (hidden) here; take it out there",
         ),
     ],
 )
@@ -149,6 +157,110 @@ def test_what_it_cannot_start_from_is_told(admin: Admin, policy: str, said: str)
     done = admin.run("policy", "render")
 
     assert (done.returncode, done.stderr) == (1, f"Error: {said}\n")
+
+
+# Names and fields that came with the time -------------------------------------------------------------
+
+
+def edited(admin: Admin, **values: str) -> None:
+    """Change values that the policy fixes, by hand."""
+    client = admin.databricks.cluster_client(admin.databricks.admin)
+    (policy,) = client.cluster_policies.list()
+    definition = json.loads(policy.definition or "")
+    for path, value in values.items():
+        definition[path]["value"] = value
+    client.cluster_policies.edit(
+        str(policy.policy_id),
+        name=policy.name,
+        description=policy.description,
+        definition=json.dumps(definition),
+    )
+
+
+def test_a_policy_with_the_older_name_of_its_access_mode_is_as_it_should_be_and_keeps_it(
+    deployed: Admin,
+) -> None:
+    edited(deployed, data_security_mode="USER_ISOLATION")
+
+    assert "Nothing to change." in deployed.run_or_fail("plan").stdout
+    deployed.write(settings='onError = "fail"')
+    deployed.run_or_fail("deploy", "--yes")
+
+    definition = state(deployed.databricks, VOLUME)["policies"]["azureml"]["definition"]
+    assert definition["data_security_mode"]["value"] == "USER_ISOLATION"
+    # So a cluster that was made under it is as it says.
+    make_cluster(deployed)
+    document = json.loads(deployed.run_or_fail("status", "--json").stdout)
+    assert [it["complies"] for it in document["governed"]] == [True]
+
+
+def test_a_cluster_or_job_with_the_older_name_is_not_behind(deployed: Admin) -> None:
+    edited(deployed, data_security_mode="USER_ISOLATION")
+    make_cluster(deployed)
+    make_job(deployed)
+    edited(deployed, data_security_mode="DATA_SECURITY_MODE_STANDARD")
+
+    document = json.loads(deployed.run_or_fail("status", "--json").stdout)
+
+    assert [(it["kind"], it["complies"]) for it in document["governed"]] == [("cluster", True), ("job", True)]
+    assert "No cluster or job to bring" in deployed.run_or_fail("deploy", "--enforce", "--yes").stdout
+
+
+def test_another_access_mode_is_behind_all_the_same(deployed: Admin) -> None:
+    make_cluster(deployed)
+    edited(deployed, data_security_mode="SINGLE_USER")
+
+    document = json.loads(deployed.run("status", "--json").stdout)
+
+    assert [list(it["violations"]) for it in document["governed"]] == [["data_security_mode"]]
+
+
+@pytest.mark.parametrize(
+    ("runtimes", "mode", "fixed"),
+    [
+        (["19"], "standard", True),
+        (["17.3", "19"], "standard", True),
+        (["17.3"], "standard", False),
+        (["19", "19-ml"], "dedicated", False),
+    ],
+)
+def test_where_packages_could_come_from_an_environment_the_policy_says_that_they_do_not(
+    monkeypatch: pytest.MonkeyPatch, runtimes: list[str], mode: str, fixed: bool
+) -> None:
+    monkeypatch.setattr(deployment, "_RUNTIMES", ["17.3", "19", "19-ml"])
+    monkeypatch.setitem(definitions._SCALA, "19", ["2.13"])
+    clusters = {"runtimes": tuple(runtimes), "accessMode": mode, "location": LOCATION}
+    of = {"databricks": {}, "workspace": {}, "clusters": clusters, "policy": {"name": "azureml"}}
+    described = deployment.Deployment.model_validate(of)
+
+    definition = definitions.ours(described, f"{LOCATION}/x.sh", {})
+
+    mode_of_packages = {"type": "fixed", "value": "DEPENDENCY_MODE_CLUSTER_LIBRARIES", "hidden": True}
+    assert definition.get("dependency_mode") == (mode_of_packages if fixed else None)
+
+
+def test_a_workspace_that_refuses_that_in_a_policy_gets_one_without(databricks: EmulatedDatabricks) -> None:
+    databricks.make_volume(VOLUME)
+    databricks.policies.refused_paths.add("dependency_mode")
+    client = databricks.client()
+    definition: dict[str, Any] = {path: {"type": "fixed", "value": "x"} for path in ("dependency_mode", "a")}
+
+    def deploy(description: str) -> tuple[list[str], list[str]]:
+        record = Record(storage.at(client, LOCATION))
+        policy = ClusterPolicy(client, record)
+        changes = list(policy.changes(Wanted("azureml", description, None, definition)))
+        for change in changes:
+            record.note(change.kind, change.name, **(change.act() or {}))
+        return [change.action for change in changes], policy.refused
+
+    assert deploy("first") == (["create"], ["dependency_mode"])
+    assert deploy("first") == ([], ["dependency_mode"])
+    # Each later change tries again.
+    databricks.policies.refused_paths.clear()
+    assert deploy("second") == (["update"], [])
+    assert deploy("second") == ([], [])
+    (policy,) = client.cluster_policies.list()
+    assert json.loads(policy.definition or "") == definition
 
 
 def test_with_azure_ai_ml_it_points_at_another_release(admin: Admin) -> None:

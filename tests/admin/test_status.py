@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 
+from databricks.sdk.service.catalog import PermissionsChange, Privilege
 from databricks.sdk.service.compute import ClusterSpec
-from databricks.sdk.service.jobs import JobCluster, SparkPythonTask, Task
+from databricks.sdk.service.iam import AccessControlRequest, PermissionLevel
+from databricks.sdk.service.jobs import JobCluster, JobRunAs, SparkPythonTask, Task
 
-from tests.admin.conftest import Admin
+from tests.admin.conftest import LOCATION, VOLUME, Admin
 from tests.admin.golden import assert_is_golden
 from tests.admin.test_deploy import body, make_cluster, reads_only
 
 
-def make_job(admin: Admin) -> int:
+def make_job(admin: Admin, name: str = "nightly", run_as: JobRunAs | None = None) -> int:
     """Make a job as a user does who picks the policy for its cluster."""
     client = admin.databricks.cluster_client(admin.databricks.admin)
     (policy,) = client.cluster_policies.list()
@@ -29,7 +31,10 @@ def make_job(admin: Admin) -> int:
         spark_python_task=SparkPythonTask(python_file="/Workspace/train.py"),
     )
     job = client.jobs.create(
-        name="nightly", tasks=[task], job_clusters=[JobCluster(job_cluster_key="small", new_cluster=cluster)]
+        name=name,
+        tasks=[task],
+        job_clusters=[JobCluster(job_cluster_key="small", new_cluster=cluster)],
+        run_as=run_as,
     )
     assert job.job_id
     return job.job_id
@@ -123,3 +128,135 @@ def test_with_nobody_behind_there_is_nothing_to_enforce(deployed: Admin) -> None
     done = deployed.run_or_fail("deploy", "--enforce", "--yes")
 
     assert body(done.stdout) == "Nothing to change.\nNo cluster or job to bring to the policy's.\n"
+
+
+# Who cannot read what runs on their nodes -------------------------------------------------------------
+
+
+def may_use(admin: Admin, *names: str) -> None:
+    """Let users use the policy, as another admin does by hand who does not think of the volume."""
+    client = admin.databricks.cluster_client(admin.databricks.admin)
+    (policy,) = client.cluster_policies.list()
+    entries = [AccessControlRequest(user_name=it, permission_level=PermissionLevel.CAN_USE) for it in names]
+    client.permissions.update("cluster-policies", str(policy.policy_id), access_control_list=entries)
+
+
+def unready(admin: Admin, command: str = "status") -> list[tuple[str, str, str]]:
+    document = json.loads(admin.run(command, "--json").stdout)
+    return [(it["kind"], it["name"], it["why"]) for it in document["unready"]]
+
+
+LACKS = "lacks USE CATALOG on sales, USE SCHEMA on sales.ml, READ VOLUME on sales.ml.azureml"
+
+
+def test_the_owner_of_a_cluster_who_cannot_read_the_volume_is_named(deployed: Admin) -> None:
+    # Given one who has the policy by hand, and one who is in the group of the file
+    databricks = deployed.databricks
+    bob = databricks.user("bob@contoso.com", groups=["analysts"])
+    ann = next(it for it in databricks.callers.all() if it.user_name == "ann@contoso.com")
+    may_use(deployed, bob.user_name)
+    make_cluster(deployed, "of ann", who=ann)
+    make_cluster(deployed, "of bob", who=bob)
+
+    told = [("cluster", "of bob", f"bob@contoso.com, who runs its init script, {LACKS}")]
+
+    assert unready(deployed) == unready(deployed, "plan") == told
+    plan = deployed.run_or_fail("plan").stdout
+    assert f"! cluster of bob: {told[0][2]}; its nodes do not start: name them in [policy] as" in plan
+    assert reads_only(deployed)
+    # When the file names them, a deploy gives it
+    deployed.write(policy='name = "azureml"\ngroups = ["data-scientists", "analysts"]')
+    assert unready(deployed, "plan") == []
+    deployed.run_or_fail("deploy", "--yes")
+    assert unready(deployed) == []
+
+
+def test_a_grant_to_a_group_or_to_everybody_is_enough(deployed: Admin) -> None:
+    databricks = deployed.databricks
+    bob = databricks.user("bob@contoso.com", groups=["analysts"])
+    may_use(deployed, bob.user_name)
+    make_cluster(deployed, who=bob)
+    client = databricks.cluster_client(databricks.admin)
+    change = PermissionsChange(add=[Privilege.READ_VOLUME], principal="analysts")
+    client.grants.update("volume", VOLUME, changes=[change])
+    assert unready(deployed) == [
+        (
+            "cluster",
+            "etl",
+            "bob@contoso.com, who runs its init script, lacks USE CATALOG on sales, USE SCHEMA on sales.ml",
+        )
+    ]
+
+    use = PermissionsChange(add=[Privilege.USE_CATALOG, Privilege.USE_SCHEMA], principal="account users")
+    client.grants.update("catalog", "sales", changes=[use])
+
+    assert unready(deployed) == []
+
+
+def test_in_dedicated_mode_it_is_whom_the_cluster_is_assigned_to(admin: Admin) -> None:
+    admin.write(clusters=f'runtimes = ["15.4"]\naccessMode = "dedicated"\nlocation = "{LOCATION}"')
+    admin.run_or_fail("secrets", "set", stdin=admin.service_principal)
+    admin.run_or_fail("deploy", "--yes")
+    databricks = admin.databricks
+    for user, groups in (("bob@contoso.com", ["analysts"]), ("11111111-0000-0000-0000-000000000000", [])):
+        databricks.user(user, groups=groups)
+
+    for name, principal in {
+        "of ann": "ann@contoso.com",
+        "of bob": "bob@contoso.com",
+        "of a group": "data-scientists",
+        "of another group": "analysts",
+        "of a service principal": "11111111-0000-0000-0000-000000000000",
+    }.items():
+        make_cluster(admin, name, single_user_name=principal)
+
+    assert [(name, why.partition(",")[0]) for _, name, why in unready(admin)] == [
+        ("of bob", "bob@contoso.com"),
+        ("of another group", "analysts"),
+        ("of a service principal", "11111111-0000-0000-0000-000000000000"),
+    ]
+
+
+def test_of_a_job_it_is_whom_it_runs_as(deployed: Admin) -> None:
+    deployed.databricks.user("bob@contoso.com", groups=["analysts"])
+    make_job(deployed)
+    make_job(deployed, "of bob", JobRunAs(user_name="bob@contoso.com"))
+
+    assert unready(deployed) == [("job", "of bob", f"bob@contoso.com, who runs its init script, {LACKS}")]
+
+
+def test_with_workspace_files_it_is_who_cannot_read_the_folder(admin: Admin) -> None:
+    location = "/Workspace/Admins/azureml"
+    admin.write(clusters=f'runtimes = ["15.4"]\naccessMode = "no-isolation"\nlocation = "{location}"')
+    admin.run_or_fail("secrets", "set", stdin=admin.service_principal)
+    admin.run_or_fail("deploy", "--yes")
+    bob = admin.databricks.user("bob@contoso.com", groups=["analysts"])
+    may_use(admin, bob.user_name)
+    make_cluster(admin, "of an admin")
+    make_cluster(admin, "of bob", who=bob)
+
+    assert [(name, why.partition(" lacks ")[2]) for _, name, why in unready(admin)] == [
+        ("of bob", f"CAN READ on folder {location}")
+    ]
+
+
+def test_a_cluster_whose_packages_are_an_environments_is_named(deployed: Admin) -> None:
+    cluster_id = make_cluster(deployed)
+    deployed.databricks.clusters.found(cluster_id)["dependency_mode"] = "DEPENDENCY_MODE_ENVIRONMENTS"
+
+    why = "its dependency_mode is DEPENDENCY_MODE_ENVIRONMENTS, in which no init script counts"
+    assert unready(deployed) == [("cluster", "etl", why)]
+
+
+def test_where_that_cannot_be_told_a_deploy_goes_on(deployed: Admin) -> None:
+    make_cluster(deployed)
+    deployed.databricks.faults.add(path="/scim/v2/Users", status=403)
+    deployed.write(settings='onError = "fail"')
+
+    planned = unready(deployed, "plan")
+    deployed.run_or_fail("deploy", "--yes")
+
+    assert [(kind, name) for kind, name, _ in planned] == [("policy", "azureml")]
+    assert planned[0][2].startswith(
+        "who runs its init script, and cannot read it, is not known: the groups of"
+    )

@@ -11,8 +11,11 @@ import pytest
 from databricks.sdk.service.compute import State
 from databricks.sdk.service.jobs import RunResultState
 
+from azureml_databricks.admin.commands import verify
 from tests.admin.conftest import LOCATION, Admin
-from tests.emulated.databricks import started_cluster
+from tests.emulated.databricks import access_modes, started_cluster
+from tests.emulated.databricks.allowlists import Allowlists
+from tests.emulated.databricks.errors import ApiError
 
 
 @pytest.fixture
@@ -125,3 +128,12 @@ def test_a_user_who_picks_the_policy_needs_nothing_else(on_azure: Admin) -> None
 
     assert done.returncode == 0, done.stderr
     assert on_azure.azure.journal.of("*.api.azureml.ms", "runs/log-batch")
+
+
+def test_its_cluster_asks_for_nothing_that_runtime_19_restricts() -> None:
+    of_19 = {"spark_version": "19.x-scala2.13", "data_security_mode": "DATA_SECURITY_MODE_STANDARD"}
+
+    access_modes.check({**of_19, **verify.SINGLE_NODE}, Allowlists())
+
+    with pytest.raises(ApiError, match="is restricted"):
+        access_modes.check({**of_19, "spark_conf": {"spark.executorEnv.A": "b"}}, Allowlists())

@@ -105,6 +105,7 @@ def same_each_time(text: str, node: Node, azure: EmulatedAzure) -> str:
         r"\b(3\.\d+)\.\d+(?= \(|, by)": r"\1",
         r"127\.0\.0\.1:\d+": "PROXY",
         r"0x[0-9a-f]+": "0x0",
+        r"(?m)^(  ok         (kernel|processes above)[^:]*: ).*$": r"\1THIS MACHINE'S",
     }.items():
         text = re.sub(pattern, name, text)
     return text
@@ -342,6 +343,30 @@ def test_a_package_that_a_notebook_installed(node: Node, azure: EmulatedAzure) -
     done = in_code(node, python=f"{notebook}/bin/python")
 
     assert_says(done, "package-installed-by-notebook", node, azure)
+
+
+def test_a_python_that_stands_on_another_than_the_clusters(node: Node) -> None:
+    # Given a Python as an environment brings one, with start-up hooks of its own
+    if reason := node.cannot.get("system paths"):
+        pytest.skip(reason)
+    folder = node.path("/databricks/environments/bin")
+    folder.mkdir(parents=True)
+    python = folder / "python"
+    shutil.copy2(node.path("/usr/bin/python3.11"), python)
+    code = (
+        f"import sys; sys.path.insert(0, '{HOME}/current')\n"
+        "from azureml_databricks.checkup import examination; print(examination.of_the_node())"
+    )
+
+    def says(runtime: str, *argv: str) -> str:
+        return node.run([*argv, "-c", code], env={"DATABRICKS_RUNTIME_VERSION": runtime}).stdout
+
+    of_an_environment = says("19.5", "/databricks/environments/bin/python", "-S")
+
+    assert "  wrong      dependency mode: Environments, it seems: /databricks/env" in of_an_environment
+    assert "-> set the cluster's dependency mode to Cluster libraries" in of_an_environment
+    assert "dependency mode" not in says("18.3", "/databricks/environments/bin/python", "-S")
+    assert "dependency mode" not in says("19.5", CLUSTER)
 
 
 # Not well: the node --------------------------------------------------------------------------------

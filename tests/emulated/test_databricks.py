@@ -40,6 +40,7 @@ from databricks.sdk.service.compute import (
     ClusterPolicyPermissionLevel,
     ClusterSpec,
     DataSecurityMode,
+    DependencyMode,
     InitScriptInfo,
     ListClustersFilterBy,
     State,
@@ -52,13 +53,17 @@ from databricks.sdk.service.workspace import AclPermission, ImportFormat, Object
 
 from tests.emulated.azure import EmulatedAzure
 from tests.emulated.cluster import build_bundle, service_principal
-from tests.emulated.databricks import Caller, EmulatedDatabricks
+from tests.emulated.databricks import Caller, EmulatedDatabricks, access_modes
 from tests.emulated.databricks.cluster import UNPRIVILEGED, LaunchError, started_cluster
 
 VOLUME = "prod.mlops.azureml"
 FOLDER = "/Volumes/prod/mlops/azureml"
 RUNTIME = "15.4.x-scala2.12"
 NODE_TYPE = "Standard_DS3_v2"
+STANDARD_19: dict[str, Any] = {
+    "spark_version": "19.x-scala2.13",
+    "data_security_mode": DataSecurityMode.DATA_SECURITY_MODE_STANDARD,
+}
 CAN_USE = ClusterPolicyPermissionLevel.CAN_USE
 
 
@@ -449,6 +454,17 @@ class TestClusters:
                 },
                 f"PERMISSION_DENIED: '{FOLDER}/x.sh' is not in the artifact allowlist",
             ),
+            *(
+                (
+                    {**STANDARD_19, "spark_conf": {key: "x"}},
+                    f"Spark configuration {key} is restricted in standard access mode on 19.x-scala2.13",
+                )
+                for key in ("spark.executorEnv.TEAM", "spark.jars.packages", "spark.driver.extraJavaOptions")
+            ),
+            (
+                {"dependency_mode": DependencyMode.DEPENDENCY_MODE_ENVIRONMENTS},
+                "supported only in standard access mode on Databricks Runtime 19 and above, not on 15.4.x",
+            ),
         ],
     )
     def test_what_does_not_go_together_is_refused(
@@ -458,6 +474,40 @@ class TestClusters:
 
         with pytest.raises(InvalidParameterValue, match=said):
             admin.clusters.create(**spec)
+
+    def test_what_runtime_19_restricts_is_free_before_and_in_dedicated_mode(
+        self, admin: WorkspaceClient
+    ) -> None:
+        conf = {"spark.executorEnv.TEAM": "x"}
+        dedicated = {"data_security_mode": DataSecurityMode.DATA_SECURITY_MODE_DEDICATED}
+        for spec in (
+            {**STANDARD_19, "spark_version": "18.x-scala2.13", "spark_conf": conf},
+            {**STANDARD_19, **dedicated, "spark_conf": conf},
+            {**STANDARD_19, "spark_conf": {"spark.azureml.env.TEAM": "x"}},
+        ):
+            assert admin.clusters.create(node_type_id=NODE_TYPE, num_workers=1, **spec).cluster_id
+
+    @pytest.mark.parametrize(
+        ("asked", "mode"),
+        [
+            ({}, "environments"),
+            ({"spark_env_vars": {"A": "b"}}, "cluster libraries"),
+            ({"init_scripts": [{"volumes": {"destination": "/Volumes/a/b/c/x.sh"}}]}, "cluster libraries"),
+            ({"dependency_mode": "DEPENDENCY_MODE_CLUSTER_LIBRARIES"}, "cluster libraries"),
+            (
+                {"dependency_mode": "DEPENDENCY_MODE_ENVIRONMENTS", "spark_env_vars": {"A": "b"}},
+                "environments",
+            ),
+            ({"spark_version": "18.x-scala2.13"}, "cluster libraries"),
+            ({"data_security_mode": "SINGLE_USER"}, "cluster libraries"),
+        ],
+    )
+    def test_packages_come_from_an_environment_unless_the_cluster_brings_its_own(
+        self, asked: dict[str, Any], mode: str
+    ) -> None:
+        of_today = {"spark_version": "19.x-scala2.13", "data_security_mode": "DATA_SECURITY_MODE_STANDARD"}
+
+        assert access_modes.dependency_mode({**of_today, **asked}) == mode
 
     def test_they_are_listed_by_policy(self, admin: WorkspaceClient) -> None:
         policy_id = policy(admin, {})
@@ -788,6 +838,32 @@ class TestClusterFromAPolicy:
         assert ended.termination_reason
         assert ended.termination_reason.code
         assert ended.termination_reason.code.value == "INIT_SCRIPT_FAILURE"
+
+    @pytest.mark.parametrize("assigned", ["bob@contoso.com", "analysts"])
+    def test_of_a_dedicated_cluster_it_is_whom_it_is_assigned_to(
+        self, databricks: EmulatedDatabricks, admin: WorkspaceClient, ann: Caller, assigned: str
+    ) -> None:
+        # Given a volume that only the cluster's owner can read
+        databricks.user("bob@contoso.com", groups=["analysts"])
+        databricks.make_volume(VOLUME)
+        admin.files.upload(f"{FOLDER}/x.sh", io.BytesIO(b"exit 0"))
+        read = PermissionsChange(add=[Privilege.READ_VOLUME], principal=ann.user_name)
+        admin.grants.update("volume", VOLUME, changes=[read])
+        script = {"type": "fixed", "value": f"{FOLDER}/x.sh"}
+        policy_id = policy(admin, {"init_scripts.0.volumes.destination": script}, "users")
+        dedicated: dict[str, Any] = {
+            "data_security_mode": DataSecurityMode.DATA_SECURITY_MODE_DEDICATED,
+            "spark_version": RUNTIME,
+            "node_type_id": NODE_TYPE,
+        }
+
+        with started_cluster(databricks, policy_id, who=ann, single_user_name=ann.user_name, **dedicated):
+            pass
+        with (
+            pytest.raises(LaunchError, match=r"INIT_SCRIPT_FAILURE: .* does not have READ VOLUME on Volume"),
+            started_cluster(databricks, policy_id, who=ann, single_user_name=assigned, **dedicated),
+        ):
+            pass
 
     def test_the_owner_has_to_be_able_to_read_the_secrets(
         self, databricks: EmulatedDatabricks, ann: Caller, deployed: tuple[WorkspaceClient, str]

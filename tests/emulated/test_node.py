@@ -16,6 +16,7 @@ from nbclient.exceptions import CellExecutionError
 
 from tests import REPOSITORY
 from tests.emulated.node import Node, Replica, Runtime, boot
+from tests.emulated.node.init_scripts import AccessMode
 from tests.emulated.node.node import Ability
 from tests.emulated.node.notebook import KernelError
 
@@ -172,6 +173,25 @@ def test_ipython_runs_what_lies_in_etc_for_every_user(node: Node) -> None:
 
 
 # --- Init scripts
+
+
+def test_from_runtime_19_on_an_init_script_in_standard_mode_sees_few_variables(node: Node) -> None:
+    node.path("/tmp/env.sh").write_text("env\n")
+    node.environment.update(AZUREML_MODE="full", AZURE_CLIENT_ID="c", AZURE_CLIENT_SECRET="s")
+
+    def seen(runtime: str, access_mode: AccessMode) -> set[str]:
+        node.environment["DATABRICKS_RUNTIME_VERSION"] = runtime
+        node.access_mode = access_mode
+        printed = node.run_init_script("/tmp/env.sh").stdout
+        return {line.partition("=")[0] for line in printed.splitlines()}
+
+    before = seen("18.3", "standard")
+    assert {"AZUREML_MODE", "AZURE_CLIENT_SECRET", "MLFLOW_TRACKING_URI"} <= before
+    assert seen("19.5", "dedicated") == before
+    of_19 = seen("19.5", "standard")
+    assert {"AZURE_CLIENT_ID", "DB_CLUSTER_ID", "PATH"} <= of_19
+    assert not {name for name in of_19 if name.startswith(("AZUREML_M", "MLFLOW", "DATABRICKS"))}
+    assert "AZURE_CLIENT_SECRET" not in of_19
 
 
 def test_runs_a_copy_of_an_init_script_and_keeps_its_output(node: Node, tmp_path: Path) -> None:

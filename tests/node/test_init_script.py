@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.emulated.cluster import LOCATION, SCRIPT, cluster_node, start
+from tests.emulated.cluster import LOCATION, SCRIPT, build_bundle, cluster_node, start
 from tests.emulated.node import Node
 from tests.emulated.workspace import GIVEN, TRACKING_URI
 
@@ -285,3 +285,55 @@ def test_where_nothing_of_ours_runs_a_notebook_is_told_once_it_uses_mlflow(node:
     )
     assert "cannot be read: upload it again" in told[1]
     assert told[1].count("\n") == 1
+
+
+# Runtime 19, standard access mode: few variables reach the script ------------------------------------
+
+
+@pytest.fixture
+def of_runtime_19(tmp_path: Path) -> Iterator[Node]:
+    """A node in standard access mode on 19, whose settings are in the file and its secret in a variable."""
+    bundle = build_bundle(tmp_path / "out", f'trackingUri = "{TRACKING_URI}"\nauth = "service-principal"\n')
+    variables = {"AZURE_CLIENT_ID": "c", "AZURE_TENANT_ID": "t", "AZURE_CLIENT_SECRET": "s3cr3t"}
+    with cluster_node(bundle, {**variables, "DATABRICKS_RUNTIME_VERSION": "19.5"}) as node:
+        node.access_mode = "standard"
+        yield node
+
+
+def test_it_needs_none_of_the_variables_that_runtime_19_withholds(of_runtime_19: Node) -> None:
+    node = of_runtime_19
+
+    start(node)
+
+    assert tracking_uri(node) == TRACKING_URI
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "uri"),
+    [
+        # The script does not see it, each process does.
+        ("AZUREML_ENABLED", "false", "databricks"),
+        ("AZUREML_MODE", "registry", "databricks"),
+        ("AZUREML_TRACKING_URI", TRACKING_URI.replace("westeurope", "eastus"), "eastus"),
+    ],
+)
+def test_a_variable_that_it_does_not_see_counts_in_each_process_all_the_same(
+    of_runtime_19: Node, variable: str, text: str, uri: str
+) -> None:
+    node = of_runtime_19
+    node.environment[variable] = text
+
+    start(node)
+
+    assert uri in tracking_uri(node)
+
+
+def test_whether_a_failure_stops_the_launch_there_is_up_to_the_file(of_runtime_19: Node) -> None:
+    node = of_runtime_19
+    node.environment["AZUREML_ON_ERROR"] = "fail"
+    archive(node).write_bytes(b"")
+
+    done = node.run_init_script(SCRIPT)
+
+    assert done.returncode == 0
+    assert "the cluster starts as if azureml-databricks were not there" in done.stderr

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import sys
 from collections.abc import Iterable
 from dataclasses import replace
@@ -15,6 +14,7 @@ from azureml_databricks.checkup import (
     installed_mlflow,
     login,
     packages,
+    platform,
     round_trip,
     settings,
     uris,
@@ -77,6 +77,7 @@ def whole() -> Report:
         look(executors.PART, executors.findings(trip), mlflow)
     finally:
         look(round_trip.CLEAN_UP, trip.clean_up())
+    look(platform.PART, platform.findings())
     return _report(examination)
 
 
@@ -91,7 +92,7 @@ def _of_the_node() -> _Examination:
 def _report(examination: _Examination) -> Report:
     about = {
         "runtime": os.environ.get("DATABRICKS_RUNTIME_VERSION", "unknown"),
-        "Python": f"{platform.python_version()} ({sys.executable})",
+        "Python": f"{sys.version.split()[0]} ({sys.executable})",
     }
     return Report(about, tuple(map(_without_secrets, examination.findings)))
 

@@ -12,6 +12,7 @@ from azureml_databricks.checkup.bundle import INIT_SCRIPT
 from azureml_databricks.checkup.findings import Finding, Part, cause_and_advice
 from azureml_databricks.checkup.round_trip import MLFLOW_VARIABLES, RoundTrip
 from azureml_databricks.node import hooks, spark_conf, variables
+from azureml_databricks.node.paths import Paths
 
 PART = Part("executors")
 _RESTART = "restart the cluster, so that all its nodes start alike"
@@ -29,6 +30,9 @@ def findings(trip: RoundTrip) -> Iterator[Finding]:
         return
     answers = _answers(session, trip.run_id)
     kept = trip.metrics() if trip.run_id else set()
+    if answers and _is_connect(session) and not any(answer["files"] for answer in answers):
+        yield _sandboxed(answers)
+        return
     for answer in answers:
         yield _of(answer, trip.run_id, kept)
     known = _known(session)
@@ -50,13 +54,30 @@ def _answers(session: Any, run_id: str) -> list[Mapping[str, Any]]:
     # By value: the executors may not have the module.
     cloudpickle.register_pickle_by_value(on_executor)
     try:
-        ask = on_executor.question(address, run_id, MLFLOW_VARIABLES)
+        home = str(Paths.of_this_node().home)
+        ask = on_executor.question(address, run_id, home, MLFLOW_VARIABLES)
         rows = session.range(0, tasks, 1, tasks).mapInArrow(ask, "answer string").collect()
     finally:
         cloudpickle.unregister_pickle_by_value(on_executor)
     found = [json.loads(row["answer"]) for row in rows]
     by_id = {(answer["host"], answer["executor"]): answer for answer in found}
     return [by_id[key] for key in sorted(by_id)]
+
+
+def _is_connect(session: Any) -> bool:
+    """Return whether it is a session of standard access mode."""
+    return ".connect." in type(session).__module__
+
+
+def _sandboxed(answers: list[Mapping[str, Any]]) -> Finding:
+    """Tell of tasks whose file system has nothing of ours, on any executor: a sandbox cannot be mended."""
+    return PART.note(
+        "all of them",
+        f"no task sees our files, on none of {len(answers)} executors: in standard access mode they may run "
+        "in sandboxes. There MLflow is as it would be without us",
+        "log on the driver what tasks return (docs/executors.md); if the init script failed on the workers, "
+        "their logs say so: /databricks/init_scripts/*.stderr.log",
+    )
 
 
 def _wanted(variable: str) -> str:

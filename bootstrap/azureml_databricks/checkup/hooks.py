@@ -14,17 +14,36 @@ from azureml_databricks.node.paths import Paths
 PART = Part("hooks")
 _RESTART = "restart the cluster: its init script puts the hooks in place again"
 _LIMIT_SECONDS = 60
+# https://learn.microsoft.com/azure/databricks/compute/environments-mode
+_ENVIRONMENTS_SINCE = 19
 
 
 def findings(paths: Paths) -> Iterator[Finding]:
     """Yield a finding for each hook, for this process, and for each interpreter of the node."""
+    cluster = str(paths.root / "databricks/python3/bin/python")
+    if _may_be_an_environments() and os.path.realpath(sys.executable) != os.path.realpath(cluster):
+        yield _of_an_environment(cluster)
     all_hooks = hooks.all_hooks(paths)
     yield _of_this_process(all(hook.installed for hook in all_hooks))
     for hook in all_hooks:
         yield _of_hook(hook)
-    cluster = str(paths.root / "databricks/python3/bin/python")
     for python in dict.fromkeys((sys.executable, cluster, hooks.base_python())):
         yield _of_start(python)
+
+
+def _may_be_an_environments() -> bool:
+    runtime = os.environ.get("DATABRICKS_RUNTIME_VERSION", "").partition(".")[0]
+    return not hooks.release_in_use() and runtime.isdigit() and int(runtime) >= _ENVIRONMENTS_SINCE
+
+
+def _of_an_environment(cluster: str) -> Finding:
+    """Tell of a Python that no init script reaches."""
+    return PART.wrong(
+        "dependency mode",
+        f"Environments, it seems: {sys.executable} does not stand on the cluster's Python, {cluster}, and so "
+        "no init script reaches it",
+        "set the cluster's dependency mode to Cluster libraries (Advanced, Dependencies), and restart it",
+    )
 
 
 def _of_hook(hook: hooks.Hook) -> Finding:

@@ -18,13 +18,14 @@ _SECONDS_OF_A_TASK = 1.0
 
 
 def question(
-    address: str, run_id: str, mlflow_variables: Mapping[str, str]
+    address: str, run_id: str, home: str, mlflow_variables: Mapping[str, str]
 ) -> Callable[[Iterable[Any]], Iterator[Any]]:
     """Return the function for `DataFrame.mapInArrow`, whose rows are answers: JSON in a column `answer`.
 
     Args:
         address: the tracking URI that executors should have.
         run_id: of the run that each logs a metric to; empty for none.
+        home: the folder of what is ours on a node.
         mlflow_variables: with which MLflow gives up soon.
     """
 
@@ -40,7 +41,7 @@ def question(
                     answer = {
                         "executor": executor,
                         "host": host,
-                        **_answer(address, run_id, executor, mlflow_variables),
+                        **_answer(address, run_id, home, executor, mlflow_variables),
                     }
                     yield pa.RecordBatch.from_pydict({"answer": [json.dumps(answer)]})
                 time.sleep(max(0.0, until - time.monotonic()))
@@ -71,11 +72,14 @@ def _executor() -> tuple[str, str]:
     return "driver", socket.gethostname()
 
 
-def _answer(address: str, run_id: str, executor: str, mlflow_variables: Mapping[str, str]) -> dict[str, Any]:
+def _answer(
+    address: str, run_id: str, home: str, executor: str, mlflow_variables: Mapping[str, str]
+) -> dict[str, Any]:
     release = getattr(sys, "azureml_databricks", "")
     answer: dict[str, Any] = {
         "python": platform.python_version(),
         "release": release.rpartition("/")[2],
+        "files": os.path.exists(home),
         "hooks": list(dict.fromkeys(getattr(sys, "azureml_databricks_hooks", ()))),
         "failure": "",
         "metric": "",

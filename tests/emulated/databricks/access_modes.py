@@ -6,6 +6,7 @@ https://learn.microsoft.com/azure/databricks/init-scripts/#where-can-init-script
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Literal
 
@@ -27,6 +28,27 @@ _MODES: dict[str, Mode] = {
 Source: databricks.sdk.service.compute (DataSecurityMode)
 """
 
+_RESTRICTED_SINCE = 19
+_RESTRICTED_CONF = (
+    "spark.driver.extraJavaOptions",
+    "spark.executor.extraJavaOptions",
+    "spark.executorEnv.",
+    "spark.files",
+    "spark.jars",
+    "spark.kubernetes.",
+)
+"""Keys of the Spark conf that no cluster in standard access mode may have from runtime 19 on, by prefix.
+
+Source: https://learn.microsoft.com/azure/databricks/release-notes/runtime/19; facts: seen, a summary of that
+page, which has these
+"""
+DependencyMode = Literal["environments", "cluster libraries"]
+_DEPENDENCY_MODES: dict[str, DependencyMode] = {
+    "DEPENDENCY_MODE_AUTO": "cluster libraries",
+    "DEPENDENCY_MODE_CLUSTER_LIBRARIES": "cluster libraries",
+    "DEPENDENCY_MODE_ENVIRONMENTS": "environments",
+}
+
 
 def mode(spec: Spec) -> Mode:
     """Return a cluster's access mode.
@@ -40,6 +62,41 @@ def mode(spec: Spec) -> Mode:
     if asked not in _MODES:
         raise invalid(f"Invalid data security mode: {asked}")
     return _MODES[asked]
+
+
+def is_restricted(spec: Spec) -> bool:
+    """Whether what runtime 19 has restricted in standard access mode is restricted for a cluster.
+
+    Source: https://learn.microsoft.com/azure/databricks/release-notes/runtime/19
+    """
+    major = re.match(r"\d+", spec["spark_version"])
+    return bool(mode(spec) == "standard" and major and int(major[0]) >= _RESTRICTED_SINCE)
+
+
+def dependency_mode(spec: Spec) -> DependencyMode:
+    """Return where a cluster's packages come from; AUTO depends on what else the spec has.
+
+    Environments, unless there are Docker, variables or init scripts; before runtime 19, and in other access
+    modes, there are cluster libraries only.
+
+    Raises:
+        ApiError: there is no such mode, or Environments is asked for where it cannot be had.
+
+    Source: https://learn.microsoft.com/azure/databricks/compute/environments-mode,
+    databricks.sdk.service.compute (DependencyMode); the words are assumed
+    """
+    asked = spec.get("dependency_mode") or "DEPENDENCY_MODE_AUTO"
+    if asked not in _DEPENDENCY_MODES:
+        raise invalid(f"Invalid dependency mode: {asked}")
+    if asked == "DEPENDENCY_MODE_AUTO":
+        others = any(spec.get(field) for field in ("docker_image", "spark_env_vars", "init_scripts"))
+        return "environments" if is_restricted(spec) and not others else "cluster libraries"
+    if _DEPENDENCY_MODES[asked] == "environments" and not is_restricted(spec):
+        raise invalid(
+            f"{asked} is supported only in standard access mode on Databricks Runtime 19 and above, not on "
+            f"{spec['spark_version']}."
+        )
+    return _DEPENDENCY_MODES[asked]
 
 
 def init_scripts(spec: Spec) -> Iterator[tuple[str, str]]:
@@ -62,6 +119,8 @@ def check(spec: Spec, allowlists: Allowlists) -> None:
     https://learn.microsoft.com/azure/databricks/init-scripts/#where-can-init-scripts-be-installed
     """
     of_spec = mode(spec)
+    dependency_mode(spec)
+    _check_conf(spec)
     if of_spec == "standard" and _is_ml(spec):
         raise invalid(f"Standard access mode does not support {spec['spark_version']}, an ML runtime.")
     for kind, path in init_scripts(spec):
@@ -74,6 +133,22 @@ def check(spec: Spec, allowlists: Allowlists) -> None:
                 "Attempting to install the following init scripts that are not in the allowlist.\n"
                 f"{path}: PERMISSION_DENIED: '{path}' is not in the artifact allowlist"
             )
+
+
+def _check_conf(spec: Spec) -> None:
+    """Refuse a restricted key of the Spark conf.
+
+    Raises:
+        ApiError: it says which.
+
+    Source: https://learn.microsoft.com/azure/databricks/release-notes/runtime/19; the words are assumed
+    """
+    restricted = [key for key in spec.get("spark_conf") or {} if key.startswith(_RESTRICTED_CONF)]
+    if restricted and is_restricted(spec):
+        raise invalid(
+            f"Spark configuration {restricted[0]} is restricted in standard access mode on "
+            f"{spec['spark_version']}."
+        )
 
 
 def _is_ml(spec: Spec) -> bool:

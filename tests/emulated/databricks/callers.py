@@ -109,6 +109,22 @@ class Callers:
         self.groups.update(caller.groups)
         return caller
 
+    def all(self) -> list[Caller]:
+        """Return all who have a token."""
+        return list(self._by_token.values())
+
+    def named(self, principal: str) -> Caller:
+        """Return a user or service principal, or a group as somebody who is nobody but its member.
+
+        A cluster that is assigned to a group runs with the group's rights, and nobody's own.
+
+        Source: https://learn.microsoft.com/azure/databricks/compute/group-access
+        """
+        for who in self.all():
+            if who.user_name == principal:
+                return who
+        return self.add(Caller(principal, frozenset(), ("users", principal)))
+
     def knows(self, principal: str) -> bool:
         """Whether there is such a user, service principal or group."""
         return principal in self.groups or any(c.user_name == principal for c in self._by_token.values())

@@ -26,6 +26,7 @@ from tests.emulated.cluster import way_to
 from tests.emulated.databricks import access_modes
 from tests.emulated.databricks.callers import Caller
 from tests.emulated.node import Node, Replica, Runtime, boot
+from tests.emulated.node.init_scripts import AccessMode
 from tests.emulated.spark import SparkCluster, booted_cluster
 from tests.emulated.spark.conf import write_file
 
@@ -141,9 +142,8 @@ class _Launch:
 
     def __init__(self, databricks: EmulatedDatabricks, cluster_id: str, owner: Caller) -> None:
         self._databricks = databricks
-        self._owner = owner
-        self._client = databricks.cluster_client(owner)
-        self._cluster = self._client.clusters.get(cluster_id)
+        self._cluster = databricks.cluster_client(owner).clusters.get(cluster_id)
+        self._client = databricks.cluster_client(self._runs_as(owner))
 
     @contextlib.contextmanager
     def node(self, azure: EmulatedAzure | None, *, driver: bool) -> Iterator[Node]:
@@ -151,6 +151,7 @@ class _Launch:
         with boot(_replica(self._cluster), driver=driver, spark_env_vars=variables) as node:
             if azure:
                 node.environment.update(way_to(azure, node))
+            node.access_mode = self._access_mode
             self._run_init_scripts(node)
             write_file(node, "custom-spark.conf", conf)
             yield node
@@ -158,11 +159,10 @@ class _Launch:
     @contextlib.contextmanager
     def spark_cluster(self, azure: EmulatedAzure | None) -> Iterator[SparkCluster]:
         replica = _replica(self._cluster)
-        standard = access_modes.mode(self._cluster.as_dict()) == "standard"
         with booted_cluster(
             replica.runtime.version,
             ml=replica.ml,
-            access_mode="standard" if standard else "dedicated",
+            access_mode=self._access_mode,
             workers=self._cluster.num_workers or 1,
             spark_env_vars=self._variables(),
             spark_conf=self._resolved(self._cluster.spark_conf),
@@ -172,10 +172,32 @@ class _Launch:
         ) as cluster:
             yield cluster
 
+    def _runs_as(self, owner: Caller) -> Caller:
+        """Return who init scripts run as: whom the cluster is assigned to in dedicated mode, or its owner.
+
+        Source: https://learn.microsoft.com/azure/databricks/init-scripts/
+        """
+        assigned = self._cluster.single_user_name
+        dedicated = access_modes.mode(self._cluster.as_dict()) == "dedicated"
+        return self._databricks.callers.named(assigned) if assigned and dedicated else owner
+
+    @property
+    def _access_mode(self) -> AccessMode:
+        return "standard" if access_modes.mode(self._cluster.as_dict()) == "standard" else "dedicated"
+
     def _variables(self) -> dict[str, str]:
         return {**_identity(self._cluster), **self._resolved(self._cluster.spark_env_vars)}
 
     def _run_init_scripts(self, node: Node) -> None:
+        """Run what makes a node's packages; in Environments mode they are a base environment's.
+
+        There nothing of an init script is in a workload's Python. That holds here, as no script is run.
+
+        Source: https://learn.microsoft.com/azure/databricks/compute/environments-mode,
+        databricks.sdk.service.compute (DependencyMode); assumed: strictest reading
+        """
+        if access_modes.dependency_mode(self._cluster.as_dict()) == "environments":
+            return
         for kind, path in access_modes.init_scripts(self._cluster.as_dict()):
             self._place(node, kind, path)
             _run(node, path)

@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.service.catalog import PermissionsChange, Privilege, VolumeType
 from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from tests.emulated.azure import EmulatedAzure
@@ -29,16 +27,15 @@ from tests.emulated.databricks.callers import (
     Caller,
     Callers,
     Right,
-    caller,
     without,
 )
 from tests.emulated.databricks.cluster import launched, read_file
 from tests.emulated.databricks.clusters import Clusters
 from tests.emulated.databricks.compliance import Compliance
 from tests.emulated.databricks.errors import ApiError, on_api_error
-from tests.emulated.databricks.ids import WORKSPACE_ID
 from tests.emulated.databricks.jobs import Jobs
 from tests.emulated.databricks.minilake import Minilake
+from tests.emulated.databricks.people import People
 from tests.emulated.databricks.policies import Policies
 from tests.emulated.databricks.registered_models import RegisteredModels
 from tests.emulated.databricks.runs import Runs
@@ -186,10 +183,10 @@ class EmulatedDatabricks:
             self.workspace_files,
             ServiceCredentials(),
             RegisteredModels(minilake),
+            People(self.callers),
         )
         api = Starlette(
             routes=[
-                Route("/api/2.0/preview/scim/v2/Me", _me),
                 *(route for service in services for route in service.routes),
                 Route("/{path:path}", minilake.forward, methods=_METHODS),
             ],
@@ -205,21 +202,3 @@ class EmulatedDatabricks:
 
     async def _entrance(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._app(scope, receive, send)
-
-
-async def _me(request: Request) -> Response:
-    """Who calls.
-
-    Source: https://docs.databricks.com/api/azure/workspace/currentuser/me
-    """
-    who = caller(request)
-    return JSONResponse(
-        {
-            "id": "1",
-            "userName": who.user_name,
-            "displayName": who.user_name,
-            "active": True,
-            "groups": [{"display": group} for group in who.groups],
-        },
-        headers={"X-Databricks-Org-Id": WORKSPACE_ID},
-    )

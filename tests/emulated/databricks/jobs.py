@@ -45,12 +45,21 @@ class Jobs:
         return self.jobs[job_id]
 
     async def _create(self, request: Request) -> JSONResponse:
-        """Keep a job; what a policy fixes is written into each job cluster."""
-        settings = self._checked(await request.json(), caller(request))
+        """Keep a job; what a policy fixes is written into each job cluster.
+
+        Whom it runs as is its maker, unless it says so; that is told by a name of its own.
+
+        Source: https://docs.databricks.com/api/azure/workspace/jobs/get, run_as_user_name
+        """
+        sent, who = await request.json(), caller(request)
+        # Written, and never told among the settings.
+        run_as = (sent.pop("run_as", None) or {}).values()
+        settings = self._checked(sent, who)
         job_id = new_number()
         self.jobs[job_id] = {
             "job_id": job_id,
-            "creator_user_name": caller(request).user_name,
+            "creator_user_name": who.user_name,
+            "run_as_user_name": next(iter(run_as), who.user_name),
             "created_time": int(time.time() * 1000),
             "settings": settings,
         }
@@ -62,7 +71,10 @@ class Jobs:
     async def _list(self, request: Request) -> JSONResponse:
         """All jobs on one page; tasks and their clusters only with `expand_tasks`."""
         expanded = request.query_params.get("expand_tasks") == "true"
-        listed = [job if expanded else _without_tasks(job) for job in self.jobs.values()]
+        shown = (
+            {key: it for key, it in job.items() if key != "run_as_user_name"} for job in self.jobs.values()
+        )
+        listed = [job if expanded else _without_tasks(job) for job in shown]
         return JSONResponse({"jobs": listed, "has_more": False} if listed else {})
 
     async def _reset(self, request: Request) -> JSONResponse:

@@ -35,10 +35,16 @@ _FIELDS = (
 
 
 class Policies:
-    """All policies of the workspace."""
+    """All policies of the workspace.
+
+    Attributes:
+        refused_paths: what no policy may say here. Whether the service takes each field of a cluster is
+            written nowhere, so a test says what it does not take.
+    """
 
     def __init__(self, callers: Callers) -> None:
         self._policies: dict[str, dict[str, Any]] = {}
+        self.refused_paths: set[str] = set()
         self._users = PermissionLists(callers, "cluster-policies", ["CAN_USE"])
 
     @property
@@ -165,7 +171,9 @@ class Policies:
             raise invalid("Policy definition must be set.")
         for field in ("definition", "policy_family_definition_overrides"):
             try:
-                json.loads(sent.get(field) or "{}")
+                said = json.loads(sent.get(field) or "{}")
+                if refused := self.refused_paths & set(said):
+                    raise invalid(f"Policy definition has an unsupported attribute: {refused.pop()}")
             except ValueError as wrong:
                 raise invalid(f"Policy {field} is not valid JSON: {wrong}") from None
         return {key: sent[key] for key in _FIELDS if key in sent}

@@ -27,6 +27,7 @@ class Volumes:
     def __init__(self, minilake: Minilake, callers: Callers) -> None:
         self._minilake = minilake
         self._callers = callers
+        self._owners: dict[tuple[str, str], str] = {}
 
     @property
     def routes(self) -> list[Route]:
@@ -36,7 +37,14 @@ class Volumes:
             Route("/api/2.0/fs/{what}", self._presigned, methods=["POST"]),
             Route(f"{catalog}/permissions/{{kind}}/{{name}}", self._grants, methods=["GET", "PATCH"]),
             Route(f"{catalog}/effective-permissions/{{kind}}/{{name}}", self._grants, methods=["GET"]),
-            Route(f"{catalog}/volumes/{{name}}", self._volume, methods=["GET", "PATCH", "DELETE"]),
+            *(
+                route
+                for kind in ("catalogs", "schemas", "volumes")
+                for route in (
+                    Route(f"{catalog}/{kind}", self._make, methods=["POST"]),
+                    Route(f"{catalog}/{kind}/{{name}}", self._securable, methods=_METHODS),
+                )
+            ),
         ]
 
     async def check(self, who: Caller, volume: str, privilege: str) -> None:
@@ -121,15 +129,36 @@ class Volumes:
                 raise ApiError(404, "PRINCIPAL_DOES_NOT_EXIST", message)
         return await self._minilake.forward(request)
 
-    async def _volume(self, request: Request) -> Response:
-        """A volume.
+    async def _make(self, request: Request) -> Response:
+        """Make a catalog, a schema or a volume; who does is its owner.
+
+        Source: https://learn.microsoft.com/azure/databricks/data-governance/unity-catalog/manage-privileges/ownership
+        """
+        answer = await self._minilake.ask("POST", request.url.path, json=await request.json())
+        if answer.is_success:
+            made = answer.json()
+            name = made.get("full_name") or made["name"]
+            self._owners[_kind(request), name] = caller(request).user_name
+        return passed_on(answer)
+
+    async def _securable(self, request: Request) -> Response:
+        """A catalog, a schema or a volume.
 
         Source: https://docs.databricks.com/api/azure/workspace/volumes
         """
-        await self._must_exist(request.path_params["name"])
-        return passed_on(
-            await self._minilake.ask(request.method, request.url.path, content=await request.body())
-        )
+        kind, name = _kind(request), request.path_params["name"]
+        if kind == "volumes":
+            await self._must_exist(name)
+        if request.method != "GET":
+            return await self._minilake.forward(request)
+        answer = await self._minilake.ask("GET", request.url.path)
+        owner = {"owner": self._owners.get((kind, name), "")} if answer.is_success else {}
+        return JSONResponse({**answer.json(), **owner}, answer.status_code)
+
+
+def _kind(request: Request) -> str:
+    """Return `catalogs`, `schemas` or `volumes`."""
+    return request.url.path.split("/")[4]
 
 
 def _in_words(kind: str, method: str, status: int) -> ApiError:

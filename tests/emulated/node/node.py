@@ -16,8 +16,9 @@ from typing import IO, Literal
 
 from nbformat import NotebookNode
 
-from tests.emulated.node import notebook
+from tests.emulated.node import init_scripts, notebook
 from tests.emulated.node.changes import Change
+from tests.emulated.node.init_scripts import AccessMode
 from tests.emulated.node.replica import Replica
 
 Ability = Literal["system paths", "other user"]
@@ -37,7 +38,10 @@ class Node(ABC):
         root: the folder of this machine by which the node's files are read and written.
         environment: variables that every process on the node has: what Databricks always sets, and the
             cluster's `spark_env_vars`.
+        access_mode: the cluster's.
     """
+
+    access_mode: AccessMode = "dedicated"
 
     def __init__(self, replica: Replica, root: Path, environment: Mapping[str, str]) -> None:
         """Make the node of what is at `root`."""
@@ -165,7 +169,7 @@ class Node(ABC):
         """Run a script as a node's start does; an exit code other than 0 would fail the cluster's launch.
 
         Databricks runs a copy of the script, and keeps its output:
-        `/databricks/init_scripts/*.{stdout,stderr}.log`.
+        `/databricks/init_scripts/*.{stdout,stderr}.log`. Not all variables may reach it (init_scripts.py).
 
         Source: https://learn.microsoft.com/azure/databricks/init-scripts/cluster-scoped,
         https://learn.microsoft.com/azure/databricks/init-scripts/logs; that it is a copy is assumed
@@ -175,9 +179,13 @@ class Node(ABC):
         shutil.copyfile(self.path(node_path), self.path(copy))
         logs = self.path(f"{copy}.stdout.log"), self.path(f"{copy}.stderr.log")
         with logs[0].open("w") as stdout, logs[1].open("w") as stderr:
-            done = self.run(
-                ["bash", self.inside(copy)], env=env, timeout=timeout, stdout=stdout, stderr=stderr
+            given = {**self.variables(None), **(env or {})}
+            withheld = init_scripts.withheld(
+                given, self.access_mode, self.environment["DATABRICKS_RUNTIME_VERSION"]
             )
+            without = [f"--unset={name}" for name in withheld]
+            argv = ["env", *without, "bash", self.inside(copy)]
+            done = self.run(argv, env=env, timeout=timeout, stdout=stdout, stderr=stderr)
         done.stdout, done.stderr = (log.read_text() for log in logs)
         return done
 

@@ -9,19 +9,18 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from nbformat import NotebookNode
 
 from tests.emulated.azure import EmulatedAzure
 from tests.emulated.cluster import way_to
 from tests.emulated.node import Node, Replica, Runtime, boot
+from tests.emulated.node.init_scripts import AccessMode
 from tests.emulated.spark import conf, daemons
 from tests.emulated.spark.conf import ConfFile
 from tests.emulated.spark.distribution import SPARK, spark_layers
 from tests.emulated.spark.shared import make_shared
 
-AccessMode = Literal["dedicated", "standard"]
 UNPRIVILEGED = "nobody"
 """Standard access mode: users' code runs as a user without rights, by Spark Connect, with no way to the JVM.
 
@@ -153,6 +152,7 @@ def booted_cluster(
     conf_files: Collection[ConfFile] = (),
     azure: EmulatedAzure | None = None,
     prepare: Callable[[Node], None] | None = None,
+    sandboxed: bool = False,
 ) -> Iterator[SparkCluster]:
     """Boot a cluster; at the end of the context nothing is left of it.
 
@@ -167,9 +167,14 @@ def booted_cluster(
         conf_files: where it is to be read besides, from when the daemons start.
         azure: what the nodes' processes reach instead of the internet.
         prepare: called with each node before any of Spark's daemons starts; it runs the init scripts.
+        sandboxed: whether tasks run in sandboxes that see nothing of what init scripts did to their node.
+            Then no worker is prepared, as all that runs there are tasks.
 
     Raises:
         NodeError: this machine permits no overlay (`node.boot.no_overlay`), or Spark did not start.
+
+    Source: facts: seen, names of the conf (spark.databricks.safespark); what a sandbox sees is not known, and
+    is assumed: strictest reading
     """
     replica = Replica(Runtime.load(runtime), ml=ml)
     layers = spark_layers(runtime, replica.interpreter, connect=access_mode == "standard")
@@ -191,6 +196,7 @@ def booted_cluster(
             )
             if azure:
                 node.environment.update(way_to(azure, node))
+            node.access_mode = access_mode
             return node
 
         driver, *others = (booted(number) for number in range(1, workers + 2))
@@ -198,7 +204,7 @@ def booted_cluster(
         _lay_shell(driver)
         for node in (driver, *others):
             node.checkpoint()
-            if prepare:
+            if prepare and (node is driver or not sandboxed):
                 prepare(node)
         _start(cluster, cores, spark_conf or {}, conf_files)
         yield cluster

@@ -130,7 +130,7 @@ def schema() -> None:
 def plan(deployment: Deployment, output: Output) -> None:
     """Show what deploy would change. Exits with 2 if anything, with 0 if nothing."""
     _, _, planned = _planned(deployment, output)
-    output.document(changes=planned.changes, kept=planned.kept)
+    output.document(**planned.document)
     sys.exit(_DIFFERS if planned.changes else 0)
 
 
@@ -146,12 +146,13 @@ def deploy(deployment: Deployment, output: Output, *, enforce: bool, yes: bool) 
     if planned.changes:
         output.confirm("Deploy?", yes=yes)
         _apply(site, planned, output)
+        output.unready(it for it in deploying.refused(site) if it not in planned.unready)
     enforced = _enforce(site, output, yes=yes) if enforce else []
     if enforced:
         # They may have been the last that pointed at an old release.
         site = deploying.Site(deployment)
         _apply(site, deploying.plan(site, release), output)
-    output.document(changes=planned.changes, kept=planned.kept, enforced=enforced)
+    output.document(**planned.document, enforced=enforced)
 
 
 @main.command()
@@ -168,7 +169,7 @@ def destroy(deployment: Deployment, output: Output, *, yes: bool) -> None:
     if planned.changes:
         output.confirm("Remove all of this?", yes=yes)
         _apply(site, planned, output)
-    output.document(changes=planned.changes, kept=planned.kept)
+    output.document(**planned.document)
 
 
 @main.command()
@@ -179,7 +180,7 @@ def status(deployment: Deployment, output: Output) -> None:
 
     site, _, planned = _planned(deployment, output)
     with output.working("looking"):
-        governed = compliance.governed(site.client, site.policy.id)
+        governed = compliance.governed(site.client, site.policy)
         users = site.users_of_releases()
     output.table(
         "Releases", ["release", "in use by"], [(name, who or "nobody") for name, who in users.items()]
@@ -189,7 +190,7 @@ def status(deployment: Deployment, output: Output) -> None:
         ["kind", "name", "state", "as the policy says"],
         [(it.kind, it.name, it.state or "-", it.verdict) for it in governed],
     )
-    output.document(changes=planned.changes, kept=planned.kept, releases=users, governed=governed)
+    output.document(**planned.document, releases=users, governed=governed)
     sys.exit(_DIFFERS if planned.changes else 0)
 
 
@@ -407,7 +408,7 @@ def _enforce(site: Site, output: Output, *, yes: bool) -> list[Governed]:
     """Bring clusters and jobs to the policy's, showing first what that does to whom."""
     from azureml_databricks.admin.objects import compliance
 
-    behind = [it for it in compliance.governed(site.client, site.policy.id) if not it.complies]
+    behind = [it for it in compliance.governed(site.client, site.policy) if not it.complies]
     able = [it for it in behind if it.enforceable]
     for it in behind:
         what = "restarts" if it.restarts else "changes" if it.enforceable else f"is {it.state}, so not now"

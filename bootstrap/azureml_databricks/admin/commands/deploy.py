@@ -11,10 +11,11 @@ from functools import partial
 
 from databricks.sdk.service.iam import PermissionLevel
 
+from azureml_databricks.admin.errors import AdminError
 from azureml_databricks.admin.file import settings_file
 from azureml_databricks.admin.file.deployment import ML, Deployment, Principal
 from azureml_databricks.admin.objects import policy as policies
-from azureml_databricks.admin.objects import storage
+from azureml_databricks.admin.objects import runners, storage
 from azureml_databricks.admin.objects.access import (
     USE_CREDENTIAL,
     Access,
@@ -25,12 +26,12 @@ from azureml_databricks.admin.objects.access import (
     volume_readers,
 )
 from azureml_databricks.admin.objects.allowlist import Allowlist
-from azureml_databricks.admin.objects.changes import Change, Kept, Plan
+from azureml_databricks.admin.objects.changes import Change, Kept, Plan, Unready
 from azureml_databricks.admin.objects.policy import ClusterPolicy
 from azureml_databricks.admin.objects.record import Record
 from azureml_databricks.admin.objects.references import References
 from azureml_databricks.admin.objects.release import KIND as RELEASE
-from azureml_databricks.admin.objects.release import Release, Releases
+from azureml_databricks.admin.objects.release import SCRIPT, Release, Releases
 from azureml_databricks.admin.objects.secret_scope import SecretScope, recorded_scopes
 from azureml_databricks.admin.services import databricks, workspace
 
@@ -100,7 +101,9 @@ def plan(site: Site, release: Release) -> Plan:
     Raises:
         AdminError: it cannot be made so: a secret is not there, a name is another's, ...
     """
-    return _as_plan(_changes(site, release))
+    planned = _as_plan(_changes(site, release))
+    planned.unready.extend(dict.fromkeys(_unready(site)))
+    return planned
 
 
 def plan_to_destroy(site: Site) -> Plan:
@@ -133,6 +136,32 @@ def apply(site: Site, plan: Plan, on_start: Callable[[Change], None]) -> Iterato
         yield change
 
 
+def _unready(site: Site) -> Iterator[Unready]:
+    principals = site.deployment.principals
+    try:
+        yield from runners.unready(site.client, site.policy.id, site.file_readers(), principals)
+    except AdminError as error:
+        # It is for people's information, and nothing that a deployment needs.
+        yield Unready(
+            "policy",
+            site.policy.name,
+            f"who runs its init script, and cannot read it, is not known: {error}",
+            "a deployment does not need it",
+        )
+    yield from refused(site)
+
+
+def refused(site: Site) -> Iterator[Unready]:
+    """Yield what the policy does not say, since the workspace refuses it."""
+    for path in site.policy.refused:
+        yield Unready(
+            "policy",
+            site.policy.name,
+            f"it does not fix {path}, since this workspace refuses that in a policy",
+            f"whoever makes a cluster on runtime 19 has to leave {path} at Auto or Cluster libraries",
+        )
+
+
 def _as_plan(found: Iterator[Change | Kept]) -> Plan:
     plan = Plan()
     for each in found:
@@ -150,8 +179,7 @@ def _changes(site: Site, release: Release) -> Iterator[Change | Kept]:
     if deployment.needs_secrets:
         site.scope.check(deployment.secrets.keys)
     yield from site.releases.changes(release)
-    if deployment.clusters.access_mode == "standard":
-        yield from site.allowlist.changes(deployment.clusters.location)
+    yield from site.allowlist.changes(_allowed_scripts(site, release))
     for readers in site.file_readers():
         yield from readers.changes(principals)
     if deployment.needs_secrets:
@@ -177,9 +205,19 @@ def _removals(site: Site, release: Release | None) -> Iterator[Change | Kept]:
         users = principals if name == deployment.login.service_credential else []
         yield from CredentialUsers(site.client, name).removals(record, users, in_use)
     yield from site.file_readers()[-1].removals(record, principals, in_use)
-    is_standard = bool(release and deployment.clusters.access_mode == "standard")
-    yield from site.allowlist.removals(location if is_standard else None)
+    yield from site.allowlist.removals(_allowed_scripts(site, release) if release else [])
     yield from site.releases.removals(release)
+
+
+def _allowed_scripts(site: Site, release: Release) -> list[str]:
+    """Return the scripts that have to be on the allowlist: the release's, and those that are in use still."""
+    if site.deployment.clusters.access_mode != "standard":
+        return []
+    folders = [
+        f"{site.storage.location}/{name}" for name in site.record.names(RELEASE) if name != release.name
+    ]
+    in_use = [f"{folder}/{SCRIPT}" for folder in folders if site.references.to(f"{folder}/")]
+    return [release.script, *in_use]
 
 
 def _removals_of_secrets(

@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from azureml_databricks.admin.errors import AdminError
-from azureml_databricks.admin.objects.changes import Change, Difference, Plan, shown
+from azureml_databricks.admin.objects.changes import Change, Difference, Plan, Unready, shown
 
 _STYLES = {"create": "green", "update": "yellow", "delete": "red"}
 _MARKS = {"create": "+", "update": "~", "delete": "-"}
@@ -52,9 +52,15 @@ class Output:
                 self.difference(difference)
         for kept in plan.kept:
             self._pair(f"  {kept.kind} {kept.name} stays", [kept.why], "dim")
+        self.unready(plan.unready)
         actions = [change.action for change in plan.changes]
         counted = [f"{actions.count(it)} {words}" for it, words in _TO_DO.items() if it in actions]
         self.line(", ".join(counted) or "Nothing to change.", "bold")
+
+    def unready(self, found: Iterable[Unready]) -> None:
+        """Print what does not work, and what to do."""
+        for it in found:
+            self._pair(f"! {it.kind} {it.name}", [f"{it.why}; {it.advice}"], "yellow")
 
     def difference(self, difference: Difference) -> None:
         """Print a field that differs: what it is, and what it is to be."""

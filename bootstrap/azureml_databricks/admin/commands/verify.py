@@ -24,7 +24,7 @@ from azureml_databricks.checkup.findings import Finding, Verdict
 _REPORT = "azureml-databricks verify: "
 _RIGHT = "CAN USE on the policy"
 # https://learn.microsoft.com/azure/databricks/compute/configure#single-node-compute
-_SINGLE_NODE: dict[str, Any] = {
+SINGLE_NODE: dict[str, Any] = {
     "num_workers": 0,
     "spark_conf": {"spark.databricks.cluster.profile": "singleNode", "spark.master": "local[*]"},
     "custom_tags": {"ResourceClass": "SingleNode"},
@@ -51,7 +51,7 @@ def verify(
             policy_id=site.policy.id,
             apply_policy_default_values=True,
             node_type_id=node_type or client.clusters.select_node_type(min_memory_gb=8),
-            **_SINGLE_NODE,
+            **SINGLE_NODE,
         )
         python_task = jobs.SparkPythonTask(python_file=task)
         submitted = client.jobs.submit(

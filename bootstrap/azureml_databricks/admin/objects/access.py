@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import AbstractContextManager, suppress
 from functools import cached_property, partial
 
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.errors import NotFound
-from databricks.sdk.service.catalog import EffectivePrivilegeAssignment, PermissionsChange, Privilege
+from databricks.sdk.service.catalog import (
+    CatalogInfo,
+    EffectivePrivilegeAssignment,
+    PermissionsChange,
+    Privilege,
+    SchemaInfo,
+    VolumeInfo,
+)
 from databricks.sdk.service.iam import AccessControlRequest, AccessControlResponse, PermissionLevel
 from databricks.sdk.service.workspace import AclPermission
 
@@ -67,6 +74,11 @@ class Access(ABC):
             else:
                 yield Change("delete", RIGHT, name, partial(self._take_from, holder))
 
+    def is_lacked_by(self, names: Set[str]) -> bool:
+        """Return whether nobody of these has the right; they are somebody's name and their groups'."""
+        with self._telling("be read"):
+            return not self._holders() & {*names, _EVERYBODY}
+
     def _give_to(self, principal: Principal) -> None:
         with self._telling("be given"):
             self._give(principal)
@@ -93,6 +105,7 @@ class UnityCatalogAccess(Access):
 
     def __init__(self, client: WorkspaceClient, securable: str, name: str, privilege: Privilege) -> None:
         """Name the object and the privilege."""
+        self._client = client
         self._grants = client.grants
         self._of = (securable, name)
         self._privilege = privilege
@@ -103,6 +116,21 @@ class UnityCatalogAccess(Access):
 
     def _holders(self) -> set[str]:
         return self._who_has(self._privilege)
+
+    def is_lacked_by(self, names: Set[str]) -> bool:
+        """Return whether nobody of these has the right; an owner has it without a grant."""
+        return super().is_lacked_by(names) and self._owner not in names
+
+    @cached_property
+    def _owner(self) -> str:
+        securable, name = self._of
+        owned: dict[str, Callable[[str], CatalogInfo | SchemaInfo | VolumeInfo]] = {
+            "catalog": self._client.catalogs.get,
+            "schema": self._client.schemas.get,
+            "volume": self._client.volumes.read,
+        }
+        with self._telling("be read"):
+            return (owned[securable](name).owner or "") if securable in owned else ""
 
     def _who_has(self, privilege: Privilege) -> set[str]:
         holders = {

@@ -1,12 +1,12 @@
 """Unity Catalog's allowlist of init scripts, which clusters in standard access mode run no others than.
 
-It is written as a whole, and other admins have their entries in it.
+It is written as a whole, and other admins have their entries in it. An entry of ours is one script.
 https://docs.databricks.com/api/azure/workspace/artifactallowlists
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 from databricks.sdk import WorkspaceClient
@@ -31,18 +31,26 @@ class Allowlist:
         self._record = record
         self._references = references
 
-    def changes(self, folder: str) -> Iterator[Change]:
-        """Yield what lets init scripts below a folder run, if none of the entries does."""
-        entry = f"{folder}/"
-        if not any(entry.startswith(matcher.artifact) for matcher in self._read()):
-            yield Change("create", KIND, entry, partial(self._add, entry))
+    def changes(self, scripts: Sequence[str]) -> Iterator[Change]:
+        """Yield what lets init scripts run, each one where no entry of another admin's does."""
+        if not scripts:
+            return
+        there = [it.artifact for it in self._read()]
+        others = [it for it in there if it not in self._record.names(KIND)]
+        for script in scripts:
+            if script not in there and not script.startswith(tuple(others)):
+                yield Change("create", KIND, script, partial(self._add, script))
 
-    def removals(self, folder: str | None) -> Iterator[Change | Kept]:
-        """Yield what becomes of our entries for other folders."""
+    def removals(self, scripts: Sequence[str]) -> Iterator[Change | Kept]:
+        """Yield what becomes of our entries for anything else.
+
+        Args:
+            scripts: all that are to run; without any, an entry that something points at stays.
+        """
         for entry in self._record.names(KIND):
-            if folder and entry == f"{folder}/":
+            if entry in scripts:
                 continue
-            if users := self._references.to(entry):
+            if not scripts and (users := self._references.to(entry)):
                 yield Kept(KIND, entry, users)
             else:
                 yield Change("delete", KIND, entry, partial(self._remove, entry))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -64,16 +64,40 @@ class Kept:
 
 
 @dataclass(frozen=True)
+class Unready:
+    """Something that will not work as it is, and that a deployment does not mend.
+
+    Attributes:
+        kind: such as `cluster`.
+        name: which one.
+        why: what is so.
+        advice: what to do.
+    """
+
+    kind: str
+    name: str
+    why: str
+    advice: str
+
+
+@dataclass(frozen=True)
 class Plan:
     """What is to be done.
 
     Attributes:
         changes: in their order.
         kept: what is not wanted any more and stays, as something needs it.
+        unready: what does not work all the same.
     """
 
     changes: list[Change] = field(default_factory=list)
     kept: list[Kept] = field(default_factory=list)
+    unready: list[Unready] = field(default_factory=list)
+
+    @property
+    def document(self) -> dict[str, Sequence[Any]]:
+        """What `--json` has of it."""
+        return {"changes": self.changes, "kept": self.kept, "unready": self.unready}
 
 
 def differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[Difference]:

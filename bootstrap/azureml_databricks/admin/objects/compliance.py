@@ -5,13 +5,16 @@ https://docs.databricks.com/api/azure/workspace/policycomplianceforclusters
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from databricks.sdk import WorkspaceClient
-from databricks.sdk.service.compute import ListClustersFilterBy
+from databricks.sdk.service.compute import ClusterSpec, DataSecurityMode, ListClustersFilterBy
+from databricks.sdk.service.jobs import JobSettings
 
+from azureml_databricks.admin.objects import access_modes
 from azureml_databricks.admin.objects.changes import Difference
+from azureml_databricks.admin.objects.policy import ClusterPolicy
 from azureml_databricks.admin.services.databricks import telling
 
 _RIGHT = "the admin role of the workspace"
@@ -55,20 +58,18 @@ class Governed:
         return self.state == "RUNNING"
 
 
-def governed(client: WorkspaceClient, policy_id: str) -> list[Governed]:
+def governed(client: WorkspaceClient, policy: ClusterPolicy) -> list[Governed]:
     """Return all clusters and jobs under a policy; none without one.
 
-    Args:
-        client: of the workspace.
-        policy_id: the policy's, empty for none.
+    An older name for the access mode is no violation.
 
     Raises:
         AdminError: Databricks refuses to tell.
     """
-    if not policy_id:
+    if not policy.id:
         return []
     with telling("compliance with the policy cannot be read", _RIGHT):
-        return [*_clusters(client, policy_id), *_jobs(client, policy_id)]
+        return [*_clusters(client, policy), *_jobs(client, policy)]
 
 
 def preview(client: WorkspaceClient, it: Governed) -> list[Difference]:
@@ -89,24 +90,47 @@ def enforce(client: WorkspaceClient, it: Governed) -> None:
     _enforce(client, it, validate_only=False)
 
 
-def _clusters(client: WorkspaceClient, policy_id: str) -> Iterator[Governed]:
+def _clusters(client: WorkspaceClient, policy: ClusterPolicy) -> Iterator[Governed]:
     known = {
-        it.cluster_id: it for it in client.clusters.list(filter_by=ListClustersFilterBy(policy_id=policy_id))
+        it.cluster_id: it for it in client.clusters.list(filter_by=ListClustersFilterBy(policy_id=policy.id))
     }
-    for found in client.policy_compliance_for_clusters.list_compliance(policy_id):
+    for found in client.policy_compliance_for_clusters.list_compliance(policy.id):
         cluster = known.get(found.cluster_id)
         state = cluster.state.value if cluster and cluster.state else "UNKNOWN"
         name = (cluster and cluster.cluster_name) or found.cluster_id
-        violations = found.violations or {}
-        yield Governed("cluster", found.cluster_id, name, state, bool(found.is_compliant), violations)
+        modes = {access_modes.PATH: cluster.data_security_mode} if cluster else {}
+        violations = _but_for_older_names(found.violations or {}, modes, policy)
+        complies = bool(found.is_compliant or (found.violations and not violations))
+        yield Governed("cluster", found.cluster_id, name, state, complies, violations)
 
 
-def _jobs(client: WorkspaceClient, policy_id: str) -> Iterator[Governed]:
-    for found in client.policy_compliance_for_jobs.list_compliance(policy_id):
-        settings = client.jobs.get(found.job_id).settings
-        name = (settings and settings.name) or str(found.job_id)
-        violations = found.violations or {}
-        yield Governed("job", str(found.job_id), name, "", bool(found.is_compliant), violations)
+def _jobs(client: WorkspaceClient, policy: ClusterPolicy) -> Iterator[Governed]:
+    for found in client.policy_compliance_for_jobs.list_compliance(policy.id):
+        settings = client.jobs.get(found.job_id).settings or JobSettings()
+        name = settings.name or str(found.job_id)
+        modes = {
+            f"{key}.{access_modes.PATH}": spec.data_security_mode
+            for key, spec in job_clusters(settings).items()
+        }
+        violations = _but_for_older_names(found.violations or {}, modes, policy)
+        complies = bool(found.is_compliant or (found.violations and not violations))
+        yield Governed("job", str(found.job_id), name, "", complies, violations)
+
+
+def job_clusters(settings: JobSettings) -> dict[str, ClusterSpec]:
+    """Return the clusters that a job makes, by the key of the job cluster or the task."""
+    shared = {it.job_cluster_key: it.new_cluster for it in settings.job_clusters or []}
+    own = {it.task_key: it.new_cluster for it in settings.tasks or [] if it.new_cluster}
+    return {**shared, **own}
+
+
+def _but_for_older_names(
+    violations: dict[str, str], modes: Mapping[str, DataSecurityMode | None], policy: ClusterPolicy
+) -> dict[str, str]:
+    """Return the violations without those where a cluster has another name for the same access mode."""
+    wanted = access_modes.of_today(policy.fixed(access_modes.PATH))
+    same = [path for path, mode in modes.items() if mode and access_modes.of_today(mode.value) == wanted]
+    return {path: why for path, why in violations.items() if path not in same}
 
 
 def _enforce(client: WorkspaceClient, it: Governed, *, validate_only: bool) -> list[Difference]:

@@ -12,13 +12,18 @@ from pathlib import Path
 from typing import Any
 
 from azureml_databricks.admin.errors import AdminError
-from azureml_databricks.admin.file.deployment import ML, Deployment
+from azureml_databricks.admin.file.deployment import ML, Clusters, Deployment
+from azureml_databricks.admin.objects import access_modes
 from azureml_databricks.admin.objects.changes import shown
 from azureml_databricks.settings import BY_NAME, Settings
 
 Definition = dict[str, Any]
-# The names that clusters and policies of any age have for them.
-_ACCESS_MODES = {"standard": "USER_ISOLATION", "dedicated": "SINGLE_USER", "no-isolation": "NONE"}
+# Whether a policy may say this is written nowhere: who deploys it does without where it is refused.
+# https://learn.microsoft.com/azure/databricks/compute/environments-mode
+DEPENDENCY_MODE = "dependency_mode"
+CLUSTER_LIBRARIES = "DEPENDENCY_MODE_CLUSTER_LIBRARIES"
+ENVIRONMENTS = "DEPENDENCY_MODE_ENVIRONMENTS"
+_ENVIRONMENTS_SINCE = 19
 # Spark 4 has Scala 2.13 only, and 16.4 has images of both:
 # https://learn.microsoft.com/azure/databricks/release-notes/runtime/16.4lts
 _SCALA = {"14.3": ["2.12"], "15.4": ["2.12"], "16.4": ["2.12", "2.13"], "17.3": ["2.13"]}
@@ -37,8 +42,10 @@ def ours(deployment: Deployment, script: str, base: Mapping[str, Any]) -> Defini
     """
     definition: Definition = {
         "spark_version": _spark_version(deployment.clusters.runtimes),
-        "data_security_mode": _fixed(_ACCESS_MODES[deployment.clusters.access_mode], hidden=True),
+        access_modes.PATH: _fixed(access_modes.NAMES[deployment.clusters.access_mode], hidden=True),
     }
+    if _may_have_environments(deployment.clusters):
+        definition[DEPENDENCY_MODE] = _fixed(CLUSTER_LIBRARIES, hidden=True)
     kind = "volumes" if script.startswith("/Volumes/") else "workspace"
     free = _free_place({**base, **deployment.policy.fixes})
     definition[f"init_scripts.{free}.{kind}.destination"] = _fixed(script)
@@ -105,14 +112,31 @@ def _check(base: Mapping[str, Any], ours: Mapping[str, Any], origin: str) -> Non
 
 def _leaves_room(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> bool:
     """Whether ours only chooses among what theirs permits."""
+    ours, theirs = of_today(ours), of_today(theirs)
     values = ours.get("values", [ours.get("value")])
     if theirs.get("type") == "allowlist":
         return all(value in theirs.get("values", []) for value in values)
     if theirs.get("type") == "regex":
-        return all(re.fullmatch(theirs.get("pattern", ""), str(value)) for value in values)
+        pattern = re.compile(theirs.get("pattern", ""))
+        return all(any(map(pattern.fullmatch, access_modes.spellings(str(value)))) for value in values)
     if theirs.get("type") == "fixed":
         return bool([theirs.get("value")] == values)
     return bool(theirs.get("type") == "unlimited")
+
+
+def of_today(rule: Any) -> Any:
+    """Return a rule with today's name in the place of an older one for the same access mode."""
+    if not isinstance(rule, Mapping):
+        return rule
+    found = {key: access_modes.of_today(value) for key, value in rule.items()}
+    if "values" in found:
+        found["values"] = [access_modes.of_today(value) for value in found["values"]]
+    return found
+
+
+def _may_have_environments(clusters: Clusters) -> bool:
+    newest = max(int(runtime.partition(".")[0].partition("-")[0]) for runtime in clusters.runtimes)
+    return clusters.access_mode == "standard" and newest >= _ENVIRONMENTS_SINCE
 
 
 def _spark_version(runtimes: tuple[str, ...]) -> Definition:

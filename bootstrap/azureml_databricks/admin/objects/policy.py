@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from databricks.sdk import WorkspaceClient
-from databricks.sdk.errors import NotFound
+from databricks.sdk.errors import BadRequest, NotFound
 from databricks.sdk.service import compute
 from databricks.sdk.service.iam import PermissionLevel
 
@@ -24,6 +24,8 @@ from azureml_databricks.admin.services import databricks
 from azureml_databricks.admin.services.databricks import telling
 
 KIND = "policy"
+# What a policy is of use without; no documentation says that a policy may have it.
+_DISPENSABLE = (definitions.DEPENDENCY_MODE,)
 _RIGHT = "the admin role of the workspace"
 
 
@@ -42,6 +44,23 @@ class Wanted:
     description: str
     family: str | None
     definition: Definition
+
+    def without(self, paths: Collection[str]) -> Wanted:
+        """Return it without some paths of its definition."""
+        kept = {path: rule for path, rule in self.definition.items() if path not in paths}
+        return replace(self, definition=kept)
+
+    def as_it_is_spelt(self, found: Definition) -> Wanted:
+        """Return it with the names for access modes that a policy has, where they mean the same.
+
+        A cluster that has the older name would not be as its policy says, and could not start.
+        """
+        same = {
+            path: found[path]
+            for path, rule in self.definition.items()
+            if path in found and definitions.of_today(found[path]) == definitions.of_today(rule)
+        }
+        return replace(self, definition={**self.definition, **same})
 
     def as_text(self) -> str:
         """Return the definition as a text."""
@@ -95,6 +114,7 @@ class ClusterPolicy:
         id: empty where it is not there.
         name: as it is, empty where it is not there.
         users: who may use it.
+        refused: the paths that the workspace takes in no policy, and that this one is without.
     """
 
     def __init__(self, client: WorkspaceClient, record: Record) -> None:
@@ -111,10 +131,16 @@ class ClusterPolicy:
         # Not so where it was interrupted while it was made.
         self._is_known = self.id in (self._known_id(name) for name in record.names(KIND))
         self.name = (self.found and self.found.name) or ""
+        self.refused: list[str] = (record.details(KIND, self.name) or {}).get("refused", [])
 
     def points_at(self, path: str) -> bool:
         """Return whether a path is in the definition."""
         return path in ((self.found and self.found.definition) or "")
+
+    def fixed(self, path: str) -> Any:
+        """Return to which value it fixes a path, None where it fixes it to none."""
+        definition = json.loads((self.found and self.found.definition) or "{}")
+        return (definition.get(path) or {}).get("value")
 
     def changes(self, wanted: Wanted) -> Iterator[Change]:
         """Yield what makes the policy as it is to be.
@@ -128,7 +154,9 @@ class ClusterPolicy:
                 f"there is a policy {wanted.name!r} already, which is not ours (made by "
                 f"{named_so.creator_user_name}): choose another name (policy.name), or delete it"
             )
-        different = tuple(_different(self.found, wanted))
+        if self.found:
+            wanted = wanted.as_it_is_spelt(_own_definition(self.found))
+        different = tuple(_different(self.found, wanted.without(self.refused)))
         if not self.found:
             yield Change("create", KIND, wanted.name, partial(self._create, wanted), different)
         elif different or not self._is_known:
@@ -150,23 +178,45 @@ class ClusterPolicy:
         return str((self._record.details(KIND, name) or {}).get("id", ""))
 
     def _create(self, wanted: Wanted) -> dict[str, Any]:
+        def create(it: Wanted) -> None:
+            self.id = self._api.create(**it.as_arguments()).policy_id or ""
+
         with telling(f"policy {wanted.name} cannot be made", _RIGHT):
-            self.id = self._api.create(**wanted.as_arguments()).policy_id or ""
-        return {"id": self.id}
+            self._without_what_is_refused(create, wanted)
+        return self._details(wanted)
 
     def _edit(self, wanted: Wanted, found: compute.Policy) -> dict[str, Any]:
-        with telling(f"policy {wanted.name} cannot be changed", _RIGHT):
+        def edit(it: Wanted) -> None:
             # What we leave out would be gone.
             self._api.edit(
                 self.id,
                 libraries=found.libraries or None,
                 max_clusters_per_user=found.max_clusters_per_user,
-                **wanted.as_arguments(),
+                **it.as_arguments(),
             )
+
+        with telling(f"policy {wanted.name} cannot be changed", _RIGHT):
+            self._without_what_is_refused(edit, wanted)
         if found.name != wanted.name:
             self._record.note(KIND, wanted.name, id=self.id)
             self._record.forget((KIND, found.name or ""))
-        return {"id": self.id}
+        return self._details(wanted)
+
+    def _details(self, wanted: Wanted) -> dict[str, Any]:
+        before = (self._record.details(KIND, wanted.name) or {}).get("refused", [])
+        return {"id": self.id, **({"refused": self.refused} if self.refused or before else {})}
+
+    def _without_what_is_refused(self, write: Callable[[Wanted], None], wanted: Wanted) -> None:
+        """Write the policy; if the workspace does not know a path that we can do without, without that."""
+        try:
+            write(wanted)
+            self.refused = []
+        except BadRequest as error:
+            refused = [path for path in _DISPENSABLE if path in wanted.definition and path in str(error)]
+            if not refused:
+                raise
+            write(wanted.without(refused))
+            self.refused = refused
 
     def _delete(self) -> None:
         if self.id:
@@ -189,7 +239,11 @@ def _different(found: compute.Policy | None, wanted: Wanted) -> list[Difference]
     is_to_be = {"name": wanted.name, "description": wanted.description, "family": wanted.family}
     if not found:
         return differences({}, {**is_to_be, **wanted.definition})
-    text = found.policy_family_definition_overrides if found.policy_family_id else found.definition
-    definition = json.loads(text or "{}")
     is_now = {"name": found.name, "description": found.description, "family": found.policy_family_id}
-    return differences({**is_now, **definition}, {**is_to_be, **wanted.definition})
+    return differences({**is_now, **_own_definition(found)}, {**is_to_be, **wanted.definition})
+
+
+def _own_definition(policy: compute.Policy) -> Definition:
+    """Return what a policy says besides its family."""
+    text = policy.policy_family_definition_overrides if policy.policy_family_id else policy.definition
+    return dict(json.loads(text or "{}"))
