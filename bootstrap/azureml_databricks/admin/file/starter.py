@@ -64,7 +64,7 @@ def text(host: str, workspace: str, location: str, group: str) -> str:
     values = {
         "host": host,
         "workspace": workspace,
-        "runtimes": list(RUNTIMES)[-1:],
+        "runtimes": [runtime.version for runtime in RUNTIMES.values() if runtime.lts][-1:],
         "access_mode": "standard" if location.startswith("/Volumes/") else "dedicated",
         "location": location,
         "groups": [group],
