@@ -37,9 +37,9 @@ def main() -> None:
     _lock_manual_way(RUNTIMES["15.4"])
     for mlflow, python in environments.VERSIONS.items():
         _lock_stories(mlflow, python)
-    for spark in distribution.VERSIONS:
+    for lock in distribution.LOCKS:
         folder = distribution.REQUIREMENTS
-        _compile(folder / f"{spark}.in", "--no-deps", out=folder / f"{spark}.txt")
+        _compile(folder / f"{lock}.in", "--no-deps", out=folder / f"{lock}.txt")
     _compile(
         REPOSITORY / "setup.cfg",
         _HERE / "requirements.in",
