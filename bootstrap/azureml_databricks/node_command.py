@@ -92,7 +92,9 @@ def _parser() -> argparse.ArgumentParser:
     installing.add_argument("--sha256", required=True, help="of the archive it came from")
     installing.add_argument("--settings", type=Path, help="the settings file beside the archive")
     installing.add_argument(
-        "--prove", action="store_true", help="first see, once, that all of it imports: it was not tried on this runtime"
+        "--prove",
+        action="store_true",
+        help="first see, once, that all of it imports: it was not tried on this runtime",
     )
     commands.add_parser("status", help="say what is in service, and whether every hook works")
     commands.add_parser("uninstall", help="leave every file as it was before us, to the byte")

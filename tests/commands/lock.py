@@ -1,8 +1,8 @@
 """`make lock`: resolve what the bundle adds to each runtime, against that runtime's own lists, and the rest.
 
-A package that the runtime ships constrains the resolution. One that both its variants ship is left out of the lock;
-what remains is what the bundle carries. Whether that works is not for metadata to say: `make runtimes` imports and calls it. An
-environment of the stories has all of its packages in its lock.
+A package that the runtime ships constrains the resolution. One that both its variants ship is left out of the
+lock; what remains is what the bundle carries. Whether that works is not for metadata to say: `make runtimes`
+imports and calls it. An environment of the stories has all of its packages in its lock.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ def main() -> None:
 def _lock_bundle(runtime: Runtime, *extras: str) -> None:
     """Lock what either variant of a runtime lacks, beside both.
 
-    Of a package that they have in two versions the older counts. One that a single variant has is in the bundle for
-    the other, in the same version, if there is a wheel of that.
+    Of a package that they have in two versions the older counts. One that a single variant has is in the
+    bundle for the other, in the same version, if there is a wheel of that.
     """
     standard, ml = shipped(runtime.version), shipped(f"{runtime.version}-ml")
     # The versions of the lists, not those that a replica has in their place.
@@ -100,7 +100,12 @@ def _lock_stories(mlflow: str, python: str) -> None:
 def _beside(runtime: Runtime, shipped: Mapping[str, str], left_out: Iterable[str]) -> Iterator[list[str]]:
     """Yield the options by which `shipped` constrains a lock, and `left_out` stays out of it."""
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as constraints:
-        print(*(f"{name}=={version}" for name, version in shipped.items()), sep="\n", file=constraints, flush=True)
+        print(
+            *(f"{name}=={version}" for name, version in shipped.items()),
+            sep="\n",
+            file=constraints,
+            flush=True,
+        )
         yield [
             f"--constraint={constraints.name}",
             f"--python-version={runtime.python}",

@@ -48,7 +48,7 @@ def failure_once(paths: Paths, bundle: Path, sha256: str) -> str:
     Raises:
         OSError: that it worked cannot be kept.
     """
-    if paths.proven.is_file() and paths.proven.read_text() == sha256:
+    if paths.proven.is_file() and paths.proven.read_bytes() == sha256.encode():
         return ""
     found = failure(bundle)
     if not found:

@@ -173,4 +173,3 @@ def _uv(*arguments: Path | str, stdin: str = "") -> str:
 
 def _requirements(pins: Mapping[str, str]) -> str:
     return "".join(f"{name}=={version}\n" for name, version in pins.items())
-

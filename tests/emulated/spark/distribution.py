@@ -57,7 +57,7 @@ _LEFT_OUT = "data", "examples"
 
 
 def spark_layers(runtime: str, interpreter: Interpreter, *, connect: bool) -> list[Path]:
-    """Return the folders with Spark and its Java, each laid out as under `/`; they are made now if they never were.
+    """Return the folders with Spark and its Java, laid out as under `/`; made now if they never were.
 
     Args:
         runtime: whose Spark it is.
@@ -95,7 +95,9 @@ def _layer(spark: str, interpreter: Interpreter, where: str) -> Path:
 
 def _java_layer(java: str, interpreter: Interpreter) -> Path:
     lock = f"java-{java}"
-    return _made(f"java-{_locked(lock)}", lambda layer: _build_java(layer / _JAVA.lstrip("/"), lock, interpreter))
+    return _made(
+        f"java-{_locked(lock)}", lambda layer: _build_java(layer / _JAVA.lstrip("/"), lock, interpreter)
+    )
 
 
 def _locked(lock: str) -> str:

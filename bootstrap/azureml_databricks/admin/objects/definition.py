@@ -120,7 +120,9 @@ def _spark_version(runtimes: tuple[str, ...]) -> Definition:
     for runtime in runtimes:
         number = runtime.removesuffix(ML)
         kinds = ("-cpu-ml", "-gpu-ml") if runtime.endswith(ML) else ("",)
-        versions += [f"{number}.x{kind}-scala{scala}" for scala in _SCALA.get(number, ["2.13"]) for kind in kinds]
+        versions += [
+            f"{number}.x{kind}-scala{scala}" for scala in _SCALA.get(number, ["2.13"]) for kind in kinds
+        ]
     if len(versions) == 1:
         return _fixed(versions[0])
     return {"type": "allowlist", "values": versions, "defaultValue": versions[0]}
