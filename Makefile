@@ -27,7 +27,7 @@ setup: .venv/ready ## Make .venv with everything, by locked versions
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $@
 
-demo: setup ## Deploy, boot a cluster and run a notebook on it (RUNTIME=17.3: Spark 4; KEEP=1: leave it open)
+demo: setup ## Deploy, boot a cluster and run a notebook on it (RUNTIME=19: Spark 4.2; KEEP=1: leave it open)
 	@KEEP=$(KEEP) RUNTIME=$(RUNTIME) $(BIN)/python -m tests.commands.demo
 
 test: setup ## Run the tests, two files at a time
@@ -49,7 +49,7 @@ stories: setup ## Run the stories of the oldest and the newest MLflow on Azure, 
 features: setup ## Run the stories on all MLflow versions, and renew the README's table
 	@$(BIN)/python -m tests.matrices.mlflow_versions --readme
 
-runtimes: setup ## Run the matrix of Databricks runtimes, against the README's table (ROWS='14.3,17.3 ML'; README=1: renew it)
+runtimes: setup ## Run the matrix of Databricks runtimes, against the README's table (ROWS='14.3,19 ML'; README=1: renew it)
 	@$(BIN)/python -m tests.matrices.runtimes $(if $(ROWS),--rows '$(ROWS)') $(if $(README),--readme)
 
 lint: setup ## Check style, types and shell

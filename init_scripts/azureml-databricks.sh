@@ -20,7 +20,8 @@ set -euo pipefail
 
 # Where the archives and the settings lie for the node.
 readonly LOCATION=@LOCATION@
-# A line a bundle, the oldest runtime's first: runtime, its Python, archive, SHA-256.
+# A line a bundle, the oldest runtime's first: runtime, its Python, archive, SHA-256, and the releases that it was
+# tried on, separated by commas.
 readonly BUNDLES=@BUNDLES@
 readonly SETTINGS=@SETTINGS@
 readonly ON_ERROR="${AZUREML_ON_ERROR:-@ON_ERROR@}"
@@ -92,24 +93,31 @@ except Exception:
 PYTHON
 }
 
-# Sets ARCHIVE and SHA256: of the node's runtime, or else of the newest with the same Python, which then has
-# to prove that it works here (KNOWN is false).
+# Sets ARCHIVE and SHA256: of the node's runtime, or else of the newest with the same Python. Where it was not
+# tried on the node's release, it has to prove that it works here (KNOWN is false).
 choose() {
   [[ -x $PYTHON ]] || give_up "$PYTHON is not there: this is no Databricks runtime that we know"
-  local runtime python for_runtime for_python archive sha256 all=""
+  local runtime python for_runtime for_python archive sha256 tried all="" tried_on=""
   python=$("$PYTHON" -I -S -c 'import sys; print("%d.%d" % sys.version_info[:2])') ||
     give_up "$PYTHON does not run"
   runtime=$(cat "$ROOT/databricks/DBR_VERSION" 2>/dev/null) || runtime=${DATABRICKS_RUNTIME_VERSION:-}
   [[ ! $runtime =~ ^[0-9]+\.[0-9]+ ]] || runtime=${BASH_REMATCH[0]}
   ARCHIVE=""
   KNOWN=false
-  while read -r for_runtime for_python archive sha256; do
+  while read -r for_runtime for_python archive sha256 tried; do
     all+="${all:+, }$for_runtime (Python $for_python)"
-    [[ $for_python == "$python" && $KNOWN == false ]] || continue
+    [[ $for_python == "$python" && -z $tried_on ]] || continue
     ARCHIVE=$archive SHA256=$sha256
-    [[ $for_runtime != "$runtime" ]] || KNOWN=true
+    # From 18 on a runtime is a major version: a cluster has another release of it after a restart.
+    [[ $for_runtime == "$runtime" || $for_runtime == "${runtime%%.*}" ]] || continue
+    tried_on=$tried
+    [[ ",$tried," != *",$runtime,"* ]] || KNOWN=true
   done <<<"$BUNDLES"
   [[ $KNOWN == false ]] || return 0
+  if [[ -n $tried_on ]]; then
+    say "note: this is runtime $runtime, and the bundle was tried on ${tried_on//,/, }: it is proven here first"
+    return 0
+  fi
   local here="runtime ${runtime:-unknown} (Python $python) has no bundle; there are those for $all"
   [[ -n $ARCHIVE ]] || give_up "$here: build one with the runtime's Python"
   say "$here; $ARCHIVE is tried"

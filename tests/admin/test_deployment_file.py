@@ -389,7 +389,7 @@ def test_init_writes_a_file_that_only_wants_a_workspace_that_is_there(run: Comma
     assert done.stdout == (
         "azureml-databricks.toml  what the deployment is to be\n"
         "azureml-databricks.schema.json  for editors, which complete and check it\n"
-        "chosen for you: runtimes 17.3, access mode standard, service-principal; "
+        "chosen for you: runtimes 18, access mode standard, service-principal; "
         "change them there before you deploy\n"
     )
     written = (run.folder / "azureml-databricks.toml").read_text()

@@ -1,22 +1,26 @@
-"""`make lock`: resolve what the bundle adds to each runtime, against that runtime's own list, and the rest.
+"""`make lock`: resolve what the bundle adds to each runtime, against that runtime's own lists, and the rest.
 
-A package that the runtime ships constrains the resolution and is left out of the lock; what remains is what
-the bundle carries. Whether that works is not for metadata to say: `make runtimes` imports and calls it. An
-environment of the stories has all of its packages in its lock.
+A package that the runtime ships constrains the resolution. One that both its variants ship is left out of the
+lock; what remains is what the bundle carries. Whether that works is not for metadata to say: `make runtimes`
+imports and calls it. An environment of the stories has all of its packages in its lock.
 """
 
 from __future__ import annotations
 
 import subprocess
 import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib.resources import as_file, files
 from pathlib import Path
 
 import uv
+from packaging.version import Version
 
 from azureml_databricks.admin.bundle.archives import EXTRAS, RUNTIMES, Runtime, lock_name
 from tests import REPOSITORY
-from tests.emulated.node.runtime import LISTS
+from tests.emulated.node.runtime import Runtime as Listed
+from tests.emulated.node.runtime import shipped
 from tests.emulated.spark import distribution
 from tests.matrices.mlflow_versions import environments
 
@@ -33,9 +37,9 @@ def main() -> None:
     _lock_manual_way(RUNTIMES["15.4"])
     for mlflow, python in environments.VERSIONS.items():
         _lock_stories(mlflow, python)
-    for spark in distribution.VERSIONS:
+    for lock in distribution.LOCKS:
         folder = distribution.REQUIREMENTS
-        _compile(folder / f"{spark}.in", "--no-deps", out=folder / f"{spark}.txt")
+        _compile(folder / f"{lock}.in", "--no-deps", out=folder / f"{lock}.txt")
     _compile(
         REPOSITORY / "setup.cfg",
         _HERE / "requirements.in",
@@ -48,19 +52,31 @@ def main() -> None:
 
 
 def _lock_bundle(runtime: Runtime, *extras: str) -> None:
-    with as_file(_LOCKS) as folder:
+    """Lock what either variant of a runtime lacks, beside both.
+
+    Of a package that they have in two versions the older counts. One that a single variant has is in the
+    bundle for the other, in the same version, if there is a wheel of that.
+    """
+    standard, ml = shipped(runtime.version), shipped(f"{runtime.version}-ml")
+    # The versions of the lists, not those that a replica has in their place.
+    both = {name: min(standard[name], ml[name], key=Version) for name in standard.keys() & ml.keys()}
+    listed = Listed.load(runtime.version)
+    either = {**listed.packages, **listed.ml_packages, **both}
+    with as_file(_LOCKS) as folder, _beside(runtime, either, both) as options:
         _compile(
             *(folder / f"{name}.in" for name in ("bundle", *extras)),
             f"--constraint={folder / runtime.version}.in",
-            *_beside(runtime),
+            f"--override={folder / 'overrides.in'}",
+            *options,
             out=folder / f"{lock_name(runtime.version, extras)}.txt",
         )
 
 
 def _lock_manual_way(runtime: Runtime) -> None:
     """Lock what a user of the manual way installs on the cluster, to compare with."""
-    folder = _HERE / "manual_way"
-    _compile(folder / "requirements.in", *_beside(runtime), out=folder / f"{runtime.version}.txt")
+    folder, here = _HERE / "manual_way", shipped(runtime.version)
+    with _beside(runtime, here, here) as options:
+        _compile(folder / "requirements.in", *options, out=folder / f"{runtime.version}.txt")
 
 
 def _lock_stories(mlflow: str, python: str) -> None:
@@ -80,17 +96,22 @@ def _lock_stories(mlflow: str, python: str) -> None:
         )
 
 
-def _beside(runtime: Runtime) -> list[str]:
-    """Return the options by which what the runtime ships constrains a lock, and is left out of it."""
-    # The versions of the list, not those that a replica has in their place.
-    shipped = LISTS / f"{runtime.version}.txt"
-    names = [line.partition("==")[0] for line in shipped.read_text().splitlines() if "==" in line]
-    return [
-        f"--constraint={shipped}",
-        f"--python-version={runtime.python}",
-        _PLATFORM,
-        *(f"--no-emit-package={name}" for name in names),
-    ]
+@contextmanager
+def _beside(runtime: Runtime, shipped: Mapping[str, str], left_out: Iterable[str]) -> Iterator[list[str]]:
+    """Yield the options by which `shipped` constrains a lock, and `left_out` stays out of it."""
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as constraints:
+        print(
+            *(f"{name}=={version}" for name, version in shipped.items()),
+            sep="\n",
+            file=constraints,
+            flush=True,
+        )
+        yield [
+            f"--constraint={constraints.name}",
+            f"--python-version={runtime.python}",
+            _PLATFORM,
+            *(f"--no-emit-package={name}" for name in sorted(left_out)),
+        ]
 
 
 def _compile(*arguments: Path | str, out: Path) -> None:

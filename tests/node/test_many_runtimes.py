@@ -89,7 +89,7 @@ def test_a_bundle_that_does_not_work_on_another_runtime_is_not_put_into_service(
 
     assert done.returncode == code
     assert done.stderr.splitlines()[0] == (
-        "azureml-databricks: the bundle is for another runtime: azureml.mlflow does not work there "
+        "azureml-databricks: the bundle was not tried on this runtime: azureml.mlflow does not work there "
         "(ImportError: cannot import name 'no_such_thing' from 'oauthlib' "
         f"({node.inside(PACKAGES)}/oauthlib/__init__.py))"
     )
@@ -109,6 +109,52 @@ def test_a_proof_that_hangs_ends(node: Node) -> None:
     done = node.run(["/databricks/python3/bin/python", "-c", textwrap.dedent(code)])
 
     assert (done.stdout, done.stderr) == ("what it brings is not imported there within 1 seconds\n", "")
+
+
+@pytest.fixture
+def moving(node: Node) -> Node:
+    """Return a node whose bundle is for a major version, as from 18 on, and was tried on 15.4."""
+    script = node.path(SCRIPT)
+    script.write_text(script.read_text().replace("\n15.4 3.11 ", "\n15 3.11 "))
+    return node
+
+
+def test_a_release_that_a_runtimes_bundle_was_tried_on_proves_nothing(moving: Node) -> None:
+    moving.path(f"{PACKAGES}/requests_oauthlib.py").write_text("from oauthlib import no_such_thing\n")
+
+    done = boot(moving)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("azureml-databricks: archive: ")
+
+
+def test_on_a_newer_release_a_runtimes_bundle_proves_itself_once_and_a_note_says_so(moving: Node) -> None:
+    # Given a cluster that has got another release by a restart
+    be(moving, "15.9")
+
+    first = boot(moving)
+    # Had it to prove itself again, it would fail now.
+    moving.path(f"{PACKAGES}/requests_oauthlib.py").write_text("from oauthlib import no_such_thing\n")
+    again = boot(moving)
+
+    for done in first, again:
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.splitlines()[0] == (
+            "azureml-databricks: note: this is runtime 15.9, and the bundle was tried on 15.4: "
+            "it is proven here first"
+        )
+    assert tracking_uri(moving) == TRACKING_URI
+
+
+def test_a_newer_release_on_which_the_bundle_fails_is_left_alone(moving: Node) -> None:
+    be(moving, "15.9")
+    moving.path(f"{PACKAGES}/requests_oauthlib.py").write_text("from oauthlib import no_such_thing\n")
+
+    done = boot(moving)
+
+    assert done.returncode == 0
+    assert "the bundle was not tried on this runtime: azureml.mlflow does not work there" in done.stderr
+    assert tracking_uri(moving) == "databricks"
 
 
 def test_a_known_runtime_is_not_made_to_prove_anything(node: Node) -> None:

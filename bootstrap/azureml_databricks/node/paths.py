@@ -39,6 +39,11 @@ class Paths:
         return self.home / "current"
 
     @property
+    def proven(self) -> Path:
+        """The SHA-256 of the archive whose bundle has proved itself here."""
+        return self.home / "proven"
+
+    @property
     def ledger(self) -> Path:
         """What we changed outside `home`, with what was there before."""
         return self.home / "ledger"

@@ -1,4 +1,4 @@
-"""Whether a bundle works on a runtime that it was not made for: all that it brings is imported there.
+"""Whether a bundle works on a runtime that it was not tried on: all that it brings is imported there.
 
 Metadata would not tell: packages that allow a runtime's versions fail to import with them. And what MLflow
 builds for an address in Azure ML is built.
@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from azureml_databricks import tracking_uri
+from azureml_databricks.node.paths import Paths
 
 # With the bundle where processes will have it, and nothing of one that is in service already.
 _PROVE = """\
@@ -39,6 +40,20 @@ _PATIENCE_SECONDS = 120
 # Of no workspace: to build what speaks to one asks nothing of Azure.
 _NOBODY = tracking_uri.Workspace("x.api.azureml.ms", "00000000-0000-0000-0000-000000000000", "x", "x")
 _ADDRESS = f"{_NOBODY.tracking_uri}/experiments/x/runs/x/artifacts"
+
+
+def failure_once(paths: Paths, bundle: Path, sha256: str) -> str:
+    """Return the `failure` of the bundle whose archive had `sha256`, empty if it worked on this node before.
+
+    Raises:
+        OSError: that it worked cannot be kept.
+    """
+    if paths.proven.is_file() and paths.proven.read_bytes() == sha256.encode():
+        return ""
+    found = failure(bundle)
+    if not found:
+        paths.proven.write_text(sha256)
+    return found
 
 
 def failure(bundle: Path) -> str:

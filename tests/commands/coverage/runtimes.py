@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from tests.emulated.node.runtime import LISTS, Runtime
+from tests.emulated.node import Replica, Runtime
+from tests.emulated.node.runtime import LISTS
 
 _SOURCE = re.compile(r"^# Source: (.+)$", re.MULTILINE)
 
@@ -13,11 +14,9 @@ _SOURCE = re.compile(r"^# Source: (.+)$", re.MULTILINE)
 def rows() -> Iterator[tuple[str, str, str]]:
     """Yield of each runtime its version, what its replicas have, and the list's source."""
     for file in sorted(LISTS.glob("*.txt")):
-        version, source = file.stem, _SOURCE.search(file.read_text())
-        runtime = Runtime.load(version)
-        of = "" if runtime.list_of == version else f", the list of {runtime.list_of}"
-        what = (
-            f"Python {runtime.python}, {len(runtime.packages)} packages{of}; "
-            f"MLflow {runtime.ml_mlflow} in the ML variant"
-        )
-        yield version, what, source[1] if source else ""
+        version, dash, _ = file.stem.partition("-")
+        source = _SOURCE.search(file.read_text())
+        replica = Replica(Runtime.load(version), ml=bool(dash))
+        mlflow = replica.packages.get("mlflow-skinny", "none")
+        what = f"Python {replica.runtime.python}, {len(replica.packages)} packages, MLflow {mlflow}"
+        yield f"{version}{' ML' if dash else ''}", what, source[1] if source else ""

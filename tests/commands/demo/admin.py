@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from azureml_databricks.admin.bundle.archives import RUNTIMES
+from azureml_databricks.admin.file import starter
 from tests.emulated.azure import EmulatedAzure
 from tests.emulated.cluster import service_principal
 from tests.emulated.databricks import EmulatedDatabricks
@@ -50,10 +50,9 @@ def deploy(runtime: str, databricks: EmulatedDatabricks, azure: EmulatedAzure, f
     }
     yield _run(init, folder, environment)
     file = folder / "azureml-databricks.toml"
-    newest = list(RUNTIMES)[-1]
     # Spark ML needs its own JVM, and what its models pass through a folder that all nodes have.
     lines = {
-        f'["{newest}"]': f'["{runtime}-ml"]',
+        f'["{starter.RUNTIME}"]': f'["{runtime}-ml"]',
         'accessMode = "standard"': 'accessMode = "dedicated"',
     }
     text = file.read_text() + f'\n[settings.env]\nMLFLOW_DFS_TMP = "{_TMP}"\n'

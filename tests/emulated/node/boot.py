@@ -72,6 +72,6 @@ def _always_set(replica: Replica, driver: bool) -> dict[str, str]:
     return {
         **_OF_THE_CLUSTER,
         **_OF_MLFLOW,
-        "DATABRICKS_RUNTIME_VERSION": replica.runtime.version,
+        "DATABRICKS_RUNTIME_VERSION": replica.runtime.release,
         "DB_IS_DRIVER": "TRUE" if driver else "FALSE",
     }

@@ -49,6 +49,7 @@ class Node(ABC):
         self.root = root
         self.environment = dict(environment)
         self._numbers = itertools.count()
+        self.path("/databricks/DBR_VERSION").write_text(replica.runtime.release)
         # Seen in public init scripts: the cluster's variables are in this file as well.
         exports = (f"export {name}={shlex.quote(value)}\n" for name, value in environment.items())
         self.path("/databricks/spark/conf/spark-env.sh").write_text("".join(exports))

@@ -13,6 +13,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -51,8 +52,7 @@ class Replica:
 
     Attributes:
         runtime: whose.
-        ml: the ML variant: MLflow, with what it needs, in place of mlflow-skinny. No full list of an ML
-            variant is public; the rest is the standard variant's.
+        ml: whether it is the ML variant.
     """
 
     runtime: Runtime
@@ -84,36 +84,28 @@ class Replica:
                 os.replace(building, layer)
         return layer
 
+    @property
+    def packages(self) -> Mapping[str, str]:
+        """Versions by name."""
+        return self.runtime.ml_packages if self.ml else self.runtime.packages
+
     def _name(self) -> str:
         modules = Path(__file__), Path(interpreter.__file__)
-        recipe = *(each.read_text() for each in modules), self.interpreter.describe(), repr(self)
+        recipe = *(each.read_text() for each in modules), self.interpreter.describe(), repr(self.packages)
         digest = hashlib.sha256("\0".join(recipe).encode()).hexdigest()
         return f"{self.runtime.version}{'-ml' if self.ml else ''}-{digest[:12]}"
 
     def _build(self, layer: Path) -> None:
         environment = layer / _ENVIRONMENT.relative_to("/")
-        if self.ml:
-            standard = Replica(Runtime.load(self.runtime.list_of)).layer
-            shutil.copytree(standard, layer, symlinks=True, copy_function=_link_package)
-            settle(environment, was=_ENVIRONMENT, now=environment, base=self.interpreter.executable)
-            _uv("pip", "uninstall", f"--python={environment}/bin/python", "mlflow-skinny")
-            pins = {name: version for name, version in self._pins().items() if name != "mlflow-skinny"}
-            added = self._resolve(f"mlflow=={self.runtime.ml_mlflow}", pins)
-            _uv_install(added, f"--python={environment}/bin/python")
-        else:
-            self._build_standard(layer, environment)
-        (layer / "databricks/DBR_VERSION").write_text(self.runtime.version)
-        settle(environment, was=environment, now=_ENVIRONMENT, base=self.interpreter.on_node)
-
-    def _build_standard(self, layer: Path, environment: Path) -> None:
         for folder in _FOLDERS:
             (layer / folder).mkdir(parents=True)
         (layer / "databricks/python").symlink_to("python3")
         if not self.interpreter.of_distribution:
             self.interpreter.copy_to(layer)
         _uv("venv", "--system-site-packages", f"--python={self.interpreter.executable}", environment)
-        _uv_install(self._pins(), f"--python={environment}/bin/python")
+        _uv_install(self.packages, f"--python={environment}/bin/python")
         self._build_python_shell(layer)
+        settle(environment, was=environment, now=_ENVIRONMENT, base=self.interpreter.on_node)
 
     def _build_python_shell(self, layer: Path) -> None:
         """The notebook's kernel, outside the environment: /databricks/python_shell.
@@ -121,21 +113,15 @@ class Replica:
         Source: facts: seen, in paths that notebooks print, https://github.com/twsl/dbx-patch
         """
         shell = layer / "databricks/python_shell"
-        pins = self._pins()
-        kernel = self._resolve("ipykernel", pins)
-        _uv_install(
-            {name: version for name, version in kernel.items() if name not in pins},
-            f"--python={self.interpreter.executable}",
-            f"--target={shell}",
-        )
+        shell.mkdir()
+        missing = {name: it for name, it in self._resolve("ipykernel").items() if name not in self.packages}
+        if missing:
+            _uv_install(missing, f"--python={self.interpreter.executable}", f"--target={shell}")
 
-    def _pins(self) -> dict[str, str]:
-        return {_normalised(name): version for name, version in self.runtime.packages.items()}
-
-    def _resolve(self, requirement: str, pins: dict[str, str]) -> dict[str, str]:
-        """Return versions by name for `requirement` and all that it needs, none against `pins`."""
+    def _resolve(self, requirement: str) -> dict[str, str]:
+        """Return versions by name for `requirement` and all that it needs, none against the runtime's."""
         with tempfile.NamedTemporaryFile("w", suffix=".txt") as constraints:
-            constraints.write(_requirements(pins))
+            constraints.write(_requirements(self.packages))
             constraints.flush()
             resolved = _uv(
                 *("pip", "compile", "--no-header", "--no-annotate", "--only-binary=:all:"),
@@ -145,11 +131,6 @@ class Replica:
                 stdin=requirement,
             )
         return dict(line.split("==") for line in resolved.splitlines())
-
-
-def _link_package(source: str, target: str) -> None:
-    # Packages are only ever replaced, never written to; what is not of a package is.
-    (os.link if "/site-packages/" in source else shutil.copy2)(source, target)
 
 
 def settle(environment: Path, *, was: Path, now: Path, base: Path) -> None:
@@ -171,7 +152,7 @@ def settle(environment: Path, *, was: Path, now: Path, base: Path) -> None:
     configuration.write_text(re.sub(r"(?m)^home = .*$", f"home = {base.parent}", configuration.read_text()))
 
 
-def _uv_install(pins: dict[str, str], *where: str) -> None:
+def _uv_install(pins: Mapping[str, str], *where: str) -> None:
     _uv(
         *("pip", "install", "--no-deps", "--only-binary=:all:", "--compile-bytecode"),
         *where,
@@ -190,9 +171,5 @@ def _uv(*arguments: Path | str, stdin: str = "") -> str:
     ).stdout
 
 
-def _requirements(pins: dict[str, str]) -> str:
+def _requirements(pins: Mapping[str, str]) -> str:
     return "".join(f"{name}=={version}\n" for name, version in pins.items())
-
-
-def _normalised(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()

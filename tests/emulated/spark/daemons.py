@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from tests.emulated.node import Node, NodeError
-from tests.emulated.spark.distribution import SPARK, home
+from tests.emulated.spark.distribution import SPARK, home, java_home
 
 _LOGS = f"{SPARK}/logs"
 # Small and quick to start rather than quick to run.
@@ -29,6 +29,7 @@ def variables(node: Node, spark: str) -> dict[str, str]:
     """Return what processes that use the Spark in the folder `spark` have besides the node's variables."""
     (py4j,) = node.path(f"{spark}/python/lib").glob("py4j-*.zip")
     return {
+        **java_home(node),
         "SPARK_HOME": spark,
         "SPARK_CONF_DIR": f"{SPARK}/conf",
         "SPARK_LOCAL_IP": address(node),

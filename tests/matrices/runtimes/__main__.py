@@ -25,7 +25,7 @@ COLUMNS = (
 def main() -> int:
     """Run what is asked for."""
     parser = argparse.ArgumentParser(prog="python -m tests.matrices.runtimes", description=__doc__)
-    parser.add_argument("--rows", default=",".join(ROWS), help="only these, such as '14.3,17.3 ML'")
+    parser.add_argument("--rows", default=",".join(ROWS), help="only these, such as '14.3,19 ML'")
     parser.add_argument("-k", metavar="TEXT", default="", help="only these, as pytest's -k")
     parser.add_argument("--readme", action="store_true", help="rewrite the README's matrix")
     asked = parser.parse_args()

@@ -24,9 +24,9 @@ IMPORTED = Path(__file__).with_name("imported.py").read_text()
 ANOTHER = "1.25.1"
 PYTHON = "/databricks/python3/bin/python"
 
-# Of 18 and 19 only the ML variant's MLflow is known, and they have no bundle of their own.
-_STANDARD = ["14.3", "15.4", "16.4", "17.3"]
-ROWS = [*_STANDARD, *(f"{runtime} ML" for runtime in (*_STANDARD, "18", "19"))]
+# A release of 18 that no list is of and no bundle was tried on: from 18 on, a restarted cluster may have one.
+_FUTURE = "18.9"
+ROWS = [*RUNTIMES, *(f"{runtime} ML" for runtime in RUNTIMES), _FUTURE]
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Row:
     """A runtime, a node of it in service, and another that has azure-ai-ml besides.
 
     Attributes:
-        runtime: such as `15.4`.
+        runtime: such as `15.4`, or a release of one, such as `18.9`.
         before: what pip and a notebook said before.
     """
 
@@ -44,9 +44,14 @@ class Row:
     before: dict[str, Any]
 
     @property
-    def known(self) -> bool:
-        """Whether there is a bundle for it."""
-        return self.runtime in RUNTIMES
+    def bundle_of(self) -> str:
+        """The runtime whose bundle the node takes."""
+        return _bundle_of(self.runtime)
+
+    @property
+    def tried(self) -> bool:
+        """Whether the bundle was tried on the node's release."""
+        return self.node.replica.runtime.release in RUNTIMES[self.bundle_of].tried
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -68,9 +73,13 @@ def rows(config: pytest.Config) -> list[str]:
 
 @pytest.fixture(scope="session")
 def uploaded(pytestconfig: pytest.Config) -> list[str]:
-    """The runtimes that have a bundle in the upload: those of the rows, and the newest for later ones."""
-    asked = {row.partition(" ")[0] for row in rows(pytestconfig)}
-    return [runtime for runtime in RUNTIMES if runtime in {*asked, list(RUNTIMES)[-1]}]
+    """The runtimes that have a bundle in the upload: those of the rows."""
+    asked = {_bundle_of(row.partition(" ")[0]) for row in rows(pytestconfig)}
+    return [runtime for runtime in RUNTIMES if runtime in asked]
+
+
+def _bundle_of(runtime: str) -> str:
+    return runtime if runtime in RUNTIMES else runtime.partition(".")[0]
 
 
 @pytest.fixture(scope="session")

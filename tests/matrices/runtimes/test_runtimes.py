@@ -16,22 +16,19 @@ MODEL = Path(__file__).with_name("model.py").read_text()
 
 
 @pytest.mark.column("boots")
-def test_the_one_script_takes_the_runtimes_own_bundle_or_one_that_proves_itself(
-    row: Row, uploaded: list[str]
+def test_the_one_script_takes_the_runtimes_own_bundle_which_proves_itself_on_a_release_that_is_new(
+    row: Row,
 ) -> None:
     done = row.node.run_init_script(SCRIPT)
 
     said = done.stdout.splitlines()
     assert (done.returncode, done.stderr) == (0, "")
-    if row.known:
-        assert f"-runtime-{row.runtime}.tar.gz, SHA-256 as expected" in said[0]
-    else:
-        there_are = ", ".join(f"{runtime} (Python {RUNTIMES[runtime].python})" for runtime in uploaded)
-        assert said[0].startswith(
-            f"azureml-databricks: runtime {row.runtime} (Python 3.12) has no bundle; "
-            f"there are those for {there_are}; "
+    if not row.tried:
+        assert said.pop(0) == (
+            f"azureml-databricks: note: this is runtime {row.runtime}, and the bundle was tried on "
+            f"{', '.join(RUNTIMES[row.bundle_of].tried)}: it is proven here first"
         )
-        assert "-runtime-17.3.tar.gz, SHA-256 as expected" in said[1]
+    assert f"-runtime-{row.bundle_of}.tar.gz, SHA-256 as expected" in said[0]
 
 
 @pytest.mark.column("URIs right")

@@ -87,7 +87,8 @@ def test_a_notebook_of_an_ml_runtime_has_mlflow_before_its_first_cell(cluster: S
     )
 
     master = f"spark://{cluster.driver.environment['DB_CONTAINER_IP']}:7077"
-    assert text_of(notebook) == f"{cluster.driver.replica.runtime.ml_mlflow} False {master}"
+    mlflow = cluster.driver.replica.packages["mlflow-skinny"]
+    assert text_of(notebook) == f"{mlflow} False {master}"
 
 
 def test_a_jobs_script_has_a_session_and_its_arguments(cluster: SparkCluster) -> None:

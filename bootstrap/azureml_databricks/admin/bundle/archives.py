@@ -50,18 +50,30 @@ class Runtime:
     """A Databricks runtime that bundles can be built for.
 
     Attributes:
-        version: such as `15.4`.
+        version: such as `15.4`; from 18 on a major version, whose releases come to a cluster as it restarts.
         python: its Python's minor version, such as `3.11`.
+        tried: the releases that its bundle was tried on, as a node's `/databricks/DBR_VERSION` says them. On
+            another one a bundle has to prove itself.
+        lts: whether it has long-term support.
     """
 
     version: str
     python: str
+    tried: tuple[str, ...]
+    lts: bool = True
 
 
 # Oldest first: on a node of an unknown runtime the script takes the last one that has the same Python.
 RUNTIMES = {
-    version: Runtime(version, python)
-    for version, python in {"14.3": "3.10", "15.4": "3.11", "16.4": "3.12", "17.3": "3.12"}.items()
+    runtime.version: runtime
+    for runtime in (
+        Runtime("14.3", "3.10", ("14.3",)),
+        Runtime("15.4", "3.11", ("15.4",)),
+        Runtime("16.4", "3.12", ("16.4",)),
+        Runtime("17.3", "3.12", ("17.3",)),
+        Runtime("18", "3.12", ("18.0",)),
+        Runtime("19", "3.12", ("19.0",), lts=False),
+    )
 }
 
 # What a bundle can carry besides what it must.
@@ -266,7 +278,10 @@ def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
 
 
 def _render(location: str, archives: Sequence[Archive], settings: dict[str, str] | None) -> str:
-    lines = (f"{it.runtime.version} {it.runtime.python} {it.path.name} {it.sha256}" for it in archives)
+    lines = (
+        f"{it.runtime.version} {it.runtime.python} {it.path.name} {it.sha256} {','.join(it.runtime.tried)}"
+        for it in archives
+    )
     values = {
         "LOCATION": location.rstrip("/"),
         "BUNDLES": "\n".join(lines),

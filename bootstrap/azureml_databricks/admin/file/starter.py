@@ -6,6 +6,8 @@ import json
 
 from azureml_databricks.admin.bundle.archives import RUNTIMES
 
+# The newest with long-term support.
+RUNTIME = [runtime.version for runtime in RUNTIMES.values() if runtime.lts][-1]
 SCHEMA_FILE = "azureml-databricks.schema.json"
 _FILE = """\
 #:schema ./{schema}
@@ -64,7 +66,7 @@ def text(host: str, workspace: str, location: str, group: str) -> str:
     values = {
         "host": host,
         "workspace": workspace,
-        "runtimes": list(RUNTIMES)[-1:],
+        "runtimes": [RUNTIME],
         "access_mode": "standard" if location.startswith("/Volumes/") else "dedicated",
         "location": location,
         "groups": [group],

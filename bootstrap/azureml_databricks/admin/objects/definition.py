@@ -26,7 +26,7 @@ ENVIRONMENTS = "DEPENDENCY_MODE_ENVIRONMENTS"
 _ENVIRONMENTS_SINCE = 19
 # Spark 4 has Scala 2.13 only, and 16.4 has images of both:
 # https://learn.microsoft.com/azure/databricks/release-notes/runtime/16.4lts
-_SCALA = {"14.3": ["2.12"], "15.4": ["2.12"], "16.4": ["2.12", "2.13"], "17.3": ["2.13"]}
+_SCALA = {"14.3": ["2.12"], "15.4": ["2.12"], "16.4": ["2.12", "2.13"]}
 
 
 def ours(deployment: Deployment, script: str, base: Mapping[str, Any]) -> Definition:
@@ -144,7 +144,9 @@ def _spark_version(runtimes: tuple[str, ...]) -> Definition:
     for runtime in runtimes:
         number = runtime.removesuffix(ML)
         kinds = ("-cpu-ml", "-gpu-ml") if runtime.endswith(ML) else ("",)
-        versions += [f"{number}.x{kind}-scala{scala}" for scala in _SCALA[number] for kind in kinds]
+        versions += [
+            f"{number}.x{kind}-scala{scala}" for scala in _SCALA.get(number, ["2.13"]) for kind in kinds
+        ]
     if len(versions) == 1:
         return _fixed(versions[0])
     return {"type": "allowlist", "values": versions, "defaultValue": versions[0]}
