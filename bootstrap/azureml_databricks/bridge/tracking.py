@@ -26,6 +26,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.store.entities.paged_list import PagedList
 from mlflow.store.tracking.abstract_store import AbstractStore
 from mlflow.tracking import fluent
+from mlflow.utils.async_logging.run_operations import RunOperations
 from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_MODELS, MLFLOW_RUN_NAME
 
 from azureml_databricks.bridge import limits, links, searching, unavailable, workers
@@ -63,7 +64,7 @@ class WorkspaceTrackingStore(NoTraces, TellsWhichIsSet, AzureMLRestStore):  # ty
         self.sender = Sender(self.service, self.runs)
         self._reader = Reader(self.service, self.runs, self.with_notes)
         self._creation = Creation(self.service, self.runs, self.sender)
-        self._drains_at_exit = False
+        self._drains_at_exit = self._is_ending = False
         links.lead_to_studio(WorkspaceTrackingStore)
 
     def _call_endpoint(self, *args: Any, **kwargs: Any) -> Any:
@@ -126,13 +127,25 @@ class WorkspaceTrackingStore(NoTraces, TellsWhichIsSet, AzureMLRestStore):  # ty
         """Take a tag off a run."""
         self.sender.untag(run_id, key)
 
-    def log_batch_async(self, *args: Any, **kwargs: Any) -> Any:
-        """Log in the background, by MLflow's own queue, and at exit what is left in it."""
-        if not self._drains_at_exit:
+    def log_batch_async(
+        self, run_id: str, metrics: Sequence[Metric], params: Sequence[Param], tags: Sequence[RunTag]
+    ) -> RunOperations:
+        """Log in the background, by MLflow's own queue, which is emptied at exit; what comes then is logged."""
+        if not self._is_ending and not self._drains_at_exit:
             self._drains_at_exit = True
-            # The queue does this `atexit`, when Python has closed all thread pools, and loses what it has.
-            threading._register_atexit(self._async_logging_queue._at_exit_callback)  # type: ignore[attr-defined]
-        return AbstractStore.log_batch_async(self, *args, **kwargs)
+            try:
+                threading._register_atexit(self._drain)  # type: ignore[attr-defined]
+            except RuntimeError:  # `atexit` has begun
+                self._is_ending = True
+        if self._is_ending:
+            self.log_batch(run_id, metrics, params, tags)
+            return RunOperations([])
+        return AbstractStore.log_batch_async(self, run_id, metrics, params, tags)
+
+    def _drain(self) -> None:
+        # The queue does this `atexit`, when Python has closed all thread pools, and loses what it has.
+        self._async_logging_queue._at_exit_callback()
+        self._is_ending = True
 
     def log_inputs(self, run_id: str, datasets: Any = None, *models: Any) -> None:
         """Log the data sets that a run used; they are noted where the service does not take them."""

@@ -33,7 +33,7 @@ class Call:
     @property
     def is_same(self) -> bool:
         """Whether the same came of it."""
-        return _compared(self.plain) == _compared(self.azure)
+        return bool(_compared(self.plain) == _compared(self.azure))
 
     @property
     def is_as_told(self) -> bool:
