@@ -18,13 +18,16 @@ _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|
 _MODEL_ID = re.compile(rf"\bm-(?:{_ID.pattern})(?:-[0-9a-f]{{15}})?")
 _ADDRESS = re.compile(r"(mlflow-artifacts|azureml):\S*")
 _BY_CHANCE = re.compile(r"[a-z]+-[a-z]+-\d{1,4}")
-_TEMPORARY = re.compile(r"/tmp/[^/]+")
+_TEMPORARY = re.compile(r"/tmp/[^/]+|\btmp[a-z0-9_]{8}\b")
 _FIRST_TIME = 10**12
 
-# What Azure ML adds to each run: `root_run_ids` in docs/mlflow.md, which one call shows.
-_OF_AZURE = ("mlflow.rootRunId",)
-# `sizes_of_artifacts` likewise.
-_SIZES = ("file_size",)
+# Differences in docs/mlflow.md that would be in nearly every value: other calls show them.
+_TAGS_OF_AZURE = {"mlflow.rootRunId": None, "mlflow.user": "mlflow-on-databricks"}  # tags_of_the_service
+_LEFT_OUT = {
+    "FileInfo": ("file_size",),  # sizes_of_artifacts
+    "ModelVersion": ("model_id", "source"),  # model_ids_of_versions, sources_of_versions
+    "Metric": ("run_id",),  # runs_of_points
+}
 
 
 def record(program: Path, results: Path) -> None:
@@ -42,16 +45,31 @@ def record(program: Path, results: Path) -> None:
             exec(compile(ast.Module([statement], []), str(program), "exec"), names)
             continue
         done.append(
-            {"line": statement.lineno, "text": text, "written": lines, **_outcome(statement, names, told)}
+            {
+                "line": statement.lineno,
+                "text": text,
+                "written": lines,
+                **_outcome(statement, text, names, told),
+            }
         )
     results.write_text(json.dumps(done))
+
+
+def _kind(error: BaseException) -> str:
+    """Return an error's class: of MLflow's own it is one, whether a client or a server finds it."""
+    name = type(error).__name__
+    return "MlflowException" if name in ("RestException", "MissingConfigException") else name
+
+
+def _is_of_azure(tag: str, value: object) -> bool:
+    return tag in _TAGS_OF_AZURE and _TAGS_OF_AZURE[tag] in (None, value)
 
 
 def _is_text(statement: ast.stmt) -> bool:
     return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
 
 
-def _outcome(statement: ast.stmt, names: dict[str, Any], told: Told) -> dict[str, Any]:
+def _outcome(statement: ast.stmt, text: str, names: dict[str, Any], told: Told) -> dict[str, Any]:
     try:
         value = None
         if isinstance(statement, (ast.Expr, ast.Assign)):
@@ -62,7 +80,7 @@ def _outcome(statement: ast.stmt, names: dict[str, Any], told: Told) -> dict[str
                 exec(compile(ast.fix_missing_locations(ast.Module([assign], [])), "call", "exec"), names)
         else:
             exec(compile(ast.Module([statement], []), "call", "exec"), names)
-        is_experiment = "create_experiment(" in ast.unparse(statement)
+        is_experiment = re.search(r"create_experiment\(|\.experiment_id\b", text) is not None
         return {
             "value": told.experiment(value) if is_experiment and isinstance(value, str) else told.of(value)
         }
@@ -74,14 +92,12 @@ class Told:
     """Values without what differs by its nature; an id is its place in the order of first sight."""
 
     def __init__(self) -> None:
-        self._seen: dict[str, str] = {}
+        self._seen: dict[str, dict[str, str]] = {}
 
     def experiment(self, value: str) -> str:
-        return self._seen.setdefault(f"experiment {value}", f"<experiment {len(self._seen)}>")
+        return self._numbered("experiment", value)
 
     def of(self, value: Any, key: str = "") -> Any:
-        if key in _SIZES:
-            return None
         if value is None or isinstance(value, bool):
             return value
         if key == "experiment_id":
@@ -95,7 +111,7 @@ class Told:
         if hasattr(value, "to_dict") and type(value).__name__ == "DataFrame":
             return self.of(value.to_dict("records"))
         if isinstance(value, dict):
-            kept = {str(name): each for name, each in value.items() if str(name) not in _OF_AZURE}
+            kept = {str(name): each for name, each in value.items() if not _is_of_azure(str(name), each)}
             return {name: self.of(each, name) for name, each in sorted(kept.items())}
         if isinstance(value, (list, tuple)):
             items = [self.of(each) for each in value]
@@ -111,15 +127,17 @@ class Told:
             fields = dict(value)
         except TypeError:
             return {}
-        return {name: self.of(each, name) for name, each in sorted(fields.items())}
+        left_out = _LEFT_OUT.get(type(value).__name__, ())
+        return {name: self.of(each, name) for name, each in sorted(fields.items()) if name not in left_out}
 
     def _text(self, value: str) -> str:
         if _BY_CHANCE.fullmatch(value):
             return "<by chance>"
-        value = value.replace(os.getcwd(), "<here>")
-        value = _ADDRESS.sub("<address>", value)
-        for pattern, what in ((_MODEL_ID, "model"), (_ID, "id")):
-            value = pattern.sub(
-                lambda found, what=what: self._seen.setdefault(found[0], f"<{what} {len(self._seen)}>"), value
-            )
+        value = _ADDRESS.sub("<address>", value.replace(os.getcwd(), "<here>"))
+        value = _MODEL_ID.sub(lambda found: self._numbered("model", found[0]), value)
+        value = _ID.sub(lambda found: self._numbered("id", found[0]), value)
         return _TEMPORARY.sub("<temporary>", value)
+
+    def _numbered(self, kind: str, value: str) -> str:
+        seen = self._seen.setdefault(kind, {})
+        return seen.setdefault(value, f"<{kind} {len(seen)}>")

@@ -16,8 +16,8 @@ client.create_experiment("placed", artifact_location="mlflow-artifacts:/elsewher
 mlflow.create_experiment("fluent", tags={"team": "blue"})
 client.get_experiment(spring)
 client.get_experiment("987654321")
-client.get_experiment(None)
-client.get_experiment("no-such-id")
+client.get_experiment(None)  # differs: unknown_ids
+client.get_experiment("no-such-id")  # differs: unknown_ids
 mlflow.get_experiment(spring)
 client.get_experiment_by_name("spring")
 client.get_experiment_by_name("winter")
@@ -93,13 +93,14 @@ client.search_experiments(page_token="bad")
 
 client.rename_experiment(spring, "autumn")  # differs: renamed_experiments
 client.rename_experiment(spring, None)
+spring = client.create_experiment("summer")
 client.delete_experiment(spring)
 client.get_experiment(spring).lifecycle_stage
 client.delete_experiment(spring)
 client.delete_experiment("987654321")
-client.delete_experiment(None)
-client.create_experiment("spring")
-mlflow.set_experiment("spring")
+client.delete_experiment(None)  # differs: unknown_ids
+client.create_experiment("summer")
+mlflow.set_experiment("summer")
 client.create_run(spring)
 [each.name for each in client.search_experiments(view_type=ViewType.DELETED_ONLY)]
 client.restore_experiment(spring)

@@ -32,7 +32,7 @@ client.create_logged_model(experiment, name="").name
 client.create_logged_model(experiment, name="bad/name")
 client.create_logged_model(experiment, name="typed", model_type="").model_type
 client.create_logged_model("987654321", name="x")
-client.create_logged_model(experiment, name="x", source_run_id="0" * 32)
+client.create_logged_model(experiment, name="x", source_run_id="0" * 32)  # differs: unknown_ids
 client.create_logged_model(experiment, name="tagged", tags={"team": "blue", "n": 1}, params={"depth": 5}).tags
 client.finalize_logged_model(made.model_id, "READY").status
 client.finalize_logged_model(made.model_id, LoggedModelStatus.FAILED).status
@@ -52,13 +52,15 @@ client.delete_logged_model_tag(model, "color")
 client.delete_logged_model_tag("m-" + "0" * 32, "color")
 mlflow.delete_logged_model_tag(model, "more")
 client.log_model_params(model, {"more": 1})
-client.log_model_params(model, {"depth": "4"})
+client.log_model_params(made.model_id, {"depth": "3"})
+client.log_model_params(made.model_id, {"depth": "4"})  # differs: params_of_logged_models
 client.log_model_params("m-" + "0" * 32, {"more": 1})
 mlflow.log_model_params({"fluent": "1"}, model_id=model)
 client.get_logged_model(model).params
 
+user = client.create_run(experiment, run_name="other").info.run_id
 mlflow.log_metric("acc", 0.9, model_id=model, step=1, timestamp=1)
-mlflow.log_metric("acc", 0.8, model_id="m-" + "0" * 32)
+mlflow.log_metric("acc", 0.8, model_id="m-" + "0" * 32)  # differs: unknown_ids
 mlflow.log_metrics({"f1": 0.7, "auc": 0.6}, model_id=model, timestamp=1)
 client.log_metric(run, "by client", 1, model_id=model, timestamp=1, dataset_name="d", dataset_digest="x")
 client.log_batch(run, [Metric("batch", 1, 1, 0, model_id=model)])
@@ -68,14 +70,14 @@ sorted(
 client.get_run(run).data.metrics
 client.get_metric_history(run, "acc")
 client.log_inputs(run, models=[LoggedModelInput(model)])
-client.log_inputs(run, models=[LoggedModelInput("m-" + "0" * 32)])
+client.log_inputs(user, models=[LoggedModelInput("m-" + "0" * 32)])  # differs: unknown_ids
 client.log_inputs(run)
-client.log_outputs(run, [LoggedModelOutput(model, 7)])
-client.log_outputs(run, [LoggedModelOutput("m-" + "0" * 32, 7)])
+client.log_outputs(run, [LoggedModelOutput(model, 7)])  # differs: outputs_twice
+client.log_outputs(user, [LoggedModelOutput("m-" + "0" * 32, 7)])  # differs: unknown_ids
 mlflow.log_outputs([LoggedModelOutput(made.model_id, 1)])
 client.get_run(run).inputs
-client.get_run(run).outputs
-sorted(client.get_run(run).data.tags)
+sorted(each.step for each in client.get_run(run).outputs.model_outputs)
+sorted(set(client.get_run(run).data.tags) - {"mlflow.rootRunId"})
 user = client.create_run(experiment, run_name="user").info.run_id
 client.log_metric(user, "one", 1, model_id=model)
 client.log_metric(user, "two", 1, model_id=model)
@@ -94,7 +96,7 @@ mlflow.log_inputs(datasets=[data], contexts=["test"], tags_list=[{"a": "b"}])
 
 def names(*args, **kwargs):
     """Return the names of the models that are found."""
-    return [each.name for each in client.search_logged_models([experiment], *args, **kwargs)]
+    return [each.name for each in client.search_logged_models([ordered], *args, **kwargs)]
 
 
 mlflow.end_run()
@@ -105,7 +107,6 @@ client.finalize_logged_model(two.model_id, "READY").status
 scorer = client.create_run(ordered).info.run_id
 client.log_metric(scorer, "loss", 0.1, model_id=one.model_id)
 client.log_metric(scorer, "loss", 0.2, model_id=two.model_id, dataset_name="d", dataset_digest="1")
-experiment = ordered
 names()
 names("name = 'a'")
 names("name != 'a'")
@@ -116,7 +117,7 @@ names("name IN ('a', 'b')")
 names(f"model_id = '{one.model_id}'")
 names(f"experiment_id = '{ordered}'")
 names("experiment_id = '987654321'")
-names("status = 'READY'")
+names("status = 'READY'")  # differs: filters_of_logged_models
 names("model_type = 't'")
 names("params.depth = '2'")
 names("params.depth != '2'")
@@ -124,28 +125,28 @@ names("tags.kind = 'x'")
 names("tags.kind LIKE 'x%'")
 names("metrics.loss < 0.15")
 names("metrics.loss > 0.15 AND name = 'b'")
-names("metrics.loss < 0.3", datasets=[{"dataset_name": "d"}])
+names("metrics.loss < 0.3", datasets=[{"dataset_name": "d"}])  # differs: filters_of_logged_models
 names("creation_timestamp > 0")
 names("source_run_id = 'x'")
-names("nonsense = 1")
+names("nonsense = 1")  # differs: filters_of_logged_models
 names("nonsense")
-names(datasets=[{}])
+names(datasets=[{}])  # differs: filters_of_logged_models
 names(order_by=[{"field_name": "name", "ascending": True}])
 names(order_by=[{"field_name": "name", "ascending": False}])
 names(order_by=[{"field_name": "creation_timestamp", "ascending": True}])
 names(order_by=[{"field_name": "metrics.loss", "ascending": True}])
 names(order_by=[{"field_name": "params.depth"}])
 names(order_by=[{"field_name": "nonsense"}])
-names(order_by=[{}])
+names(order_by=[{}])  # differs: filters_of_logged_models
 names(max_results=1)
 names(max_results=0)
-names(max_results=-1)
+names(max_results=-1)  # differs: filters_of_logged_models
 names(max_results=5001)
-names(page_token="bad")
+names(page_token="bad")  # differs: filters_of_logged_models
 first = client.search_logged_models([ordered], max_results=1)
 [each.name for each in client.search_logged_models([ordered], max_results=1, page_token=first.token)]
 client.search_logged_models([])
-client.search_logged_models(["987654321"])
+client.search_logged_models(["987654321"])  # differs: unknown_ids
 [each.name for each in mlflow.search_logged_models([ordered], output_format="list")]
 sorted(mlflow.search_logged_models([ordered]).columns)
 
