@@ -232,10 +232,6 @@ class LoggedModelsStore(WorkspaceTrackingStore):
             metric._run_id = _Read(run_id)
         return history
 
-    def log_metric(self, run_id: str, metric: Metric) -> None:
-        """Log a metric of a run, and of the model that it names."""
-        self.log_batch(run_id, [metric], [], [])
-
     def log_batch(self, run_id: str, metrics: Sequence[Metric], params: Any, tags: Any) -> None:
         """Log metrics, params and tags of a run; and the metrics of the models that they name."""
         self._require(metric.model_id for metric in metrics if metric.model_id)

@@ -109,15 +109,21 @@ def missing(parameter: str) -> MlflowException:
 def require_parameters(api: Any, json_body: str | None) -> None:
     """Refuse a call that lacks what MLflow's own server asks for: `None` where a name is expected.
 
+    Args:
+        api: MLflow's message of the call.
+        json_body: its fields; None for a call that has them in its address.
+
     Raises:
         MlflowException: in MLflow's words.
     """
+    if json_body is None:
+        return
     required = [
         field.name
         for field in api.DESCRIPTOR.fields
         if field.GetOptions().Extensions[databricks_pb2.validate_required]
     ]
-    given = json.loads(json_body or "{}") if required else {}
+    given = json.loads(json_body) if required else {}
     for name in required:
         if name not in given:
             raise missing(name)

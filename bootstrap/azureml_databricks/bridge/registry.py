@@ -173,7 +173,7 @@ class WorkspaceModelRegistryStore(KeptAliases, KnowsModelIds, NoPrompts, AzureML
         page_token: str | None = None,
     ) -> PagedList[RegisteredModel]:
         """Return a page of registered models, of any size and by any filter."""
-        if max_results:
+        if max_results is not None and max_results > 0:
             limits.require_page(max_results, SEARCH_REGISTERED_MODEL_MAX_RESULTS_THRESHOLD)
         wanted = without_prompts(filter_string)
         size = sys.maxsize if max_results is None else max_results

@@ -257,7 +257,9 @@ class WorkspaceTrackingStore(NoTraces, TellsWhichIsSet, AzureMLRestStore):  # ty
         if not experiment_names.decide(filter_string, order_by):
             return in_pages(ask, max_results, page_token)
         known = in_pages(lambda size, token: search(view_type, size, None, None, token), sys.maxsize, None)
-        found = SearchExperimentsUtils.sort(SearchExperimentsUtils.filter(known, filter_string), order_by)
+        found = SearchExperimentsUtils.sort(
+            SearchExperimentsUtils.filter(known, filter_string), order_by or ["creation_time DESC"]
+        )
         return PagedList(*SearchUtils.paginate(found, page_token, max_results or len(found) or 1))
 
     def rename_experiment(self, experiment_id: str, new_name: str) -> NoReturn:

@@ -85,7 +85,7 @@ def _outcome(statement: ast.stmt, text: str, names: dict[str, Any], told: Told) 
             "value": told.experiment(value) if is_experiment and isinstance(value, str) else told.of(value)
         }
     except BaseException as error:  # noqa: BLE001  # it is what came of the call
-        return {"error": [type(error).__name__, getattr(error, "error_code", None)], "said": str(error)[:300]}
+        return {"error": [_kind(error), getattr(error, "error_code", None)], "said": str(error)[:300]}
 
 
 class Told:

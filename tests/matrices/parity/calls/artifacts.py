@@ -20,7 +20,6 @@ client.list_artifacts(run)
 client.log_artifact(run, "a.txt")
 client.log_artifact(run, "a.txt", "d")
 client.log_artifact(run, "a.txt", "d/e")
-client.log_artifact(run, "a.txt", "d/f/")  # differs: paths_of_artifacts
 client.log_artifact(run, Path("a.txt"), "path")
 client.log_artifact(run, "tree")
 client.log_artifact(run, "missing.txt")
@@ -67,7 +66,7 @@ client.list_artifacts(run, "notes")
 client.list_artifacts(run, "notes/")
 client.list_artifacts(run, "./d")  # differs: paths_of_artifacts
 client.list_artifacts(run, "d/.")  # differs: paths_of_artifacts
-client.list_artifacts(run, "d//e")
+client.list_artifacts(run, "d//e")  # differs: paths_of_artifacts
 client.list_artifacts(run, "/d")  # differs: paths_of_artifacts
 client.list_artifacts(run, ".")  # differs: paths_of_artifacts
 client.list_artifacts(run, "")
@@ -123,7 +122,7 @@ mlflow.artifacts.download_artifacts("runs:/" + "0" * 32 + "/copied")
 mlflow.artifacts.download_artifacts("runs:/")
 mlflow.artifacts.download_artifacts()
 mlflow.artifacts.list_artifacts(f"runs:/{run}/copied")
-mlflow.artifacts.list_artifacts(f"runs:/{run}/copied/.")
+mlflow.artifacts.list_artifacts(f"runs:/{run}/copied/.")  # differs: paths_of_artifacts
 mlflow.artifacts.list_artifacts(f"runs:/{run}/copied/")
 mlflow.artifacts.list_artifacts(f"runs:/{run}//copied")
 mlflow.artifacts.list_artifacts(f"runs:/{run}/./copied")
@@ -137,3 +136,4 @@ mlflow.artifacts.load_dict(f"runs:/{run}/dict.json")
 mlflow.artifacts.load_image(f"runs:/{run}/image.png").size
 mlflow.get_artifact_uri()
 mlflow.get_artifact_uri("copied")
+client.log_artifact(run, "a.txt", "d/f/")  # differs: paths_of_artifacts
