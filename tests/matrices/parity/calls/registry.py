@@ -50,7 +50,6 @@ one.model_id  # differs: model_ids_of_versions
 one.source  # differs: sources_of_versions
 one.tags
 client.create_model_version("churn", f"runs:/{run}/model", run, tags={"kind": "y"})
-client.create_model_version("more", info.model_uri)
 client.create_model_version("more", f"runs:/{run}/missing", run)
 client.create_model_version("churn", "no-such-folder")
 client.create_model_version("no-such", info.model_uri, run, model_id=info.model_id)
