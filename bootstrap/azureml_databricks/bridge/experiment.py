@@ -56,13 +56,11 @@ class WorkspaceExperimentProvider(DefaultExperimentProvider):
 
 
 def default_name() -> str:
-    """Return the name of the experiment of code that sets none, as Azure ML has it."""
-    told = spark_conf.told_by_driver(spark_conf.DRIVERS_EXPERIMENT)
-    return (
-        told
-        or experiment_names.legal(_filled(variables.settings_now()["experiment"]) or _place())
-        or _ELSEWHERE
-    )
+    """Return the name of the experiment of code that sets none, which Azure ML may know by another."""
+    if told := spark_conf.told_by_driver(spark_conf.DRIVERS_EXPERIMENT):
+        return told
+    name = _filled(variables.settings_now()["experiment"]) or _place()
+    return name if experiment_names.legal(name) else _ELSEWHERE
 
 
 def _filled(template: str) -> str:
@@ -70,7 +68,7 @@ def _filled(template: str) -> str:
     if "{" not in template:
         return template
     user = {**children.told("place"), **provenance.place()}.get("user", "")
-    known = {"{user}": experiment_names.part(user), "{notebook}": experiment_names.legal(_place())}
+    known = {"{user}": experiment_names.part(user), "{notebook}": experiment_names.last(_place())}
     for name, text in known.items():
         template = template.replace(name, text or _ELSEWHERE)
     return template

@@ -39,7 +39,7 @@ def legal(name: str) -> str:
     if not isinstance(given, str) or not given or _is_legal(given):
         return given
     digest = sha256(given.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGEST_LENGTH]
-    readable = part(_last(given))[: _MAX_LENGTH - _DIGEST_LENGTH - 1] or "experiment"
+    readable = part(last(given))[: _MAX_LENGTH - _DIGEST_LENGTH - 1] or "experiment"
     return f"{readable}-{digest}"
 
 
@@ -77,10 +77,11 @@ def _given(name: str) -> str:
     """Return the name that counts: of a path its last part, unless all of it does."""
     if not isinstance(name, str) or variables.settings_now()["experimentPaths"] == "whole":
         return name
-    return _last(name)
+    return last(name)
 
 
-def _last(name: str) -> str:
+def last(name: str) -> str:
+    """Return the last part of a path."""
     return name.rstrip("/").rpartition("/")[2]
 
 
