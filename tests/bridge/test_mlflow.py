@@ -243,7 +243,9 @@ def test_a_job_that_sets_none_logs_to_one_of_its_id(node: Node, mlflow: Preloade
 
 
 def test_the_experiment_setting_names_it_for_all(node: Node, mlflow: Preloaded) -> None:
-    context = databricks_context.put(node, isInNotebook=True, notebookPath="/Users/a/b", notebookId="1")
+    context = databricks_context.put(
+        node, isInNotebook=True, notebookPath="/Users/a/b", notebookId="1", user="ada@example.com"
+    )
     for setting, used in (("team churn", "team churn"), ("{user}-{notebook}", "ada-example-com-b")):
         env = {**context, "AZUREML_EXPERIMENT": setting}
 
