@@ -143,7 +143,16 @@ TABLE = (
     Setting(
         "experiment",
         "AZUREML_EXPERIMENT",
-        "The experiment of code that sets none. Default: the notebook's or the job's name.",
+        "The experiment of code that sets none, such as `{user}-{notebook}`. Default: the notebook's or the "
+        "job's name.",
+    ),
+    Setting(
+        "experimentPaths",
+        "AZUREML_EXPERIMENT_PATHS",
+        "What of a path is an experiment's name. `last`: `/Users/ada/churn` is `churn`. `whole`: paths that "
+        "end alike are experiments of their own.",
+        default="last",
+        choices=("last", "whole"),
     ),
     Setting(
         "onError",

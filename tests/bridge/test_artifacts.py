@@ -156,3 +156,65 @@ def test_all_of_a_run_is_downloaded_and_listed_by_the_address_that_the_run_gives
     )
 
     assert printed(VERSION, azure, code) == [["x.txt"], ["artifacts/notes"]]
+
+
+def test_what_a_killed_process_has_not_sent_spoils_nothing_and_can_be_logged_again(
+    azure: EmulatedAzure,
+) -> None:
+    # Given a process that is killed in the middle of a folder's upload, with one file sent
+    killed = """
+        import json, mlflow, os, pathlib, signal, tempfile
+        from azureml_databricks.bridge import artifacts
+
+        mlflow.set_experiment("killed")
+        run = mlflow.start_run()
+        mlflow.log_text("before", "before.txt")
+        print(json.dumps(run.info.run_id), flush=True)
+        write = artifacts.write
+
+        def until_the_end(address, content):
+            if "/folder/" in address and "b.txt" in address:
+                write(address, content)
+                os.kill(os.getpid(), signal.SIGKILL)
+            if "/folder/" not in address:
+                write(address, content)
+
+        artifacts.write = until_the_end
+        with tempfile.TemporaryDirectory() as scratch:
+            for name in ("a.txt", "b.txt", "c.txt"):
+                pathlib.Path(scratch, name).write_text(name)
+            mlflow.log_artifacts(scratch, "folder")
+        """
+    done = run(VERSION, azure, killed)
+    assert done.returncode == -9
+    run_id = done.stdout.strip().strip('"')
+
+    # When the run is read, and one of the files is logged again
+    code = f"""
+        import json, mlflow, os
+        run_id = {run_id!r}
+
+        def all_of_it():
+            whole = mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path="")
+            return sorted(os.path.relpath(os.path.join(place, file), whole)
+                          for place, _, files in os.walk(whole) for file in files)
+
+        first = all_of_it()
+        try:
+            mlflow.artifacts.load_text(f"runs:/{{run_id}}/folder/c.txt")
+            said = ""
+        except mlflow.MlflowException as error:
+            said = [error.error_code, "has no bytes" in str(error)]
+        mlflow.MlflowClient().log_text(run_id, "again", "folder/c.txt")
+        again = mlflow.artifacts.load_text(f"runs:/{{run_id}}/folder/c.txt")
+        print(json.dumps([first, said, all_of_it(), again]))
+        """
+
+    # Then what was sent is there, and the rest is as if it had never been begun
+    sent = ["before.txt", "folder/b.txt"]
+    assert printed(VERSION, azure, code) == [
+        sent,
+        ["RESOURCE_DOES_NOT_EXIST", True],
+        [*sent, "folder/c.txt"],
+        "again",
+    ]

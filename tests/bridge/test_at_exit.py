@@ -83,6 +83,28 @@ def test_what_a_handler_at_exit_logs_is_there(version: str, azure: EmulatedAzure
     assert kept == [{"a": 1, "b": 1, "big": 9 << 20, "c": 1}, {"last": 1}, "FINISHED", "done"]
 
 
+@VERSIONS
+def test_what_is_logged_in_the_background_arrives(version: str, azure: EmulatedAzure) -> None:
+    # Given more metrics than a run has room for, under way when the program ends, and one that comes then
+    code = (
+        BEGIN
+        + LOGS_A_MODEL
+        + """
+    import atexit
+    atexit.register(lambda: mlflow.log_metric("last", 1, synchronous=False))
+    for number in range(80):
+        mlflow.log_metric(f"m{number}", number, synchronous=False)
+    """
+    )
+    done = run_alone(version, azure, code)
+    run_id = next(line for line in done.stdout.splitlines() if line.startswith('"')).strip('"')
+
+    assert "rror" not in done.stderr
+    metrics = f"import json, mlflow; print(json.dumps([sorted(mlflow.get_run({run_id!r}).data.metrics)]))"
+    assert printed(version, azure, metrics) == [sorted(["last", *(f"m{number}" for number in range(80))])]
+    assert status(version, azure, run_id) == "FINISHED"
+
+
 def status(version: str, azure: EmulatedAzure, run_id: str) -> str:
     code = f"import json, mlflow; print(json.dumps([mlflow.get_run({run_id!r}).info.status]))"
     found: list[str] = printed(version, azure, code)

@@ -1,4 +1,4 @@
-"""The stories, which `make stories` runs, and the docs say the same."""
+"""The stories, which `make stories` runs, the calls, which `make parity` makes, and the docs say the same."""
 
 from __future__ import annotations
 
@@ -10,12 +10,18 @@ from tests.matrices.mlflow_versions import suite
 DOCS = REPOSITORY / "docs/mlflow.md"
 
 
-def test_the_docs_list_the_differences_that_the_stories_mark() -> None:
+CALLS = REPOSITORY / "tests/matrices/parity/calls"
+
+
+def test_the_docs_list_the_differences_that_stories_and_calls_mark() -> None:
     listed = re.findall(r"^- `(\w+)`: ", DOCS.read_text(), re.MULTILINE)
     marked = {
         difference
         for story in suite.STORIES.glob("test_*.py")
         for difference in re.findall(r"differs_on_azure\(\s*\"(\w+)\"", story.read_text())
     }
+
+    for program in CALLS.glob("*.py"):
+        marked.update(re.findall(r"# differs: (\w+)", program.read_text()))
 
     assert listed == sorted(marked)

@@ -58,6 +58,11 @@ class Place:
     container: str = ""
 
 
+def whole(artifact_uri: str) -> str:
+    """Return an address with both slashes, of which `pathlib` leaves one."""
+    return re.sub(r"^azureml:/(?!/)", "azureml://", artifact_uri)
+
+
 def place(artifact_uri: str, others: Iterable[object] = ()) -> Place:
     """Return the place that an address of artifacts means.
 
@@ -68,7 +73,7 @@ def place(artifact_uri: str, others: Iterable[object] = ()) -> Place:
     Raises:
         MlflowException: it is no such address, or MLflow cannot read what is there.
     """
-    known = list(others)
+    known, artifact_uri = list(others), whole(artifact_uri)
     if of_run := RUN_ADDRESS.fullmatch(artifact_uri):
         uri = _reachable(artifact_uri, known)
         return Place(uri, of_run["path"] or "", of_run["experiment"], of_run["run"])

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-from azure.core.exceptions import AzureError, HttpResponseError
+from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
 from azure.storage.blob import BlobClient, ExponentialRetry
 from azureml.mlflow._client.artifact.local_artifact_client import LocalArtifactClient
 from azureml.mlflow._client.artifact.run_artifact_client import RunArtifactsClient
@@ -212,7 +212,9 @@ class WorkspaceArtifactRepository(AzureMLflowArtifactRepository):  # type: ignor
                 raise self._missing(within)
             for file in files:
                 verify_artifact_path(file)  # nothing lands outside of the target
-            in_parallel(lambda file: _fetch(files[file], target / file), files)
+            fetched = in_parallel(lambda file: _fetch(files[file], target / file), files)
+            if files and not any(fetched):
+                raise self._unfinished(within)
         return str(target / within)
 
     def _download_file(self, remote_file_path: str, local_path: str, **_: Any) -> None:
@@ -221,7 +223,8 @@ class WorkspaceArtifactRepository(AzureMLflowArtifactRepository):  # type: ignor
             address = self._files(within).get(within)
             if address is None:
                 raise self._missing(within)
-            _fetch(address, Path(local_path))
+            if not _fetch(address, Path(local_path)):
+                raise self._unfinished(within)
 
     def log_artifact(self, local_file: str, artifact_path: str | None = None) -> None:
         """Upload a file to the folder `artifact_path`."""
@@ -276,6 +279,13 @@ class WorkspaceArtifactRepository(AzureMLflowArtifactRepository):  # type: ignor
             error_code=RESOURCE_DOES_NOT_EXIST,
         )
 
+    def _unfinished(self, path: str) -> MlflowException:
+        return MlflowException(
+            f"artifact {self._full(path)!r} in {self._container.container.removeprefix('dcid.')} has no "
+            "bytes: whoever logged it was stopped before it was there; log it again",
+            error_code=RESOURCE_DOES_NOT_EXIST,
+        )
+
     def _full(self, *parts: str | None) -> str:
         full = "/".join(part for part in (self._root, *parts) if part)
         return full.removeprefix(self._above).lstrip("/") if self._above else full
@@ -318,10 +328,18 @@ def _is_at_or_under(file: str, path: str) -> bool:
     return not path or file == path or file.startswith(path + "/")
 
 
-def _fetch(address: str, target: Path) -> None:
+def _fetch(address: str, target: Path) -> bool:
+    """Read a signed address to a file; False for an artifact whose bytes were never written."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    with target.open("wb") as stream:
-        read(address, stream)
+    try:
+        with target.open("wb") as stream:
+            read(address, stream)
+    except BaseException as error:
+        target.unlink(missing_ok=True)
+        if isinstance(error, ResourceNotFoundError):
+            return False
+        raise
+    return True
 
 
 def _said(error: HttpResponseError) -> str:

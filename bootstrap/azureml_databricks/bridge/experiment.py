@@ -1,11 +1,9 @@
-"""Which experiment runs go to, under names that Azure Machine Learning allows."""
+"""Which experiment runs go to."""
 
 from __future__ import annotations
 
 import logging
-import re
 import sys
-import unicodedata
 from types import FrameType
 
 import mlflow
@@ -13,45 +11,13 @@ from mlflow.entities import Experiment, LifecycleStage
 from mlflow.exceptions import MlflowException
 from mlflow.tracking.default_experiment.abstract_context import DefaultExperimentProvider
 
-from azureml_databricks.bridge import workers
+from azureml_databricks.bridge import experiment_names, provenance, workers
 from azureml_databricks.node import children, spark_conf, variables
 
 _logger = logging.getLogger("mlflow.azureml_databricks")
 
-# Reported by users of the service: 1 to 256 of these, the first a letter or a digit.
-_MAX_LENGTH = 256
-_ILLEGAL = re.compile(r"[^A-Za-z0-9_-]+")
 _ELSEWHERE = "databricks"
 _SETS = "mlflow.tracking.fluent", "set_experiment"
-
-
-def legal_name(name: str) -> str:
-    """Return `name` if Azure ML allows it, else the allowed name nearest to its last part, empty for none.
-
-    Databricks names experiments by path: `/Users/ada@example.com/churn` becomes `churn`.
-    """
-    last = name.rstrip("/").rpartition("/")[2]
-    plain = unicodedata.normalize("NFKD", last).encode("ascii", "ignore").decode()
-    return _ILLEGAL.sub("-", plain).strip("-_ ")[:_MAX_LENGTH] if not _is_legal(name) else name
-
-
-def allowed_name(name: str) -> str:
-    """Return the name that `legal_name` says.
-
-    Raises:
-        MlflowException: it says none.
-    """
-    allowed = legal_name(name)
-    if not allowed:
-        raise MlflowException.invalid_parameter_value(
-            f"experiment name {name!r} has nothing in it that Azure Machine Learning allows in a name: "
-            "use the letters a to z, digits, _ and -"
-        )
-    return allowed
-
-
-def _is_legal(name: str) -> bool:
-    return bool(name) and len(name) <= _MAX_LENGTH and name[0].isalnum() and not _ILLEGAL.search(name)
 
 
 class WorkspaceExperimentProvider(DefaultExperimentProvider):
@@ -90,9 +56,22 @@ class WorkspaceExperimentProvider(DefaultExperimentProvider):
 
 
 def default_name() -> str:
-    """Return the name of the experiment of code that sets none."""
-    told = spark_conf.told_by_driver(spark_conf.DRIVERS_EXPERIMENT)
-    return told or legal_name(variables.settings_now()["experiment"] or _place()) or _ELSEWHERE
+    """Return the name of the experiment of code that sets none, which Azure ML may know by another."""
+    if told := spark_conf.told_by_driver(spark_conf.DRIVERS_EXPERIMENT):
+        return told
+    name = _filled(variables.settings_now()["experiment"]) or _place()
+    return name if experiment_names.legal(name) else _ELSEWHERE
+
+
+def _filled(template: str) -> str:
+    """Return the setting `experiment` with what its `{user}` and `{notebook}` stand for here."""
+    if "{" not in template:
+        return template
+    user = {**children.told("place"), **provenance.place()}.get("user", "")
+    known = {"{user}": experiment_names.part(user), "{notebook}": experiment_names.last(_place())}
+    for name, text in known.items():
+        template = template.replace(name, text or _ELSEWHERE)
+    return template
 
 
 class TellsWhichIsSet:

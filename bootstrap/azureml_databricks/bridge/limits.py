@@ -32,6 +32,23 @@ _MET = re.compile(r"\bLimit=\d+")
 _REFUSED = ("INVALID_PARAMETER_VALUE", "BAD_REQUEST")
 
 
+def require_page(size: int, largest: int) -> None:
+    """Refuse a page of a search that MLflow's own server refuses.
+
+    Raises:
+        MlflowException: in MLflow's words.
+    """
+    if not isinstance(size, int) or size < 1:
+        raise MlflowException.invalid_parameter_value(
+            f"Invalid value for max_results. It must be a positive integer, but got {size}"
+        )
+    if size > largest:
+        raise MlflowException.invalid_parameter_value(
+            f"Invalid value for request parameter max_results. It must be at most {largest}, "
+            f"but got value {size}"
+        )
+
+
 def length(text: str) -> int:
     """Return how long a text is to a service on .NET: in UTF-16 units."""
     return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2

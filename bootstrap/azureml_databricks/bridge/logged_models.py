@@ -38,7 +38,7 @@ from mlflow.utils.search_utils import SearchLoggedModelsUtils
 from mlflow.utils.time import get_current_time_millis
 from mlflow.utils.validation import _validate_logged_model_name
 
-from azureml_databricks.bridge import unavailable
+from azureml_databricks.bridge import refusals, unavailable
 from azureml_databricks.bridge.addresses import RUN_ADDRESS
 from azureml_databricks.bridge.artifacts import Container
 from azureml_databricks.bridge.outgoing import MARK
@@ -58,6 +58,12 @@ _MODELS = "models"
 
 class _Read(str):
     """The run id of a metric that was read from that run: `log_model` logs those again, to link them."""
+
+
+class _Search(SearchLoggedModelsUtils):
+    """MLflow's own search of models that are at hand, with what its server can compare besides."""
+
+    VALID_SEARCH_ATTRIBUTE_KEYS = SearchLoggedModelsUtils.VALID_SEARCH_ATTRIBUTE_KEYS | {"experiment_id"}
 
 
 # Whether a host has the API: one answer a process.
@@ -82,8 +88,8 @@ class LoggedModelsStore(WorkspaceTrackingStore):
         """Make a model that is `PENDING`; without a run, a run is made to carry it."""
         if self._is_served(experiment_id):
             return super().create_logged_model(experiment_id, name, source_run_id, tags, params, model_type)
-        _validate_logged_model_name(name)
         name = name or _generate_random_name()
+        _validate_logged_model_name(name)
         run = self.runs.read(source_run_id) if source_run_id else self._carrier(experiment_id, name)
         now = get_current_time_millis()
         key = f"{now:011x}{secrets.token_hex(2)}"
@@ -124,25 +130,25 @@ class LoggedModelsStore(WorkspaceTrackingStore):
 
     def finalize_logged_model(self, model_id: str, status: LoggedModelStatus) -> LoggedModel:
         """Say how the making of a model has ended."""
-        if not is_kept(model_id):
+        if self._is_of_service(model_id):
             return super().finalize_logged_model(model_id, status)
         self._add(model_id, {"status": LoggedModelStatus(status).value})
         model = self.get_logged_model(model_id)
-        if model.source_run_id is None:
+        if not model.source_run_id:
             ended = RunStatus.FINISHED if status == LoggedModelStatus.READY else RunStatus.FAILED
             self.update_run_info(_parts(model_id)[0], ended, get_current_time_millis(), None)
         return model
 
     def set_logged_model_tags(self, model_id: str, tags: list[LoggedModelTag]) -> None:
         """Set tags of a model."""
-        if not is_kept(model_id):
+        if self._is_of_service(model_id):
             super().set_logged_model_tags(model_id, tags)
             return
         self._add(model_id, {"tags": {tag.key: tag.value for tag in tags}})
 
     def delete_logged_model_tag(self, model_id: str, key: str) -> None:
         """Take a tag off a model."""
-        if not is_kept(model_id):
+        if self._is_of_service(model_id):
             super().delete_logged_model_tag(model_id, key)
             return
         if key not in self.get_logged_model(model_id).tags:
@@ -154,14 +160,14 @@ class LoggedModelsStore(WorkspaceTrackingStore):
 
     def log_logged_model_params(self, model_id: str, params: list[LoggedModelParameter]) -> None:
         """Add params to a model."""
-        if not is_kept(model_id):
+        if self._is_of_service(model_id):
             super().log_logged_model_params(model_id, params)
             return
         self._add(model_id, {"params": {param.key: param.value for param in params}})
 
     def delete_logged_model(self, model_id: str) -> None:
         """Say that there is no such thing, unless the service can."""
-        if is_kept(model_id):
+        if not self._is_of_service(model_id):
             raise unavailable.error("deletion of logged models")
         super().delete_logged_model(model_id)
 
@@ -175,13 +181,15 @@ class LoggedModelsStore(WorkspaceTrackingStore):
         page_token: str | None = None,
     ) -> PagedList[LoggedModel]:
         """Return a page of the experiments' models; all their runs that have models are read."""
-        if self._is_served(next(iter(experiment_ids), "")):
+        if not experiment_ids:
+            raise refusals.missing("experiment_ids")
+        if self._is_served(experiment_ids[0]):
             return super().search_logged_models(
                 experiment_ids, filter_string, datasets, max_results, order_by, page_token
             )
         if datasets and not all(dataset.get("dataset_name") for dataset in datasets):
             raise MlflowException.invalid_parameter_value("`dataset_name` in `datasets` must be given")
-        search = SearchLoggedModelsUtils
+        search: Any = _Search
         # MLflow before 3.1 knows no datasets here.
         known = inspect.signature(search.filter_logged_models).parameters
         found = search.filter_logged_models(
@@ -211,8 +219,10 @@ class LoggedModelsStore(WorkspaceTrackingStore):
     def with_notes(self, run: Run, notes: list[Record]) -> Run:
         """Return the run with the data sets and models that it used, and the models that it made."""
         run = super().with_notes(run, notes)
-        inputs = [LoggedModelInput(model_id) for note in notes for model_id in note.get("inputs", ())]
-        outputs = [LoggedModelOutput(*output) for note in notes for output in note.get("outputs", ())]
+        named = dict.fromkeys(model_id for note in notes for model_id in note.get("inputs", ()))
+        inputs = [LoggedModelInput(model_id) for model_id in named]
+        steps = dict(reversed([output for note in notes for output in note.get("outputs", ())]))
+        outputs = [LoggedModelOutput(model_id, step) for model_id, step in reversed(steps.items())]
         return Run(run.info, run.data, RunInputs(run.inputs.dataset_inputs, inputs), RunOutputs(outputs))
 
     def get_metric_history(self, run_id: str, *args: Any, **kwargs: Any) -> PagedList[Metric]:
@@ -221,10 +231,6 @@ class LoggedModelsStore(WorkspaceTrackingStore):
         for metric in history:
             metric._run_id = _Read(run_id)
         return history
-
-    def log_metric(self, run_id: str, metric: Metric) -> None:
-        """Log a metric of a run, and of the model that it names."""
-        self.log_batch(run_id, [metric], [], [])
 
     def log_batch(self, run_id: str, metrics: Sequence[Metric], params: Any, tags: Any) -> None:
         """Log metrics, params and tags of a run; and the metrics of the models that they name."""
@@ -243,6 +249,15 @@ class LoggedModelsStore(WorkspaceTrackingStore):
         for model_id in model_ids:
             if not is_kept(model_id) and not self._is_served("0"):
                 raise _not_found(model_id)
+
+    def _is_of_service(self, model_id: str) -> bool:
+        """Whether a model is the service's own, and not kept here.
+
+        Raises:
+            MlflowException: it can be neither.
+        """
+        self._require([model_id])
+        return not is_kept(model_id)
 
     def _is_served(self, experiment_id: str) -> bool:
         """Whether the service has an API for logged models: asked once in a process."""
@@ -357,8 +372,9 @@ def _model(model_id: str, records: list[Record]) -> LoggedModel:
         artifact_location=born["location"],
         creation_timestamp=born["at"],
         last_updated_timestamp=records[-1]["at"],
-        model_type=born["type"],
-        source_run_id=born["run"],
+        model_type=born["type"] or "",
+        source_run_id=born["run"] or "",
+        status_message="",
         status=LoggedModelStatus([r["status"] for r in records if "status" in r][-1]),
         tags=tags,
         params=params,

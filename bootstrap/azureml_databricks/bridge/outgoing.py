@@ -80,8 +80,8 @@ def _short_tag(tag: RunTag, kept: Kept) -> RunTag:
 
 
 def _has_legal_key(tag: RunTag, kept: Kept) -> bool:
-    if limits.length(tag.key) <= limits.TAG_KEY:
-        return True
+    if not isinstance(tag.key, str) or limits.length(tag.key) <= limits.TAG_KEY:
+        return True  # what is no text MLflow refuses
     kept.tags[tag.key] = (_validate_tag(tag.key, tag.value) or tag).value
     return False
 

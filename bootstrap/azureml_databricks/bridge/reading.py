@@ -47,7 +47,7 @@ class Reader:
 
     def found(self, runs: Iterable[Run]) -> list[Run]:
         """Return runs that a search has found; of most nothing is kept."""
-        found = list(runs)
+        found = list(map(_without_mark, runs))
         kept = [run for run in found if KEPT in run.data.tags]
         if not kept:
             return found
@@ -69,4 +69,10 @@ class Reader:
 
     def _whole(self, run: Run) -> Run:
         notes = notes_at(run.info.artifact_uri)
-        return self._with_notes(Kept.of(notes).given_back(run), notes)
+        return _without_mark(self._with_notes(Kept.of(notes).given_back(run), notes))
+
+
+def _without_mark(run: Run) -> Run:
+    """Return the run without the tag that says that it has records: nobody has set it."""
+    run.data.tags.pop(MARK, None)
+    return run

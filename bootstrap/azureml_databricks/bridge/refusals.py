@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from mlflow.exceptions import MlflowException, RestException
+from mlflow.protos import databricks_pb2
 from mlflow.protos.databricks_pb2 import ErrorCode
 
 _CODES = {
@@ -95,6 +96,37 @@ def said(document: Mapping[str, Any]) -> str:
     messages = [document.get("message"), *(_message(part) for part in (error, *details))]
     told = list(dict.fromkeys(_plain(str(message)) for message in messages if message))
     return " ".join(told) or _plain(json.dumps(document))[:500]
+
+
+def missing(parameter: str) -> MlflowException:
+    """Return the error of MLflow's own server for a call without a parameter that it needs."""
+    return MlflowException.invalid_parameter_value(
+        f"Missing value for required parameter {parameter!r}. "
+        "See the API docs for more information about request parameters."
+    )
+
+
+def require_parameters(api: Any, json_body: str | None) -> None:
+    """Refuse a call that lacks what MLflow's own server asks for: `None` where a name is expected.
+
+    Args:
+        api: MLflow's message of the call.
+        json_body: its fields; None for a call that has them in its address.
+
+    Raises:
+        MlflowException: in MLflow's words.
+    """
+    if json_body is None:
+        return
+    required = [
+        field.name
+        for field in api.DESCRIPTOR.fields
+        if field.GetOptions().Extensions[databricks_pb2.validate_required]
+    ]
+    given = json.loads(json_body) if required else {}
+    for name in required:
+        if name not in given:
+            raise missing(name)
 
 
 def code_of(status: int) -> str:

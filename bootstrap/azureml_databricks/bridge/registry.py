@@ -19,19 +19,23 @@ from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.runs_artifact_repo import RunsArtifactRepository
 from mlflow.store.artifact.utils.models import get_model_name_and_version
 from mlflow.store.entities.paged_list import PagedList
+from mlflow.store.model_registry import (
+    SEARCH_MODEL_VERSION_MAX_RESULTS_THRESHOLD,
+    SEARCH_REGISTERED_MODEL_MAX_RESULTS_THRESHOLD,
+)
 from mlflow.utils.search_utils import SearchModelUtils, SearchModelVersionUtils, SearchUtils
 
 from azureml_databricks import tracking_uri
-from azureml_databricks.bridge import aliases, version_tags
+from azureml_databricks.bridge import addresses, aliases, limits, model_ids, refusals, version_tags
 from azureml_databricks.bridge.aliases import KeptAliases
+from azureml_databricks.bridge.model_ids import KnowsModelIds
 from azureml_databricks.bridge.pages import in_pages
 from azureml_databricks.bridge.unavailable import NoPrompts, without_prompts
 
 if TYPE_CHECKING:
     from mlflow.entities import LoggedModel
 
-# Azure ML takes neither a logged model's id nor a run of another tracking server: they are kept as tags.
-_MODEL_ID = "azureml_databricks.model_id"
+# Azure ML takes no run of another tracking server: it is kept as tags.
 _MODEL_VERSIONS = "mlflow.modelVersions"  # MLflow's name for it, since 3.0
 _SOURCE = "azureml_databricks.source"
 _SOURCE_RUN = "azureml_databricks.source_run_id"
@@ -44,10 +48,14 @@ _NOT_OF_A_NAME = re.compile(r"[^A-Za-z0-9._-]+")
 # The one filter that the service has, reported: any other is applied here.
 _BY_NAME = re.compile(r"\s*name\s*=\s*'[^']*'\s*")
 
+# As MLflow's own server has them where nobody asks for an order; and its other word for a time.
+_NEWEST_FIRST = ["last_updated_timestamp DESC", "name ASC", "version_number DESC"]
+_TIMESTAMP = re.compile(r"^timestamp\b")
+
 _Entity = TypeVar("_Entity")
 
 
-class WorkspaceModelRegistryStore(KeptAliases, NoPrompts, AzureMLflowModelRegistry):  # type: ignore[misc]  # no types
+class WorkspaceModelRegistryStore(KeptAliases, KnowsModelIds, NoPrompts, AzureMLflowModelRegistry):  # type: ignore[misc]  # no types
     """The plugin's registry store, which takes a model from wherever MLflow can read it."""
 
     def create_model_version(
@@ -66,15 +74,17 @@ class WorkspaceModelRegistryStore(KeptAliases, NoPrompts, AzureMLflowModelRegist
         Raises:
             MlflowException: there is no MLflow model at `source`.
         """
+        if not source:
+            raise refusals.missing("source")
         kept = {tag.key: tag.value for tag in tags or ()}
         if model_id:
-            kept[_MODEL_ID] = model_id
+            kept[model_ids.TAG] = model_id
             run_id = run_id or mlflow.MlflowClient().get_logged_model(model_id).source_run_id
         place = self._place(source)
         logged = None
         if place.startswith("azureml:"):
             if not model_id and (logged := _logged_model(place)):
-                place, kept[_MODEL_ID] = logged.artifact_location, logged.model_id
+                place, kept[model_ids.TAG] = logged.artifact_location, logged.model_id
         else:
             kept[_SOURCE] = source
             if run_id:
@@ -85,7 +95,7 @@ class WorkspaceModelRegistryStore(KeptAliases, NoPrompts, AzureMLflowModelRegist
         made = super().create_model_version(name, place, run_id, taken, run_link, description)
         if logged:
             _note_version(logged, made)
-        return _with_model_id(made)
+        return made
 
     def create_registered_model(self, name: str, *args: Any, **kwargs: Any) -> RegisteredModel:
         """Create a registered model.
@@ -107,7 +117,7 @@ class WorkspaceModelRegistryStore(KeptAliases, NoPrompts, AzureMLflowModelRegist
 
     def delete_model_version_tag(self, name: str, version: str, key: str) -> None:
         """Take a tag off a version."""
-        super().delete_model_version_tag(name, version, version_tags.key_for_service(key))
+        super().delete_model_version_tag(name, version, version_tags.key_for_service(key) if key else key)
 
     def _call_endpoint(self, api: Any, *args: Any, **kwargs: Any) -> Any:
         answer = super()._call_endpoint(api, *args, **kwargs)
@@ -121,11 +131,7 @@ class WorkspaceModelRegistryStore(KeptAliases, NoPrompts, AzureMLflowModelRegist
 
     def get_model_version(self, name: str, version: str) -> ModelVersion:
         """Return a version of a registered model."""
-        return self.with_kept_aliases(_with_model_id(super().get_model_version(name, version)))
-
-    def get_latest_versions(self, name: str, stages: list[str] | None = None) -> list[ModelVersion]:
-        """Return the newest version in each stage."""
-        return [_with_model_id(version) for version in super().get_latest_versions(name, stages)]
+        return self.with_kept_aliases(super().get_model_version(name, version))
 
     def search_model_versions(
         self,
@@ -135,26 +141,29 @@ class WorkspaceModelRegistryStore(KeptAliases, NoPrompts, AzureMLflowModelRegist
         page_token: str | None = None,
     ) -> PagedList[ModelVersion]:
         """Return a page of versions, of any size and by any filter."""
+        if max_results is not None:
+            limits.require_page(max_results, SEARCH_MODEL_VERSION_MAX_RESULTS_THRESHOLD)
         filter_string = without_prompts(filter_string)
+        size = sys.maxsize if max_results is None else max_results
         if filter_string and not _BY_NAME.fullmatch(filter_string):
-            wanted = SearchModelVersionUtils.parse_search_filter(filter_string)
-            names = [term["value"] for term in wanted if (term["key"], term["comparator"]) == ("name", "=")]
-            names = names or [model.name for model in self.search_registered_models()]
-            found = [version for name in names for version in self.search_model_versions(f"name = '{name}'")]
+            found = self._candidates(filter_string)
             for version in found:
                 version._version = int(version.version)  # type: ignore[assignment]  # so MLflow compares it
             found = SearchModelVersionUtils.filter(found, filter_string)
-            found = SearchModelVersionUtils.sort(found, order_by)
+            found = SearchModelVersionUtils.sort(found, order_by or _NEWEST_FIRST)
             for version in found:
                 version._version = str(version.version)
-            return _page(found, max_results, page_token)
+            return _page(found, size, page_token)
         search = super().search_model_versions
-        page = in_pages(
-            lambda size, token: search(filter_string, size, order_by, token),
-            max_results or sys.maxsize,
-            page_token,
-        )
-        return PagedList([_with_model_id(version) for version in page], page.token)
+        return in_pages(lambda size, token: search(filter_string, size, order_by, token), size, page_token)
+
+    def _candidates(self, filter_string: str) -> list[ModelVersion]:
+        """Return all versions, or those of the one model that a filter is for."""
+        wanted = SearchModelVersionUtils.parse_search_filter(filter_string)
+        names = {term["value"] for term in wanted if (term["key"], term["comparator"]) == ("name", "=")}
+        if any(not _NAME.fullmatch(name) for name in names):
+            return []
+        return list(self.search_model_versions(f"name = '{names.pop()}'" if names else None))
 
     def search_registered_models(
         self,
@@ -164,21 +173,23 @@ class WorkspaceModelRegistryStore(KeptAliases, NoPrompts, AzureMLflowModelRegist
         page_token: str | None = None,
     ) -> PagedList[RegisteredModel]:
         """Return a page of registered models, of any size and by any filter."""
+        if max_results is not None and max_results > 0:
+            limits.require_page(max_results, SEARCH_REGISTERED_MODEL_MAX_RESULTS_THRESHOLD)
         wanted = without_prompts(filter_string)
+        size = sys.maxsize if max_results is None else max_results
         if wanted and not _BY_NAME.fullmatch(wanted):
             found = SearchModelUtils.filter(self.search_registered_models(), wanted)
-            return _page(SearchModelUtils.sort(found, order_by), max_results, page_token)
+            orders = [_TIMESTAMP.sub("last_updated_timestamp", order) for order in order_by or ()]
+            return _page(SearchModelUtils.sort(found, orders), size, page_token)
         search = super().search_registered_models
-        return in_pages(
-            lambda size, token: search(wanted, size, order_by, token), max_results or sys.maxsize, page_token
-        )
+        return in_pages(lambda size, token: search(wanted, size, order_by, token), size, page_token)
 
     def _place(self, source: str) -> str:
         """Return where the files of a `runs:/` or `models:/` address are."""
         if RunsArtifactRepository.is_runs_uri(source):
             return str(RunsArtifactRepository.get_underlying_uri(source))
         if urlparse(source).scheme != "models":
-            return source
+            return addresses.whole(source)
         client = mlflow.MlflowClient()
         found = get_model_name_and_version(client, source)
         if len(found) == 1:
@@ -203,6 +214,8 @@ class WorkspaceModelRegistryStore(KeptAliases, NoPrompts, AzureMLflowModelRegist
 
 
 def _for_service(tag: ModelVersionTag) -> ModelVersionTag:
+    if not tag.key or not isinstance(tag.key, str):  # which MLflow refuses
+        return tag
     return ModelVersionTag(*version_tags.to_service(tag.key, str(tag.value)))
 
 
@@ -228,17 +241,12 @@ def _note_version(model: LoggedModel, version: ModelVersion) -> None:
     client.set_logged_model_tags(model.model_id, {_MODEL_VERSIONS: json.dumps(versions)})
 
 
-def _page(found: list[_Entity], max_results: int | None, page_token: str | None) -> PagedList[_Entity]:
-    return PagedList(*SearchUtils.paginate(found, page_token, max_results or len(found)))
+def _page(found: list[_Entity], max_results: int, page_token: str | None) -> PagedList[_Entity]:
+    return PagedList(*SearchUtils.paginate(found, page_token, max_results))
 
 
 def _folder(place: str) -> str:
     """Return the folder on this machine that `place` names, empty for an address elsewhere."""
     parsed = urlparse(place)
-    return {"": place, "file": url2pathname(parsed.path)}.get(parsed.scheme, "")
-
-
-def _with_model_id(version: ModelVersion) -> ModelVersion:
-    if _MODEL_ID in version.tags:
-        version._model_id = version.tags.pop(_MODEL_ID)
-    return version
+    # Also `file://folder`, which says a host: who writes it means a folder beside.
+    return {"": place, "file": url2pathname(parsed.netloc + parsed.path)}.get(parsed.scheme, "")

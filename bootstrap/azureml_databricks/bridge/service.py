@@ -10,7 +10,7 @@ from azureml.mlflow._store.tracking.store import AzureMLRestStore
 from mlflow.entities import Metric, Run
 from mlflow.store.entities.paged_list import PagedList
 
-from azureml_databricks.bridge import answers, limits
+from azureml_databricks.bridge import answers, experiment_names, limits
 from azureml_databricks.bridge.pages import in_pages
 from azureml_databricks.bridge.run_status import SetsEveryStatus
 from azureml_databricks.bridge.unavailable import SaysWhatIsLacking
@@ -74,7 +74,9 @@ class Service(SaysWhatIsLacking, SetsEveryStatus, AzureMLRestStore):  # type: ig
     def _call_endpoint(self, api: Any, json_body: str | None = None, *args: Any, **kwargs: Any) -> Any:
         if f'"{_DEFAULT_ID}"' in (json_body or "") and api.DESCRIPTOR.name != "CreateRun":
             json_body = self._with_real_ids(str(json_body))
-        return answers.with_its_user(super()._call_endpoint(api, json_body, *args, **kwargs))
+        answer = answers.with_its_user(super()._call_endpoint(api, json_body, *args, **kwargs))
+        experiment_names.give_back(answer)
+        return answer
 
     def _with_real_ids(self, json_body: str) -> str:
         fields = json.loads(json_body)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 import threading
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -13,6 +14,7 @@ from mlflow.entities import (
     Dataset,
     DatasetInput,
     Experiment,
+    ExperimentTag,
     InputTag,
     Metric,
     Param,
@@ -24,13 +26,24 @@ from mlflow.entities import (
 )
 from mlflow.exceptions import MlflowException
 from mlflow.store.entities.paged_list import PagedList
+from mlflow.store.tracking import SEARCH_MAX_RESULTS_THRESHOLD
 from mlflow.store.tracking.abstract_store import AbstractStore
 from mlflow.tracking import fluent
+from mlflow.utils.async_logging.run_operations import RunOperations
 from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_MODELS, MLFLOW_RUN_NAME
+from mlflow.utils.search_utils import SearchExperimentsUtils, SearchUtils
 
-from azureml_databricks.bridge import limits, links, searching, unavailable, workers
+from azureml_databricks.bridge import (
+    experiment_names,
+    limits,
+    links,
+    refusals,
+    searching,
+    unavailable,
+    workers,
+)
 from azureml_databricks.bridge.creation import Creation
-from azureml_databricks.bridge.experiment import TellsWhichIsSet, allowed_name
+from azureml_databricks.bridge.experiment import TellsWhichIsSet
 from azureml_databricks.bridge.kept import cut
 from azureml_databricks.bridge.known_runs import KnownRuns
 from azureml_databricks.bridge.outgoing import Batch
@@ -63,7 +76,7 @@ class WorkspaceTrackingStore(NoTraces, TellsWhichIsSet, AzureMLRestStore):  # ty
         self.sender = Sender(self.service, self.runs)
         self._reader = Reader(self.service, self.runs, self.sender, self.with_notes)
         self._creation = Creation(self.service, self.runs, self.sender)
-        self._drains_at_exit = False
+        self._drains_at_exit = self._is_ending = False
         links.lead_to_studio(WorkspaceTrackingStore)
 
     def _call_endpoint(self, *args: Any, **kwargs: Any) -> Any:
@@ -115,27 +128,42 @@ class WorkspaceTrackingStore(NoTraces, TellsWhichIsSet, AzureMLRestStore):  # ty
 
     def log_metric(self, run_id: str, metric: Metric) -> None:
         """Log a metric of a run."""
+        _require(key=metric.key, value=metric.value)
         self.log_batch(run_id, [metric], [], [])
 
     def log_param(self, run_id: str, param: Param) -> None:
         """Log a param of a run."""
+        _require(key=param.key, value=param.value)
         self.log_batch(run_id, [], [param], [])
 
     def set_tag(self, run_id: str, tag: RunTag) -> None:
         """Set a tag of a run."""
+        _require(key=tag.key, value=tag.value)
         self.log_batch(run_id, [], [], [tag])
 
     def delete_tag(self, run_id: str, key: str) -> None:
         """Take a tag off a run."""
         self.sender.untag(run_id, key)
 
-    def log_batch_async(self, *args: Any, **kwargs: Any) -> Any:
-        """Log in the background, by MLflow's own queue, and at exit what is left in it."""
-        if not self._drains_at_exit:
+    def log_batch_async(
+        self, run_id: str, metrics: Sequence[Metric], params: Sequence[Param], tags: Sequence[RunTag]
+    ) -> RunOperations:
+        """Log in the background, by MLflow's own queue, emptied at exit; what comes then is logged too."""
+        if not self._is_ending and not self._drains_at_exit:
             self._drains_at_exit = True
-            # The queue does this `atexit`, when Python has closed all thread pools, and loses what it has.
-            threading._register_atexit(self._async_logging_queue._at_exit_callback)  # type: ignore[attr-defined]
-        return AbstractStore.log_batch_async(self, *args, **kwargs)
+            try:
+                threading._register_atexit(self._drain)  # type: ignore[attr-defined]
+            except RuntimeError:  # `atexit` has begun
+                self._is_ending = True
+        if self._is_ending:
+            self.log_batch(run_id, metrics, params, tags)
+            return RunOperations([])
+        return AbstractStore.log_batch_async(self, run_id, metrics, params, tags)
+
+    def _drain(self) -> None:
+        # The queue does this `atexit`, when Python has closed all thread pools, and loses what it has.
+        self._async_logging_queue._at_exit_callback()
+        self._is_ending = True
 
     def log_inputs(self, run_id: str, datasets: Any = None, *models: Any) -> None:
         """Log the data sets that a run used; they are noted where the service does not take them."""
@@ -176,19 +204,27 @@ class WorkspaceTrackingStore(NoTraces, TellsWhichIsSet, AzureMLRestStore):  # ty
         def ask(asked: str, order: Sequence[str], size: int, token: str | None = None, /) -> PagedList[Run]:
             return self.service.found_runs(experiment_ids, asked, run_view_type, size, order, token)
 
+        if max_results is not None:
+            limits.require_page(max_results, SEARCH_MAX_RESULTS_THRESHOLD)
         wanted = Search.of(filter_string, order_by)
         return searching.search(ask, self._reader.found, wanted, max_results, page_token)
 
     def create_experiment(
-        self, name: str, artifact_location: str | None = None, *args: Any, **kwargs: Any
+        self,
+        name: str,
+        artifact_location: str | None = None,
+        tags: Sequence[ExperimentTag] | None = None,
+        **kwargs: Any,
     ) -> str:
-        """Create the experiment that `legal_name` says, and return its id.
+        """Create an experiment under the name that Azure ML allows for `name`, and return its id.
 
         Its artifacts are in the workspace's storage, as all are: Azure ML lets no experiment say otherwise
         (https://learn.microsoft.com/azure/machine-learning/how-to-track-experiments-mlflow).
         """
-        allowed = allowed_name(name)
-        created: str = super().create_experiment(allowed, None, *args, **kwargs)
+        allowed = experiment_names.legal(name)
+        created: str = super().create_experiment(
+            allowed, None, [*(tags or ()), *experiment_names.tags(name)], **kwargs
+        )
         if artifact_location:
             _logger.warning(
                 "In Azure Machine Learning all artifacts are in the workspace's storage: those of experiment "
@@ -201,8 +237,8 @@ class WorkspaceTrackingStore(NoTraces, TellsWhichIsSet, AzureMLRestStore):  # ty
         return created
 
     def get_experiment_by_name(self, name: str) -> Experiment | None:
-        """Return the experiment that `legal_name` says, None if there is none."""
-        found: Experiment | None = super().get_experiment_by_name(allowed_name(name))
+        """Return the experiment of that name, None if there is none."""
+        found: Experiment | None = super().get_experiment_by_name(experiment_names.legal(name))
         return found
 
     def search_experiments(
@@ -213,23 +249,39 @@ class WorkspaceTrackingStore(NoTraces, TellsWhichIsSet, AzureMLRestStore):  # ty
         order_by: list[str] | None = None,
         page_token: str | None = None,
     ) -> PagedList[Experiment]:
-        """Return a page of experiments, of any size."""
+        """Return a page of experiments, of any size; all are read for a search that their names decide."""
+        if max_results is not None:
+            limits.require_page(max_results, SEARCH_MAX_RESULTS_THRESHOLD)
         search = super().search_experiments
-        return in_pages(
-            lambda size, token: search(view_type, size, filter_string, order_by, token),
-            max_results,
-            page_token,
+
+        def ask(size: int | None, token: str | None) -> PagedList[Experiment]:
+            return search(view_type, size, filter_string, order_by, token)
+
+        if not experiment_names.decide(filter_string, order_by):
+            return in_pages(ask, max_results, page_token)
+        known = in_pages(lambda size, token: search(view_type, size, None, None, token), sys.maxsize, None)
+        found = SearchExperimentsUtils.sort(
+            SearchExperimentsUtils.filter(known, filter_string), order_by or ["creation_time DESC"]
         )
+        return PagedList(*SearchUtils.paginate(found, page_token, max_results or len(found) or 1))
 
     def rename_experiment(self, experiment_id: str, new_name: str) -> NoReturn:
         """Say that there is no such thing.
 
         Source: https://learn.microsoft.com/azure/machine-learning/how-to-track-experiments-mlflow
         """
+        _require(new_name=new_name)
         raise MlflowException.invalid_parameter_value(
             f"Azure Machine Learning renames no experiments: {experiment_id} cannot become {new_name!r}; "
             f'`mlflow.set_experiment("{new_name}")` makes one of that name'
         )
+
+
+def _require(**parameters: object) -> None:
+    """Refuse a call with no value where MLflow's own server refuses it."""
+    for name, value in parameters.items():
+        if value is None:
+            raise refusals.missing(name)
 
 
 def _fields(used: DatasetInput) -> Record:

@@ -81,6 +81,7 @@ class SaysWhatIsLacking:
     service_context: Any
 
     def _call_endpoint(self, api: Any, json_body: str | None = None, *args: Any, **kwargs: Any) -> Any:
+        refusals.require_parameters(api, json_body)
         with self._readable(api, json_body):
             return super()._call_endpoint(api, json_body, *args, **kwargs)  # type: ignore[misc]  # MLflow's
 

@@ -141,7 +141,9 @@ class _Tracking:
                 fields["experiment_id"] = self._ids.experiment(DEFAULT)
         try:
             query = [(key, self._ids.behind({key: value})[key]) for key, value in _query(request)]
-            content = json.dumps(self._ids.behind(fields)).encode() if fields else b""
+            content = (
+                json.dumps(self._ids.behind(fields)).encode() if fields or request.method != "GET" else b""
+            )
         except UnknownIdError as unknown:
             return mlflow_error(404, "RESOURCE_DOES_NOT_EXIST", str(unknown))
         answer = await self._client.request(
