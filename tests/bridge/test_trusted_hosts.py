@@ -58,10 +58,8 @@ def test_a_setting_that_leads_to_a_foreign_host_is_told_unless_the_admins_file_s
     of_the_file = Settings({}, {"trackingUri": Value(foreign, "trackingUri", "in /Volumes/x.json")})
 
     for settings in (of_a_process, of_the_cluster):
-        assert settings.problem.endswith(
-            "host 'evil.example' is none of Azure Machine Learning's, and no login goes there; take "
-            "the tracking URI from the workspace's overview page, or name it in the admin's settings file (trackingUri)"
-        )
+        assert "host 'evil.example' is none of Azure Machine Learning's" in settings.problem
+        assert "or name it in the admin's settings file (trackingUri)" in settings.problem
     assert of_the_file.problem == ""
     assert of_the_file.trusts("evil.example")
 
