@@ -249,6 +249,7 @@ class Settings:
             spark: what the Spark conf says, by setting name or `env.NAME`; None for nothing.
         """
         self._file_problem = file_problem
+        self._of_the_file = _uri_of_the_file(laid_down)
         self.spark = spark or {}
         self.values: dict[str, Value] = {}
         for setting in TABLE:
@@ -280,6 +281,10 @@ class Settings:
         """Whether anybody wants Azure ML here: a workspace is named, and nobody said `enabled=false`."""
         named = any(self[name] for name in ("trackingUri", *self.WORKSPACE_PARTS))
         return self["enabled"] != "false" and (named or bool(self._file_problem))
+
+    def trusts(self, host: str) -> bool:
+        """Return whether a host may get the login: it is Azure ML's, or the admin's file names it."""
+        return uris.is_azures(host) or (self._of_the_file is not None and self._of_the_file.host == host)
 
     @property
     def missing_for_login(self) -> list[str]:
@@ -325,6 +330,8 @@ class Settings:
             workspace = uris.parse(self["trackingUri"])
         except uris.TrackingUriError as wrong:
             raise self.error("trackingUri", str(wrong)) from None
+        if not self.trusts(workspace.host):
+            raise self.error("trackingUri", foreign(workspace.host))
         cloud = uris.cloud_of(workspace)
         if cloud and self["cloud"] not in ("", cloud):
             raise self.error("cloud", f"the tracking URI's host {workspace.host} is in {cloud}; leave it out")
@@ -346,3 +353,22 @@ class Settings:
             )
         except uris.TrackingUriError as wrong:
             raise self.error(wrong.part, str(wrong)) from None
+
+
+def foreign(host: str) -> str:
+    """Say that a host gets no login, and what to do."""
+    return (
+        f"host {host!r} is none of Azure Machine Learning's, and no login goes there; take the tracking URI "
+        "from the workspace's overview page, or name it in the admin's settings file (trackingUri)"
+    )
+
+
+def _uri_of_the_file(laid_down: Mapping[str, Value]) -> uris.Workspace | None:
+    """Return the workspace that the admin's file names, None where it is a variable that names it."""
+    value = laid_down.get("trackingUri")
+    if value is None or value.key != "trackingUri":
+        return None
+    try:
+        return uris.parse(value.text)
+    except uris.TrackingUriError:  # which is told where the workspace is asked for
+        return None

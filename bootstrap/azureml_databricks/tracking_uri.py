@@ -97,10 +97,29 @@ def parse(uri: str) -> Workspace:
 
 def cloud_of(workspace: Workspace) -> str | None:
     """Return the name of the cloud whose domain the workspace's host is in, None for another domain."""
-    for cloud, domain in API_DOMAINS.items():
-        if workspace.host.endswith("." + domain):
-            return cloud
-    return None
+    return _cloud_of_host(workspace.host)
+
+
+def is_azures(host: str) -> bool:
+    """Return whether a host, perhaps with a port, is Azure Machine Learning's: private links' are, too."""
+    return _is_host(host) and _cloud_of_host(host) is not None
+
+
+def _cloud_of_host(host: str) -> str | None:
+    name = host.partition(":")[0]
+    return next((cloud for cloud, domain in API_DOMAINS.items() if name.endswith("." + domain)), None)
+
+
+def _is_host(host: str) -> bool:
+    # All that may be read in another way by whoever looks it up is no host: other letters, a user, a path.
+    name, colon, port = host.partition(":")
+    letters = name.replace("-", "").replace(".", "")
+    return (
+        letters.isascii()
+        and letters.isalnum()
+        and all(name.split("."))
+        and (not colon or (port.isascii() and port.isdigit()))
+    )
 
 
 def _checked(workspace: Workspace) -> Workspace:
@@ -111,14 +130,18 @@ def _checked(workspace: Workspace) -> Workspace:
             "take the subscription ID from the workspace's overview page",
             "subscriptionId",
         )
-    for part, what, value, also in (
-        ("region", "host", workspace.host, ".-:"),
-        ("resourceGroup", "resource group", workspace.resource_group, "_-.()"),
-        ("workspaceName", "workspace name", workspace.name, "_-."),
+    for part, what, value, is_allowed in (
+        ("region", "host", workspace.host, _is_host(workspace.host)),
+        ("resourceGroup", "resource group", workspace.resource_group, _is_name(workspace.resource_group)),
+        ("workspaceName", "workspace name", workspace.name, _is_name(workspace.name)),
     ):
-        if not value or not all(letter.isalnum() or letter in also for letter in value):
+        if not is_allowed:
             raise TrackingUriError(f"{what} {value!r} is not one that Azure allows; {_WHERE}", part)
     return workspace
+
+
+def _is_name(text: str) -> bool:
+    return bool(text) and all(letter.isascii() and (letter.isalnum() or letter in "_-.()") for letter in text)
 
 
 def _is_hex(text: str) -> bool:

@@ -23,7 +23,7 @@ from azureml_databricks.node import variables
 OF_RUNS = "ExperimentRun"
 
 _RUN = r"experiments/(?P<experiment>[^/]+)/runs/(?P<run>[^/]+)(?:/artifacts(?:/(?P<path>.*))?)?"
-RUN_ADDRESS = re.compile(rf"azureml://[^/]+/.+/{_RUN}")
+RUN_ADDRESS = re.compile(rf"azureml://[^/]+/.+?/{_RUN}")
 _RUN_ALONE = re.compile(rf"azureml://{_RUN}")
 _OF_A_JOB = re.compile(r"azureml://jobs/(?P<run>[^/]+)/outputs/artifacts(?:/paths(?:/(?P<path>.*))?)?")
 _IN_A_DATASTORE = re.compile(

@@ -156,6 +156,10 @@ def read(address: str, target: IO[bytes]) -> None:
 
 
 def _blob(address: str) -> BlobClient:
+    if not address.startswith("https://"):
+        raise MlflowException(
+            f"{address.partition('?')[0]!r} is no address of a storage account: its signature stays here"
+        )
     return BlobClient.from_blob_url(
         address,
         max_single_put_size=_BLOCK,

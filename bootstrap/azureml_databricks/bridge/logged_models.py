@@ -12,6 +12,7 @@ import re
 import secrets
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from mlflow.entities import (
@@ -40,7 +41,7 @@ from mlflow.utils.validation import _validate_logged_model_name
 
 from azureml_databricks.bridge import refusals, unavailable
 from azureml_databricks.bridge.addresses import RUN_ADDRESS
-from azureml_databricks.bridge.artifacts import Container
+from azureml_databricks.bridge.artifacts import Container, path_within
 from azureml_databricks.bridge.outgoing import MARK
 from azureml_databricks.bridge.parallel import in_parallel
 from azureml_databricks.bridge.records import Record, Records
@@ -109,7 +110,7 @@ class LoggedModelsStore(WorkspaceTrackingStore):
         }
         self.runs.records(run.info.run_id).add(f"{_MODELS}/{key}", record)
         self.sender.mark(run)
-        return _model(f"m-{run.info.run_id}-{key}", [record])
+        return _model(f"m-{run.info.run_id}-{key}", [record], run.info.artifact_uri)
 
     def get_logged_model(self, model_id: str, *args: Any, **kwargs: Any) -> LoggedModel:
         """Return a model.
@@ -122,7 +123,7 @@ class LoggedModelsStore(WorkspaceTrackingStore):
                 return super().get_logged_model(model_id, *args, **kwargs)
             run_id, key = _parts(model_id)
             if records := self.runs.records(run_id).all(f"{_MODELS}/{key}"):
-                return _model(model_id, records[f"{_MODELS}/{key}"])
+                return _model(model_id, records[f"{_MODELS}/{key}"], self.runs.artifact_uri(run_id))
         except MlflowException as error:
             if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "ENDPOINT_NOT_FOUND"):
                 raise
@@ -304,7 +305,10 @@ def newest_at(artifact_uri: str) -> LoggedModel | None:
 
 def _of_run(run_id: str, artifact_uri: str) -> list[LoggedModel]:
     kept = Records(Container.at(artifact_uri)).all(_MODELS)
-    return [_model(f"m-{run_id}-{folder.rpartition('/')[2]}", records) for folder, records in kept.items()]
+    return [
+        _model(f"m-{run_id}-{folder.rpartition('/')[2]}", records, artifact_uri)
+        for folder, records in kept.items()
+    ]
 
 
 def _not_found(model_id: str) -> MlflowException:
@@ -354,8 +358,27 @@ def _point(metric: Metric, run_id: str) -> list[Any]:
     ]
 
 
-def _model(model_id: str, records: list[Record]) -> LoggedModel:
-    """Return the model that its records, in the order of time, come to."""
+def _location(recorded: object, artifact_uri: str) -> str:
+    """Return where a model's files are: below its own run, whatever the record says.
+
+    Everybody with a role on the workspace can write one that leads elsewhere.
+    """
+    its_run, claimed = RUN_ADDRESS.fullmatch(artifact_uri), RUN_ADDRESS.fullmatch(str(recorded))
+    root = artifact_uri[: its_run.start("path")] if its_run and its_run["path"] else artifact_uri
+    folder = ""
+    with suppress(MlflowException):  # it leads out
+        folder = path_within((claimed and claimed["path"]) or "")
+    return f"{root.rstrip('/')}/{folder}".rstrip("/")
+
+
+def _model(model_id: str, records: list[Record], artifact_uri: str) -> LoggedModel:
+    """Return the model that its records, in the order of time, come to.
+
+    Args:
+        model_id: its id.
+        records: of which the first says what it was born as.
+        artifact_uri: an address among the artifacts of its run.
+    """
     born = next(record for record in records if "name" in record)
     tags: dict[str, str] = {}
     params: dict[str, str] = {}
@@ -369,7 +392,7 @@ def _model(model_id: str, records: list[Record]) -> LoggedModel:
         experiment_id=born["experiment"],
         model_id=model_id,
         name=born["name"],
-        artifact_location=born["location"],
+        artifact_location=_location(born["location"], artifact_uri),
         creation_timestamp=born["at"],
         last_updated_timestamp=records[-1]["at"],
         model_type=born["type"] or "",

@@ -1,16 +1,22 @@
-"""What the plugin's classes need to know of a workspace or a registry: its address and how to log in."""
+"""What the plugin's classes need to know of a workspace or a registry: its address and how to log in.
+
+Every request that carries a token is made by what is here: nowhere else is a login given away.
+"""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
-from azureml.mlflow._common._cloud.cloud import _get_cloud_or_default
+from azureml.mlflow._common._cloud.cloud import Cloud, _get_cloud_or_default
 from azureml.mlflow._internal.utils import ServiceContext
 from mlflow.exceptions import MlflowException
 
 from azureml_databricks import tracking_uri
-from azureml_databricks.bridge.credential import credential
+from azureml_databricks.bridge.credential import AzureCredential, credential
+from azureml_databricks.node import variables
+from azureml_databricks.settings import foreign
 
 if TYPE_CHECKING:
     from azureml.mlflow._internal.utils import RegistryServiceContext
@@ -20,6 +26,14 @@ _REGISTRY = re.compile(
     r"azureml://(?P<host>[^/]+)/.*subscriptions/(?P<subscription>[^/]+)/resourceGroups/(?P<group>[^/]+)"
     r"/providers/Microsoft\.MachineLearningServices/registries/(?P<name>[^/?#]+)/?",
     re.IGNORECASE,
+)
+# Where a token is asked for, and where deployments are, by cloud: as in the plugin's `cloud.py`.
+_OF_AZURE = frozenset(
+    {
+        *("login.microsoftonline.com", "management.azure.com"),
+        *("login.microsoftonline.us", "management.usgovcloudapi.net"),
+        *("login.chinacloudapi.cn", "management.chinacloudapi.cn"),
+    }
 )
 
 
@@ -36,12 +50,13 @@ def model_registry_context(uri: str) -> ServiceContext | RegistryServiceContext:
     from azureml.mlflow._internal.utils import RegistryServiceContext
 
     cloud = _get_cloud_or_default()
+    host = found["host"].lower()
     return RegistryServiceContext(
         subscription_id=found["subscription"],
         resource_group_name=found["group"],
         registry_name=found["name"],
-        auth=credential(cloud._get_authority()),
-        host_url=f"https://{found['host']}",
+        auth=_login(host, cloud),
+        host_url=f"https://{host}",
         cloud=cloud,
     )
 
@@ -62,6 +77,23 @@ def service_context(uri: str) -> ServiceContext:
         subscription_id=workspace.subscription_id,
         resource_group_name=workspace.resource_group,
         workspace_name=workspace.name,
-        auth=credential(cloud._get_authority()),
+        auth=_login(workspace.host, cloud),
         cloud=cloud,
     )
+
+
+def _login(host: str, cloud: Cloud) -> AzureCredential:
+    """Return the login for a host.
+
+    Raises:
+        MlflowException: neither Azure nor the admin's file says that the host is Azure ML's; or what this
+            process takes for the cloud's endpoints (`ARM_CLOUD_METADATA_URL`) is none of Azure's.
+    """
+    if not variables.settings_now().trusts(host):
+        raise MlflowException.invalid_parameter_value(foreign(host))
+    for endpoint in (cloud.endpoints.active_directory, cloud.endpoints.resource_manager):
+        if (name := urlsplit(endpoint).hostname) not in _OF_AZURE:
+            raise MlflowException.invalid_parameter_value(
+                f"host {name!r} is none of Azure's, and no login goes there; unset ARM_CLOUD_METADATA_URL"
+            )
+    return credential(cloud._get_authority())

@@ -17,13 +17,14 @@ import click
 
 from azureml_databricks.admin.bundle import archives as bundles
 from azureml_databricks.admin.bundle.interpreter import InterpreterError
-from azureml_databricks.admin.commands.output import Output
+from azureml_databricks.admin.commands.output import Output, plain
 from azureml_databricks.admin.errors import AdminError
 from azureml_databricks.admin.file import deployment as deployments
 from azureml_databricks.admin.file import reading as deployment_file
 from azureml_databricks.admin.file import settings_file, starter
 from azureml_databricks.admin.file.deployment import Deployment
 from azureml_databricks.admin.objects.changes import Plan
+from azureml_databricks.admin.printable import printable, printable_json
 from azureml_databricks.settings import BY_NAME, SettingError, Settings
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class _Group(click.Group):
         except (AdminError, InterpreterError, SettingError, bundles.BundleError) as error:
             head = "Error: " if os.environ.get("NO_COLOR") else click.style("Error: ", fg="red")
             for line in str(error).splitlines():
-                click.echo(head + line, err=True)
+                click.echo(head + printable(line), err=True)
             context.exit(1)
 
 
@@ -206,7 +207,7 @@ def verify(deployment: Deployment, output: Output, *, node_type: str | None, tim
 
     site = deploying.Site(deployment)
     with output.working("submitting a run") as waiting:
-        findings = verifying.verify(site, node_type, timeout, waiting.update)
+        findings = verifying.verify(site, node_type, timeout, lambda state: waiting.update(plain(state)))
     output.table(
         "On a cluster under the policy",
         ["part", "what", "result", "detail"],
@@ -304,10 +305,19 @@ def render(file: Path, as_: str) -> None:
     deployment = deployment_file.read(file)
     wanted = policies.wanted(deployment, deploying.release(deployment).script)
     if as_ == "terraform":
-        resource = {"databricks_cluster_policy": {"azureml": wanted.as_arguments()}}
-        click.echo(json.dumps({"resource": resource}, indent=2, ensure_ascii=False))
+        arguments = {key: _without_templates(text) for key, text in wanted.as_arguments().items()}
+        resource = {"databricks_cluster_policy": {"azureml": arguments}}
+        click.echo(printable_json(json.dumps({"resource": resource}, indent=2, ensure_ascii=False)))
     else:
-        click.echo(wanted.as_text())
+        click.echo(printable_json(wanted.as_text()))
+
+
+def _without_templates(text: str) -> str:
+    """Return a text of which Terraform makes that text: its strings are templates, in JSON too.
+
+    https://developer.hashicorp.com/terraform/language/syntax/json
+    """
+    return text.replace("${", "$${").replace("%{", "%%{")
 
 
 @main.command()
@@ -389,7 +399,8 @@ def _planned(deployment: Deployment, output: Output) -> tuple[Site, Release, Pla
 def _show(site: Site, planned: Plan, output: Output) -> None:
     _, resource_group, name = site.deployment.workspace.parts
     output.line(f"Databricks {site.client.config.host} as {site.user}", "dim")
-    output.line(f"Azure ML workspace {name}, resource group {resource_group}\n", "dim")
+    output.line(f"Azure ML workspace {name}, resource group {resource_group}", "dim")
+    output.line("")
     output.plan(planned)
 
 
@@ -398,7 +409,9 @@ def _apply(site: Site, planned: Plan, output: Output) -> None:
 
     try:
         with output.working("working") as status:
-            for change in deploying.apply(site, planned, lambda it: status.update(f"{it.kind} {it.name}")):
+            for change in deploying.apply(
+                site, planned, lambda it: status.update(plain(f"{it.kind} {it.name}"))
+            ):
                 output.done(change)
     except KeyboardInterrupt:
         raise AdminError("interrupted: run it again, and it goes on where it stopped") from None
@@ -412,7 +425,8 @@ def _enforce(site: Site, output: Output, *, yes: bool) -> list[Governed]:
     able = [it for it in behind if it.enforceable]
     for it in behind:
         what = "restarts" if it.restarts else "changes" if it.enforceable else f"is {it.state}, so not now"
-        output.line(f"\n{it.kind} {it.name} {what}", "yellow" if it.restarts else "bold")
+        output.line("")
+        output.line(f"{it.kind} {it.name} {what}", "yellow" if it.restarts else "bold")
         for difference in compliance.preview(site.client, it) if it.enforceable else []:
             output.difference(difference)
     if not able:

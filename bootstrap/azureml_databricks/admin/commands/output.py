@@ -18,11 +18,17 @@ from rich.text import Text
 
 from azureml_databricks.admin.errors import AdminError
 from azureml_databricks.admin.objects.changes import Change, Difference, Plan, Unready, shown
+from azureml_databricks.admin.printable import printable, printable_json
 
 _STYLES = {"create": "green", "update": "yellow", "delete": "red"}
 _MARKS = {"create": "+", "update": "~", "delete": "-"}
 _TO_DO = {"create": "to make", "update": "to update", "delete": "to remove"}
 _DONE = {"create": "made", "update": "updated", "delete": "removed"}
+
+
+def plain(text: str) -> Text:
+    """Return a text that nothing in it formats."""
+    return Text(printable(text))
 
 
 class Output:
@@ -42,7 +48,7 @@ class Output:
     def line(self, text: str, style: str = "") -> None:
         """Print a line."""
         if not self._as_json:
-            self._console.print(Text(text, style), soft_wrap=True)
+            self._console.print(Text(printable(text), style), soft_wrap=True)
 
     def plan(self, plan: Plan) -> None:
         """Print what is to be done."""
@@ -69,6 +75,7 @@ class Output:
 
     def _pair(self, head: str, texts: list[str], style: str = "") -> None:
         """Print a head and a text, or one that becomes another; where they do not fit, below one another."""
+        head, texts = printable(head), [printable(text) for text in texts]
         together = f"{head}: {' -> '.join(texts)}"
         if len(together) <= self._console.width:
             self.line(together, style)
@@ -87,9 +94,10 @@ class Output:
         """Print a table, if it has rows."""
         table = Table(*columns, box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
         for row in rows:
-            table.add_row(*row)
+            table.add_row(*(plain(cell) for cell in row))
         if table.rows and not self._as_json:
-            self.line(f"\n{title}", "bold")
+            self.line("")
+            self.line(title, "bold")
             with self._console.capture() as captured:
                 self._console.print(table)
             click.echo(re.sub(r" +$", "", captured.get(), flags=re.MULTILINE), nl=False)
@@ -98,12 +106,13 @@ class Output:
         """Show on a terminal that something takes its time."""
         # On standard output, if that is one: lines that are printed meanwhile go above it.
         beside = self._as_json or not self._console.is_terminal
-        return (Console(stderr=True) if beside else self._console).status(what)
+        return (Console(stderr=True) if beside else self._console).status(plain(what))
 
     def document(self, **fields: Any) -> None:
         """Print the document, if that is asked for."""
         if self._as_json:
-            click.echo(json.dumps(fields, indent=2, ensure_ascii=False, default=_as_object))
+            document = json.dumps(fields, indent=2, ensure_ascii=False, default=_as_object)
+            click.echo(printable_json(document))
 
     def confirm(self, question: str, *, yes: bool) -> None:
         """Ask before going on.

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr
 from pydantic.alias_generators import to_camel
@@ -25,14 +25,25 @@ _RESOURCE_ID = re.compile(
     r"/providers/Microsoft\.MachineLearningServices/workspaces/([^/?#&]+)",
     re.IGNORECASE,
 )
+# Whoever is there gets the admin's login. The domains of Azure's clouds:
+# https://learn.microsoft.com/azure/databricks/resources/ip-domain-region,
+# https://learn.microsoft.com/azure/china/resources-developer-guide and the SDK's `environments.py`.
+_DATABRICKS = re.compile(
+    r"https://((?:[a-z0-9-]+\.)+(?:azuredatabricks\.net|databricks\.azure\.us|databricks\.azure\.cn))"
+    r"(?::443)?(?=[/?#]|$)",
+    re.IGNORECASE | re.ASCII,
+)
+_LOOPBACK = re.compile(r"http://(?:localhost|127\.0\.0\.1|\[::1\])(?::\d{1,5})?(?=[/?#]|$)", re.ASCII)
 
 
 def _host(value: str) -> str:
     # What the browser shows has more to it: https://adb-1.2.azuredatabricks.net/?o=1
-    parts = urlsplit(value if "://" in value else f"https://{value}")
-    if "." not in (parts.hostname or "") or parts.scheme not in ("https", "http") or " " in value:
-        raise ValueError("give the address of the Databricks workspace, https://adb-....azuredatabricks.net")
-    return f"{parts.scheme}://{parts.netloc}"
+    text = value if "://" in value else f"https://{value}"
+    if found := _DATABRICKS.match(text):
+        return f"https://{found[1].lower()}"
+    if found := _LOOPBACK.match(text):
+        return found[0]
+    raise ValueError("give the address of the Databricks workspace, https://adb-....azuredatabricks.net")
 
 
 def _resource_id(value: str) -> str:
@@ -76,6 +87,14 @@ def _secret_name(value: str) -> str:
     if not re.fullmatch(r"[\w.@-]{1,128}", value, re.ASCII):
         raise ValueError("a name has letters, digits, - _ . @ only; it is the name, never the secret itself")
     return value
+
+
+def same_host(one: str, other: str) -> bool:
+    """Return whether two addresses are of one Databricks workspace."""
+    try:
+        return _host(one) == _host(other)
+    except ValueError:
+        return False
 
 
 Host = Annotated[str, AfterValidator(_host)]

@@ -68,33 +68,38 @@ def composed(base: Definition, ours: Definition, origin: str) -> Definition:
     return {**base, **ours}
 
 
-def read(path: Path) -> Definition:
-    """Return the definition in a JSON file.
+def read(path: Path, folder: Path) -> Definition:
+    """Return the definition in a JSON file; whoever wrote its path does not get to see any other file.
+
+    Args:
+        path: of the file.
+        folder: below which it must be, links followed.
 
     Raises:
-        AdminError: it cannot be read, or is none.
+        AdminError: it cannot be read, or is none; what is in it is not told.
     """
+    origin = f"{path} (policy.definition)"
+    real = path.resolve()
+    if not real.is_relative_to(folder.resolve()):
+        raise AdminError(
+            f"{origin} is not below the folder of azureml-databricks.toml: a definition is a file beside it"
+        )
+    if real.exists() and not real.is_file():
+        raise AdminError(f"{origin} is no file")
     try:
-        definition = json.loads(path.read_text(encoding="utf-8-sig"))
+        definition = json.loads(real.read_text(encoding="utf-8-sig"))
     except OSError as error:
-        raise AdminError(f"{path} (policy.definition) cannot be read: {error.strerror}") from None
-    except ValueError as error:
-        raise AdminError(f"{path} (policy.definition) is not JSON: {error}") from None
-    return checked(definition, f"{path} (policy.definition)")
-
-
-def checked(definition: Any, origin: str) -> Definition:
-    """Return a definition as it is.
-
-    Raises:
-        AdminError: it is none.
-    """
+        raise AdminError(f"{origin} cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        line = f", line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
+        raise AdminError(f"{origin} is not JSON{line}") from None
     if not isinstance(definition, dict):
         raise AdminError(f"{origin} is no policy definition: that is an object of paths")
-    for path, rule in definition.items():
+    for number, rule in enumerate(definition.values(), start=1):
         if not isinstance(rule, dict) or "type" not in rule:
             raise AdminError(
-                f'{origin}: {path} is {shown(rule)}: it must be an object, {{"type": "fixed", "value": ...}}'
+                f"{origin} is no policy definition: its path number {number} is not an object, "
+                '{"type": "fixed", "value": ...}'
             )
     return definition
 

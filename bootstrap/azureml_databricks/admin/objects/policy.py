@@ -96,7 +96,7 @@ def wanted(deployment: Deployment, script: str, client: WorkspaceClient | None =
         definitions.composed(base, definition, f"policy family {policy.family}")
     elif policy.definition:
         path = deployment.path.parent / policy.definition
-        base = definitions.read(path)
+        base = definitions.read(path, deployment.path.parent)
         ours = definitions.ours(deployment, script, base)
         definition = definitions.composed(base, ours, f"{path} (policy.definition)")
     else:

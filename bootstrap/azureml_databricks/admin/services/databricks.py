@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from databricks.sdk.errors import PermissionDenied, Unauthenticated
 from databricks.sdk.errors.base import DatabricksError
 
 from azureml_databricks.admin.errors import AdminError, silence
-from azureml_databricks.admin.file.deployment import Databricks
+from azureml_databricks.admin.file.deployment import Databricks, same_host
 
 _ANSWER_SECONDS = 20
 _RETRY_SECONDS = 60
@@ -28,6 +29,7 @@ def connect(databricks: Databricks) -> tuple[WorkspaceClient, str]:
         AdminError: the workspace cannot be reached, or the login is missing or refused.
     """
     silence("databricks.sdk")
+    _check_environment(databricks)
     where = databricks.host or f"the host of profile {databricks.profile}"
     remedy = f"`databricks auth login {_option(databricks)}`, or set DATABRICKS_TOKEN"
     try:
@@ -56,6 +58,16 @@ def connect(databricks: Databricks) -> tuple[WorkspaceClient, str]:
     except DatabricksError as error:
         raise AdminError(f"{where} does not answer as a workspace does: {_first_line(error)}") from None
     return client, user
+
+
+def _check_environment(databricks: Databricks) -> None:
+    """Refuse to take a login that is for one workspace to another: the file may be anybody's."""
+    known = os.environ.get("DATABRICKS_HOST", "")
+    if databricks.host and known and not same_host(known, databricks.host):
+        raise AdminError(
+            f"databricks.host is {databricks.host!r}, and the login in the environment is for "
+            f"DATABRICKS_HOST, {known!r}: make them the same, or unset DATABRICKS_HOST"
+        )
 
 
 @contextmanager

@@ -1,0 +1,23 @@
+"""Text that others wrote, as it may go to a terminal: letters, and nothing that a terminal obeys."""
+
+from __future__ import annotations
+
+
+def printable(text: str) -> str:
+    """Return a text in one line, with what is no letter or sign written as Python does: x1b."""
+    return "".join(letter if letter.isprintable() else _escaped(letter) for letter in text)
+
+
+def printable_json(document: str) -> str:
+    """Return a JSON document with such characters in its texts as JSON writes them."""
+    plain = (letter if letter.isprintable() or letter == "\n" else _in_json(letter) for letter in document)
+    return "".join(plain)
+
+
+def _escaped(letter: str) -> str:
+    return letter.encode("unicode_escape").decode("ascii")
+
+
+def _in_json(letter: str) -> str:
+    units = letter.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
