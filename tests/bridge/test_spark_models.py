@@ -13,7 +13,7 @@ import pytest
 from tests.emulated.azure import EmulatedAzure
 from tests.matrices.on_azure import run_alone
 
-VERSION = "3.12.0"
+VERSION = "3.17.2"
 
 # The cluster's file system has volumes, and nothing else can be written.
 LOG = """

@@ -42,7 +42,9 @@ def catalog(databricks: EmulatedDatabricks) -> dict[str, str]:
     return databricks.environment
 
 
-@pytest.mark.parametrize("version", [pytest.param("3.0.1", marks=pytest.mark.thorough), "3.12.0"])
+@pytest.mark.parametrize(
+    "version", [*(pytest.param(it, marks=pytest.mark.thorough) for it in ("3.0.1", "3.12.0")), "3.17.2"]
+)
 def test_a_model_of_an_azure_ml_run_is_registered_in_unity_catalog_and_loads_from_there(
     azure: EmulatedAzure, catalog: dict[str, str], version: str
 ) -> None:
