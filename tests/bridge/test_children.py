@@ -95,7 +95,7 @@ def same_for_all(value: str) -> dict[str, set[Any]]:
 def test_they_log_to_the_notebooks_own_experiment_if_it_sets_none(node: Node) -> None:
     runs = runs_of_notebook(node, "import mlflow", CHILDREN, SHELL)
 
-    assert by_way(runs, "experiment") == same_for_all("Churn-v2")
+    assert by_way(runs, "experiment") == same_for_all("Churn (v2)")
     assert by_way(runs, "databricks.notebook_path") == same_for_all(NOTEBOOK)
     assert by_way(runs, "databricks.user") == same_for_all("ada@example.com")
     assert by_way(runs, "mlflow.user") == same_for_all("ada@example.com")
@@ -170,12 +170,12 @@ def test_it_is_so_with_the_newest_mlflow_which_tells_processes_itself(
         "3.17.2", azure, code, PYTHONPATH=str(tmp_path), SESSION=uuid4().hex, **ON_DATABRICKS
     )
 
-    assert by_way(runs, "experiment") == {"before": {"Churn-v2"}, "after": {"parent"}}
+    assert by_way(runs, "experiment") == {"before": {"Churn (v2)"}, "after": {"parent"}}
     assert by_way(runs, "databricks.user") == {"before": {"ada@example.com"}, "after": {"ada@example.com"}}
 
 
 def test_a_script_logs_there_even_if_the_notebook_does_not_use_mlflow(node: Node) -> None:
     runs = runs_of_notebook(node, SHELL)
 
-    assert by_way(runs, "experiment") == {"shell": {"Churn-v2"}}
+    assert by_way(runs, "experiment") == {"shell": {"Churn (v2)"}}
     assert by_way(runs, "databricks.user") == {"shell": {"ada@example.com"}}
