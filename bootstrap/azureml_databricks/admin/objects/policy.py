@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -17,7 +18,7 @@ from azureml_databricks.admin.errors import AdminError
 from azureml_databricks.admin.file.deployment import Deployment
 from azureml_databricks.admin.objects import definition as definitions
 from azureml_databricks.admin.objects.access import RIGHT, PermissionList
-from azureml_databricks.admin.objects.changes import Change, Difference, differences
+from azureml_databricks.admin.objects.changes import Change, Difference, Kept, differences
 from azureml_databricks.admin.objects.definition import Definition
 from azureml_databricks.admin.objects.record import Record
 from azureml_databricks.admin.services import databricks
@@ -25,6 +26,8 @@ from azureml_databricks.admin.services.databricks import telling
 
 KIND = "policy"
 _RIGHT = "the admin role of the workspace"
+# At a description's end: what the release's files are, where only admins write.
+_SEAL = re.compile(r" \(files ([0-9a-f]{32})\)$")
 
 
 @dataclass(frozen=True)
@@ -112,12 +115,24 @@ class ClusterPolicy:
         self._is_known = self.id in (self._known_id(name) for name in record.names(KIND))
         self.name = (self.found and self.found.name) or ""
 
+    def seal(self, folder: str) -> str:
+        """Return the digest that the policy has of a release's files, empty if it does not point at it."""
+        found = _SEAL.search((self.found and self.found.description) or "")
+        return found[1] if found and self.points_at(folder) else ""
+
     def points_at(self, path: str) -> bool:
         """Return whether a path is in the definition."""
         return path in ((self.found and self.found.definition) or "")
 
-    def changes(self, wanted: Wanted) -> Iterator[Change]:
+    def changes(
+        self, wanted: Wanted, seal: Callable[[], str] = str, *, is_new: bool = False
+    ) -> Iterator[Change]:
         """Yield what makes the policy as it is to be.
+
+        Args:
+            wanted: as it is to be.
+            seal: returns the digest of the release's files, once they are there.
+            is_new: whether they are uploaded before.
 
         Raises:
             AdminError: there is another one of that name.
@@ -130,38 +145,46 @@ class ClusterPolicy:
             )
         different = tuple(_different(self.found, wanted))
         if not self.found:
-            yield Change("create", KIND, wanted.name, partial(self._create, wanted), different)
-        elif different or not self._is_known:
-            yield Change("update", KIND, wanted.name, partial(self._edit, wanted, self.found), different)
+            yield Change("create", KIND, wanted.name, partial(self._create, wanted, seal), different)
+        elif different or is_new or not self._is_known:
+            yield Change(
+                "update", KIND, wanted.name, partial(self._edit, wanted, self.found, seal), different
+            )
 
-    def removals(self) -> Iterator[Change]:
-        """Yield what deletes the policy."""
+    def removals(self) -> Iterator[Change | Kept]:
+        """Yield what deletes the policy; one that has nothing of ours in it stays."""
         for name in self._record.names(KIND):
-            yield Change("delete", KIND, name, self._delete)
+            if any(self._is_recorded(policy, name) and not self._is_ours(policy) for policy in self._all):
+                yield Kept(KIND, name, f"nothing in it points at {self._record.location}")
+            else:
+                yield Change("delete", KIND, name, self._delete)
 
     def _is_ours(self, policy: compute.Policy) -> bool:
-        for name in self._record.names(KIND):
-            known = self._known_id(name)
-            if policy.policy_id == known or (not known and policy.name == name):
-                return True
-        return False
+        """Whether the record says so, and the policy itself, which only admins write, does too."""
+        is_recorded = any(self._is_recorded(policy, name) for name in self._record.names(KIND))
+        text = f"{policy.definition}{policy.policy_family_definition_overrides}"
+        return is_recorded and f'"{self._record.location}/' in text
+
+    def _is_recorded(self, policy: compute.Policy, name: str) -> bool:
+        known = self._known_id(name)
+        return policy.policy_id == known or (not known and policy.name == name)
 
     def _known_id(self, name: str) -> str:
         return str((self._record.details(KIND, name) or {}).get("id", ""))
 
-    def _create(self, wanted: Wanted) -> dict[str, Any]:
+    def _create(self, wanted: Wanted, seal: Callable[[], str]) -> dict[str, Any]:
         with telling(f"policy {wanted.name} cannot be made", _RIGHT):
-            self.id = self._api.create(**wanted.as_arguments()).policy_id or ""
+            self.id = self._api.create(**_sealed(wanted, seal())).policy_id or ""
         return {"id": self.id}
 
-    def _edit(self, wanted: Wanted, found: compute.Policy) -> dict[str, Any]:
+    def _edit(self, wanted: Wanted, found: compute.Policy, seal: Callable[[], str]) -> dict[str, Any]:
         with telling(f"policy {wanted.name} cannot be changed", _RIGHT):
             # What we leave out would be gone.
             self._api.edit(
                 self.id,
                 libraries=found.libraries or None,
                 max_clusters_per_user=found.max_clusters_per_user,
-                **wanted.as_arguments(),
+                **_sealed(wanted, seal()),
             )
         if found.name != wanted.name:
             self._record.note(KIND, wanted.name, id=self.id)
@@ -174,6 +197,12 @@ class ClusterPolicy:
                 self._api.delete(self.id)
         # They went with it.
         self._record.forget(*((RIGHT, gone.name) for gone in self.users.removals(self._record, [])))
+
+
+def _sealed(wanted: Wanted, seal: str) -> dict[str, Any]:
+    """Return what the API takes."""
+    arguments = wanted.as_arguments()
+    return {**arguments, "description": f"{wanted.description} (files {seal})"} if seal else arguments
 
 
 def _family(client: WorkspaceClient, id: str) -> Definition:
@@ -191,5 +220,6 @@ def _different(found: compute.Policy | None, wanted: Wanted) -> list[Difference]
         return differences({}, {**is_to_be, **wanted.definition})
     text = found.policy_family_definition_overrides if found.policy_family_id else found.definition
     definition = json.loads(text or "{}")
-    is_now = {"name": found.name, "description": found.description, "family": found.policy_family_id}
+    description = _SEAL.sub("", found.description or "") or None
+    is_now = {"name": found.name, "description": description, "family": found.policy_family_id}
     return differences({**is_now, **definition}, {**is_to_be, **wanted.definition})
