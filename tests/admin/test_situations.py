@@ -76,6 +76,11 @@ def with_users_who_write(to: str) -> Callable[[Admin], None]:
     return give
 
 
+WRITERS = (
+    "may write to volume sales.ml.azureml, and what lies there runs as root on every cluster: take that "
+    "right from them, use a location that only admins may write to (clusters.location), or name them in "
+    "clusters.allowWriters"
+)
 NOT_THERE = "there is no Azure ML workspace"
 SITUATIONS: dict[str, tuple[Callable[[Admin], object], str]] = {
     "no login to Azure": (
@@ -194,15 +199,11 @@ SITUATIONS: dict[str, tuple[Callable[[Admin], object], str]] = {
     ),
     "users who write to the volume": (
         with_users_who_write("data-scientists"),
-        "data-scientists may write to volume sales.ml.azureml, and what lies there runs as root on "
-        "every cluster: "
-        "take WRITE VOLUME from them, or use a volume that only admins may write to (clusters.location)",
+        f"data-scientists {WRITERS}",
     ),
     "everybody who writes to the volume": (
         with_users_who_write("account users"),
-        "data-scientists may write to volume sales.ml.azureml, and what lies there runs as root on "
-        "every cluster: "
-        "take WRITE VOLUME from them, or use a volume that only admins may write to (clusters.location)",
+        f"account users {WRITERS}",
     ),
     "a damaged record": (
         with_a_record("{"),

@@ -50,8 +50,10 @@ class PermissionLists:
         """Give a group a permission, as Databricks does when it makes an object."""
         self._lists.setdefault(object_id, {})["group_name", group] = level
 
-    async def answer(self, request: Request, object_id: str) -> JSONResponse:
+    async def answer(self, request: Request, object_id: str, above: Sequence[str] = ()) -> JSONResponse:
         """Answer a request for the list of an object: GET, PUT (replaces it) or PATCH (adds to it).
+
+        What was given on the objects `above` is in it, as inherited.
 
         Source: https://docs.databricks.com/api/azure/workspace/permissions
         """
@@ -69,6 +71,11 @@ class PermissionLists:
                     *(
                         _shown({field: name}, level)
                         for (field, name), level in self._lists.get(object_id, {}).items()
+                    ),
+                    *(
+                        _shown({field: name}, level, inherited_from=f"/{self._type}/{each}")
+                        for each in above
+                        for (field, name), level in self._lists.get(each, {}).items()
                     ),
                     _shown({"group_name": "admins"}, self._levels[-1], inherited_from=f"/{self._type}/"),
                 ],

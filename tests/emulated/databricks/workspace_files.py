@@ -94,7 +94,8 @@ class WorkspaceFiles:
         if object_id not in folders:
             raise not_there(f"Directory {object_id} does not exist.")
         self._check(request, folders[object_id], ["CAN_MANAGE"])
-        return await self._lists.answer(request, object_id)
+        above = [self._id(it) for it in folders[object_id].parents if it in self._objects]
+        return await self._lists.answer(request, object_id, above)
 
     def _check(self, request: Request, path: PurePosixPath, levels: Sequence[str]) -> None:
         """Refuse who has none of the permissions on the path or on a folder above it."""

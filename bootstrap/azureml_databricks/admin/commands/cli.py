@@ -73,6 +73,14 @@ _file = click.option(
 _yes = click.option("--yes", is_flag=True, help="Do not ask.")
 
 
+_also = click.option(
+    "--also",
+    multiple=True,
+    metavar="NAME",
+    help="Take our things from this secret scope or service credential, too, which the file does not name.",
+)
+
+
 def _on_a_deployment(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options --file and --json; it gets what the file says, and where to print."""
 
@@ -127,23 +135,27 @@ def schema() -> None:
 
 
 @main.command()
+@_also
 @_on_a_deployment
-def plan(deployment: Deployment, output: Output) -> None:
+def plan(deployment: Deployment, output: Output, *, also: tuple[str, ...]) -> None:
     """Show what deploy would change. Exits with 2 if anything, with 0 if nothing."""
-    _, _, planned = _planned(deployment, output)
+    _, _, planned = _planned(deployment, output, also)
     output.document(**planned.document)
     sys.exit(_DIFFERS if planned.changes else 0)
 
 
 @main.command()
 @click.option("--enforce", is_flag=True, help="Bring clusters and jobs of an older version to the policy's.")
+@_also
 @_yes
 @_on_a_deployment
-def deploy(deployment: Deployment, output: Output, *, enforce: bool, yes: bool) -> None:
+def deploy(
+    deployment: Deployment, output: Output, *, enforce: bool, also: tuple[str, ...], yes: bool
+) -> None:
     """Make the Databricks workspace as the file says. Repeat it if it was interrupted."""
     from azureml_databricks.admin.commands import deploy as deploying
 
-    site, release, planned = _planned(deployment, output)
+    site, release, planned = _planned(deployment, output, also)
     if planned.changes:
         output.confirm("Deploy?", yes=yes)
         _apply(site, planned, output)
@@ -151,20 +163,21 @@ def deploy(deployment: Deployment, output: Output, *, enforce: bool, yes: bool) 
     enforced = _enforce(site, output, yes=yes) if enforce else []
     if enforced:
         # They may have been the last that pointed at an old release.
-        site = deploying.Site(deployment)
+        site = deploying.Site(deployment, also)
         _apply(site, deploying.plan(site, release), output)
     output.document(**planned.document, enforced=enforced)
 
 
 @main.command()
+@_also
 @_yes
 @_on_a_deployment
-def destroy(deployment: Deployment, output: Output, *, yes: bool) -> None:
+def destroy(deployment: Deployment, output: Output, *, also: tuple[str, ...], yes: bool) -> None:
     """Remove what `deploy` and `secrets set` have made, and nothing else."""
     from azureml_databricks.admin.commands import deploy as deploying
 
     with output.working("looking"):
-        site = deploying.Site(deployment)
+        site = deploying.Site(deployment, also)
         planned = deploying.plan_to_destroy(site)
     _show(site, planned, output)
     if planned.changes:
@@ -385,11 +398,13 @@ def _unnamed(settings: dict[str, str]) -> list[str]:
     return [BY_NAME[name].variable for name in names]
 
 
-def _planned(deployment: Deployment, output: Output) -> tuple[Site, Release, Plan]:
+def _planned(
+    deployment: Deployment, output: Output, also: tuple[str, ...] = ()
+) -> tuple[Site, Release, Plan]:
     from azureml_databricks.admin.commands import deploy as deploying
 
     with output.working("looking"):
-        site = deploying.Site(deployment)
+        site = deploying.Site(deployment, also)
         release = deploying.release(deployment)
         planned = deploying.plan(site, release)
     _show(site, planned, output)

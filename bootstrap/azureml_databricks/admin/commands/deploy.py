@@ -15,7 +15,7 @@ from azureml_databricks.admin.errors import AdminError
 from azureml_databricks.admin.file import settings_file
 from azureml_databricks.admin.file.deployment import ML, Deployment, Principal
 from azureml_databricks.admin.objects import policy as policies
-from azureml_databricks.admin.objects import runners, storage
+from azureml_databricks.admin.objects import runners, storage, writers
 from azureml_databricks.admin.objects.access import (
     USE_CREDENTIAL,
     Access,
@@ -32,20 +32,25 @@ from azureml_databricks.admin.objects.record import Record
 from azureml_databricks.admin.objects.references import References
 from azureml_databricks.admin.objects.release import KIND as RELEASE
 from azureml_databricks.admin.objects.release import SCRIPT, Release, Releases
-from azureml_databricks.admin.objects.secret_scope import SecretScope, recorded_scopes
+from azureml_databricks.admin.objects.secret_scope import SCOPE, SecretScope, recorded_scopes
 from azureml_databricks.admin.services import databricks, workspace
 
 
 class Site:
     """A deployment, and the Databricks workspace that it is made in."""
 
-    def __init__(self, deployment: Deployment) -> None:
+    def __init__(self, deployment: Deployment, also: Sequence[str] = ()) -> None:
         """Log in, and read what we have made there.
+
+        Args:
+            deployment: what the file says.
+            also: secret scopes and service credentials besides the file's from which ours is taken.
 
         Raises:
             AdminError: there is no login, or what has to be there is not.
         """
         self.deployment = deployment
+        self.also = also
         self.client, self.user = databricks.connect(deployment.databricks)
         self.storage = storage.at(self.client, deployment.clusters.location)
         self.record = Record(self.storage)
@@ -178,7 +183,12 @@ def _changes(site: Site, release: Release) -> Iterator[Change | Kept]:
     wanted = policies.wanted(deployment, release.script, site.client)
     if deployment.needs_secrets:
         site.scope.check(deployment.secrets.keys)
-    yield from site.releases.changes(release)
+        site.scope.check_shared(deployment.secrets.readable, [it.name for it in principals])
+    writers.check(site.client, site.storage, site.user, deployment.clusters.allow_writers)
+    folder = release.script.removesuffix(SCRIPT)
+    seal = site.policy.seal(folder) if deployment.policy.deployed else None
+    uploads = list(site.releases.changes(release, seal))
+    yield from uploads
     yield from site.allowlist.changes(_allowed_scripts(site, release))
     for readers in site.file_readers():
         yield from readers.changes(principals)
@@ -187,7 +197,7 @@ def _changes(site: Site, release: Release) -> Iterator[Change | Kept]:
     if credential := deployment.login.service_credential:
         yield from CredentialUsers(site.client, credential).changes(principals)
     if deployment.policy.deployed:
-        yield from site.policy.changes(wanted)
+        yield from site.policy.changes(wanted, lambda: site.releases.seal, is_new=bool(uploads))
         yield from site.policy.users.changes(principals)
     yield from _removals(site, release)
 
@@ -202,8 +212,11 @@ def _removals(site: Site, release: Release | None) -> Iterator[Change | Kept]:
     location = deployment.clusters.location
     in_use = partial(site.references.to, f"{location}/") if not release else None
     for name in given_on(record, USE_CREDENTIAL):
-        users = principals if name == deployment.login.service_credential else []
-        yield from CredentialUsers(site.client, name).removals(record, users, in_use)
+        is_the_files = name == deployment.login.service_credential
+        found = CredentialUsers(site.client, name).removals(
+            record, principals if is_the_files else [], in_use
+        )
+        yield from found if is_the_files else _only_with_a_yes(site, "service credential", name, found)
     yield from site.file_readers()[-1].removals(record, principals, in_use)
     yield from site.allowlist.removals(_allowed_scripts(site, release) if release else [])
     yield from site.releases.removals(release)
@@ -224,10 +237,25 @@ def _removals_of_secrets(
     site: Site, principals: Sequence[Principal], *, is_wanted: bool
 ) -> Iterator[Change | Kept]:
     for name in dict.fromkeys([site.scope.name, *recorded_scopes(site.record)]):
-        in_use = partial(site.references.to, f"{{{{secrets/{name}/")
-        readers = SecretReaders(site.client, name)
         if is_wanted and name == site.scope.name:
-            yield from readers.removals(site.record, principals)
+            yield from SecretReaders(site.client, name).removals(site.record, principals)
+        elif name == site.scope.name:
+            yield from _removals_of_scope(site, name)
         else:
-            yield from readers.removals(site.record, [], in_use)
-            yield from SecretScope(site.client, name, site.record).removals(in_use)
+            yield from _only_with_a_yes(site, SCOPE, name, _removals_of_scope(site, name))
+
+
+def _removals_of_scope(site: Site, name: str) -> Iterator[Change | Kept]:
+    in_use = partial(site.references.to, f"{{{{secrets/{name}/")
+    yield from SecretReaders(site.client, name).removals(site.record, [], in_use)
+    yield from SecretScope(site.client, name, site.record).removals(in_use)
+
+
+def _only_with_a_yes(
+    site: Site, kind: str, name: str, found: Iterator[Change | Kept]
+) -> Iterator[Change | Kept]:
+    """Yield what becomes of things of which only the record says that they are ours: it may be anybody's."""
+    if name in site.also:
+        yield from found
+    elif list(found):
+        yield Kept(kind, name, f"only the record says that it is ours; if it is, give --also {name}")

@@ -8,7 +8,7 @@ from typing import Any
 
 from azureml_databricks.admin.commands.deploy import Site
 from azureml_databricks.admin.errors import AdminError
-from azureml_databricks.admin.file.deployment import Deployment
+from azureml_databricks.admin.file.deployment import USUAL_KEYS, Deployment
 from azureml_databricks.admin.objects.access import SecretReaders
 from azureml_databricks.admin.objects.changes import Plan
 from azureml_databricks.admin.services import workspace
@@ -88,6 +88,7 @@ def plan_to_set(site: Site, principal: ServicePrincipal) -> Plan:
     """
     keys, scope = site.deployment.secrets, site.scope
     scope.check_writable(keys.keys)
+    scope.check_shared(keys.readable, [it.name for it in site.deployment.principals])
     for key in keys.keys:
         if key in scope.keys and not scope.is_ours(key):
             raise AdminError(
@@ -95,8 +96,7 @@ def plan_to_set(site: Site, principal: ServicePrincipal) -> Plan:
                 "or replace it with `azureml-databricks secrets rotate`"
             )
     # The keys of the usual manual way; what is there already, somebody's notebooks read.
-    subscription_id, resource_group, name = site.deployment.workspace.parts
-    usual = {"subscriptionid": subscription_id, "resourcegroup": resource_group, "workspacename": name}
+    usual = dict(zip(USUAL_KEYS, site.deployment.workspace.parts, strict=True))
     besides = {key: value for key, value in usual.items() if key not in scope.keys}
     changes = scope.changes({**besides, **_secrets(principal, site.deployment)})
     readers = SecretReaders(site.client, scope.name).changes(site.deployment.principals)

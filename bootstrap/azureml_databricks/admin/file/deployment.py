@@ -158,6 +158,8 @@ class Clusters(_Section):
     """Packages for users to import, besides what MLflow needs."""
     access_mode: AccessMode
     """Who shares a cluster: many users, apart from each other; one user or group; many, not apart."""
+    allow_writers: tuple[Text, ...] = ()
+    """Who else may write to the location, by the name that the right has: they are root on every cluster."""
     location: Location
     """The folder for our files, which only admins may write to: below /Volumes, or below /Workspace where
     there is no Unity Catalog. One deployment, one location: it also keeps the record of what was made."""
@@ -184,6 +186,10 @@ class Login(_Section):
         return self.model_dump(by_alias=True, exclude_none=True)
 
 
+# Of the usual manual way, besides the service principal's: the Azure ML workspace, which is no secret.
+USUAL_KEYS = ("subscriptionid", "resourcegroup", "workspacename")
+
+
 class Secrets(_Section):
     """Where the service principal's secret is, and the names of its keys."""
 
@@ -196,10 +202,18 @@ class Secrets(_Section):
     client_secret: SecretName = "clientSecret"
     """The key that has the secret. Never the secret itself."""
 
+    also_readable: tuple[SecretName, ...] = ()
+    """Other keys in the scope, which the policy's users may read, too: READ is on a whole scope."""
+
     @property
     def keys(self) -> list[str]:
         """The names of the keys that a cluster needs."""
         return [self.tenant_id, self.client_id, self.client_secret]
+
+    @property
+    def readable(self) -> list[str]:
+        """The names of all keys that the policy's users may read: ours, and those that the file says."""
+        return [*self.keys, *USUAL_KEYS, *self.also_readable]
 
 
 class Policy(_Section):

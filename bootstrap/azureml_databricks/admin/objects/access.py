@@ -153,39 +153,13 @@ class UnityCatalogAccess(Access):
         self._grants.update(*self._of, changes=[change])
 
 
-class VolumeReaders(UnityCatalogAccess):
-    """Who may read a volume, to which none of them may write."""
-
-    def __init__(self, client: WorkspaceClient, name: str) -> None:
-        """Name the volume."""
-        super().__init__(client, "volume", name, Privilege.READ_VOLUME)
-
-    def changes(self, wanted: Sequence[Principal]) -> Iterator[Change]:
-        """Yield what gives the right to those who are to have it and do not.
-
-        Raises:
-            AdminError: one of them may write to the volume, and so become root on every cluster.
-        """
-        with self._telling("be read"):
-            writers = self._who_has(Privilege.WRITE_VOLUME)
-        if too_many := [it.name for it in wanted if writers & {it.name, _EVERYBODY}]:
-            _, name = self._of
-            raise AdminError(
-                f"{too_many[0]} may write to volume {name}, and what lies there runs as root on every "
-                f"cluster: "
-                "take WRITE VOLUME from them, or use a volume that only admins may write to "
-                "(clusters.location)"
-            )
-        yield from super().changes(wanted)
-
-
 def volume_readers(client: WorkspaceClient, volume: str) -> list[Access]:
     """Return the rights that it takes to read a volume; the last is on the volume itself."""
     catalog, schema, _ = volume.split(".")
     return [
         UnityCatalogAccess(client, "catalog", catalog, Privilege.USE_CATALOG),
         UnityCatalogAccess(client, "schema", f"{catalog}.{schema}", Privilege.USE_SCHEMA),
-        VolumeReaders(client, volume),
+        UnityCatalogAccess(client, "volume", volume, Privilege.READ_VOLUME),
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,7 +18,7 @@ from azureml_databricks.admin.errors import AdminError
 from azureml_databricks.admin.file.deployment import Deployment
 from azureml_databricks.admin.objects import definition as definitions
 from azureml_databricks.admin.objects.access import RIGHT, PermissionList
-from azureml_databricks.admin.objects.changes import Change, Difference, differences
+from azureml_databricks.admin.objects.changes import Change, Difference, Kept, differences
 from azureml_databricks.admin.objects.definition import Definition
 from azureml_databricks.admin.objects.record import Record
 from azureml_databricks.admin.services import databricks
@@ -27,6 +28,8 @@ KIND = "policy"
 # What a policy is of use without; no documentation says that a policy may have it.
 _DISPENSABLE = (definitions.DEPENDENCY_MODE,)
 _RIGHT = "the admin role of the workspace"
+# At a description's end: what the release's files are, where only admins write.
+_SEAL = re.compile(r" \(files ([0-9a-f]{32})\)$")
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,10 @@ class Wanted:
             if path in found and definitions.of_today(found[path]) == definitions.of_today(rule)
         }
         return replace(self, definition={**self.definition, **same})
+
+    def sealed(self, seal: str) -> Wanted:
+        """Return it with the digest of the release's files in its description."""
+        return replace(self, description=f"{self.description} (files {seal})") if seal else self
 
     def as_text(self) -> str:
         """Return the definition as a text."""
@@ -133,6 +140,11 @@ class ClusterPolicy:
         self.name = (self.found and self.found.name) or ""
         self.refused: list[str] = (record.details(KIND, self.name) or {}).get("refused", [])
 
+    def seal(self, folder: str) -> str:
+        """Return the digest that the policy has of a release's files, empty if it does not point at it."""
+        found = _SEAL.search((self.found and self.found.description) or "")
+        return found[1] if found and self.points_at(folder) else ""
+
     def points_at(self, path: str) -> bool:
         """Return whether a path is in the definition."""
         return path in ((self.found and self.found.definition) or "")
@@ -142,8 +154,15 @@ class ClusterPolicy:
         definition = json.loads((self.found and self.found.definition) or "{}")
         return (definition.get(path) or {}).get("value")
 
-    def changes(self, wanted: Wanted) -> Iterator[Change]:
+    def changes(
+        self, wanted: Wanted, seal: Callable[[], str] = str, *, is_new: bool = False
+    ) -> Iterator[Change]:
         """Yield what makes the policy as it is to be.
+
+        Args:
+            wanted: as it is to be.
+            seal: returns the digest of the release's files, once they are there.
+            is_new: whether they are uploaded before.
 
         Raises:
             AdminError: there is another one of that name.
@@ -158,34 +177,42 @@ class ClusterPolicy:
             wanted = wanted.as_it_is_spelt(_own_definition(self.found))
         different = tuple(_different(self.found, wanted.without(self.refused)))
         if not self.found:
-            yield Change("create", KIND, wanted.name, partial(self._create, wanted), different)
-        elif different or not self._is_known:
-            yield Change("update", KIND, wanted.name, partial(self._edit, wanted, self.found), different)
+            yield Change("create", KIND, wanted.name, partial(self._create, wanted, seal), different)
+        elif different or is_new or not self._is_known:
+            yield Change(
+                "update", KIND, wanted.name, partial(self._edit, wanted, self.found, seal), different
+            )
 
-    def removals(self) -> Iterator[Change]:
-        """Yield what deletes the policy."""
+    def removals(self) -> Iterator[Change | Kept]:
+        """Yield what deletes the policy; one that has nothing of ours in it stays."""
         for name in self._record.names(KIND):
-            yield Change("delete", KIND, name, self._delete)
+            if any(self._is_recorded(policy, name) and not self._is_ours(policy) for policy in self._all):
+                yield Kept(KIND, name, f"nothing in it points at {self._record.location}")
+            else:
+                yield Change("delete", KIND, name, self._delete)
 
     def _is_ours(self, policy: compute.Policy) -> bool:
-        for name in self._record.names(KIND):
-            known = self._known_id(name)
-            if policy.policy_id == known or (not known and policy.name == name):
-                return True
-        return False
+        """Whether the record says so, and the policy itself, which only admins write, does too."""
+        is_recorded = any(self._is_recorded(policy, name) for name in self._record.names(KIND))
+        text = f"{policy.definition}{policy.policy_family_definition_overrides}"
+        return is_recorded and f'"{self._record.location}/' in text
+
+    def _is_recorded(self, policy: compute.Policy, name: str) -> bool:
+        known = self._known_id(name)
+        return policy.policy_id == known or (not known and policy.name == name)
 
     def _known_id(self, name: str) -> str:
         return str((self._record.details(KIND, name) or {}).get("id", ""))
 
-    def _create(self, wanted: Wanted) -> dict[str, Any]:
+    def _create(self, wanted: Wanted, seal: Callable[[], str]) -> dict[str, Any]:
         def create(it: Wanted) -> None:
             self.id = self._api.create(**it.as_arguments()).policy_id or ""
 
         with telling(f"policy {wanted.name} cannot be made", _RIGHT):
-            self._without_what_is_refused(create, wanted)
+            self._without_what_is_refused(create, wanted.sealed(seal()))
         return self._details(wanted)
 
-    def _edit(self, wanted: Wanted, found: compute.Policy) -> dict[str, Any]:
+    def _edit(self, wanted: Wanted, found: compute.Policy, seal: Callable[[], str]) -> dict[str, Any]:
         def edit(it: Wanted) -> None:
             # What we leave out would be gone.
             self._api.edit(
@@ -196,7 +223,7 @@ class ClusterPolicy:
             )
 
         with telling(f"policy {wanted.name} cannot be changed", _RIGHT):
-            self._without_what_is_refused(edit, wanted)
+            self._without_what_is_refused(edit, wanted.sealed(seal()))
         if found.name != wanted.name:
             self._record.note(KIND, wanted.name, id=self.id)
             self._record.forget((KIND, found.name or ""))
@@ -239,7 +266,8 @@ def _different(found: compute.Policy | None, wanted: Wanted) -> list[Difference]
     is_to_be = {"name": wanted.name, "description": wanted.description, "family": wanted.family}
     if not found:
         return differences({}, {**is_to_be, **wanted.definition})
-    is_now = {"name": found.name, "description": found.description, "family": found.policy_family_id}
+    description = _SEAL.sub("", found.description or "") or None
+    is_now = {"name": found.name, "description": description, "family": found.policy_family_id}
     return differences({**is_now, **_own_definition(found)}, {**is_to_be, **wanted.definition})
 
 

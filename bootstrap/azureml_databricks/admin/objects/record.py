@@ -1,12 +1,14 @@
 """The record of what a deployment has made, so that nothing else is ever removed.
 
 It lies beside the releases. A thing is noted before it is made: what was interrupted in between is known to
-be ours when it is repeated.
+be ours when it is repeated. Whoever can write to the location can write the record: it is taken for nothing
+but a list of what may be ours, in the forms that we write. What is there is asked before it is touched.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from azureml_databricks.admin.errors import AdminError
@@ -15,6 +17,19 @@ from azureml_databricks.admin.objects.storage import Storage
 FILE = "azureml-databricks.made.json"
 _FORMAT = 1
 _FOLDER = "folder"
+_NAME = r"[\w.@-]{1,128}"
+# What we write, by kind; LOCATION stands for the folder that the record is in.
+_FORMS = {
+    _FOLDER: "LOCATION",
+    "release": "[0-9a-f]{12}",
+    "policy": r"[^\x00-\x1f]{1,100}",
+    "allowlist entry": r"LOCATION/([0-9a-f]{12}/azureml-databricks\.sh)?",
+    "secret scope": _NAME,
+    "secret": f"{_NAME}/{_NAME}",
+    "right": r"(READ VOLUME on [^/]+|CAN READ on folder LOCATION|CAN USE on the policy"
+    rf"|READ on secret scope {_NAME}|ACCESS on service credential [^/]+) for [^\x00-\x1f]+",
+}
+_ID = re.compile(r"[0-9A-Za-z-]*", re.ASCII)
 
 
 class Record:
@@ -29,7 +44,12 @@ class Record:
         self._storage = storage
         content = storage.read(FILE)
         self._is_new = content is None
-        self._made = _parsed(content, f"{storage.location}/{FILE}") if content is not None else {}
+        self._made = _parsed(content, storage.location) if content is not None else {}
+
+    @property
+    def location(self) -> str:
+        """The folder that it is in."""
+        return self._storage.location
 
     def names(self, kind: str) -> list[str]:
         """Return the names of what was made of a kind, in the order in which it was."""
@@ -68,13 +88,34 @@ class Record:
         self._is_new = False
 
 
-def _parsed(content: bytes, path: str) -> dict[tuple[str, str], dict[str, Any]]:
+def _parsed(content: bytes, location: str) -> dict[tuple[str, str], dict[str, Any]]:
+    path = f"{location}/{FILE}"
     try:
         document = json.loads(content)
         if document["format"] != _FORMAT:
             raise AdminError(f"{path} is of a later version of azureml-databricks: upgrade yours")
-        return {(made.pop("kind"), made.pop("name")): made for made in document["made"]}
-    except (ValueError, KeyError, TypeError, AttributeError):
+        made = {(each.pop("kind"), each.pop("name")): each for each in document["made"]}
+        wrong = next(
+            (thing for thing, details in made.items() if not _is_ours(*thing, details, location)), None
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise AdminError(
             f"{path} is damaged: it is the record of what was made here; put back an older version of it"
         ) from None
+    if wrong:
+        raise AdminError(
+            f"{path} has {wrong[0]} {wrong[1]!r}, which azureml-databricks never writes: see who may write "
+            "there, and put back an older version of it"
+        )
+    return made
+
+
+def _is_ours(kind: str, name: str, details: dict[str, Any], location: str) -> bool:
+    """Whether this is something that we would have written."""
+    form = _FORMS[kind].replace("LOCATION", re.escape(location)) if kind in _FORMS else "(?!)"
+    files = details.get("files", {})
+    return (
+        re.fullmatch(form, name, re.ASCII if kind != "right" else 0) is not None
+        and _ID.fullmatch(details.get("id", "")) is not None
+        and all("/" not in file and isinstance(state, str) for file, state in files.items())
+    )

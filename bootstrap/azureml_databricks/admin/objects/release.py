@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from azureml_databricks.admin.bundle import archives as bundle
-from azureml_databricks.admin.objects.changes import Change, Kept, differences
+from azureml_databricks.admin.objects.changes import Change, Difference, Kept, differences
 from azureml_databricks.admin.objects.record import Record
 from azureml_databricks.admin.objects.references import References
 from azureml_databricks.admin.objects.storage import Storage
@@ -88,7 +88,11 @@ class Release:
 
 
 class Releases:
-    """The releases in the workspace, and the one that is wanted."""
+    """The releases in the workspace, and the one that is wanted.
+
+    Attributes:
+        seal: the digest of the files of the one that is wanted, as it was found or uploaded.
+    """
 
     def __init__(self, storage: Storage, record: Record, references: References) -> None:
         """Name where they are."""
@@ -96,18 +100,30 @@ class Releases:
         self._record = record
         self._references = references
         self._built: dict[str, bytes] = {}
+        self.seal = ""
 
-    def changes(self, wanted: Release) -> Iterator[Change]:
-        """Yield what uploads a release, if it is not there as it was uploaded."""
+    def changes(self, wanted: Release, seal: str | None = None) -> Iterator[Change]:
+        """Yield what uploads a release, if it is not there as it was uploaded.
+
+        Args:
+            wanted: which.
+            seal: the digest of its files from where only admins write, empty if there is none yet; None if
+                there is no such place, and the record has to be believed.
+        """
         uploaded = (self._record.details(KIND, wanted.name) or {}).get("files", {})
         found = self._found(wanted.name) if uploaded else {}
-        if not uploaded or found != uploaded:
+        different = differences(found, uploaded)
+        if uploaded and not different and seal is not None and _digest(found) != seal:
+            # Whoever can change the files can change the record with them.
+            different = [Difference("the files' digest in the policy", _digest(found), seal or "to come")]
+        self.seal = _digest(found)
+        if not uploaded or different:
             yield Change(
                 "update" if uploaded else "create",
                 KIND,
                 wanted.name,
                 partial(self._upload, wanted),
-                tuple(differences(found, uploaded)),
+                tuple(different),
                 prepare=partial(self._build, wanted),
             )
 
@@ -136,7 +152,9 @@ class Releases:
         self._storage.make(release.name)
         for name, content in self._built.items():
             self._storage.write(f"{release.name}/{name}", content)
-        return {"files": {name: _state(len(content), content) for name, content in self._built.items()}}
+        files = {name: _state(len(content), content) for name, content in self._built.items()}
+        self.seal = _digest(files)
+        return {"files": files}
 
     def _delete(self, name: str) -> None:
         for file in self._storage.files(name):
@@ -147,4 +165,8 @@ class Releases:
 def _state(size: int, content: bytes | None) -> str:
     if content is None or size >= _COMPARED_BYTES:
         return f"{size:,} bytes"
-    return f"{size:,} bytes, SHA-256 {hashlib.sha256(content).hexdigest()[:16]}"
+    return f"{size:,} bytes, SHA-256 {hashlib.sha256(content).hexdigest()}"
+
+
+def _digest(files: Mapping[str, str]) -> str:
+    return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:32]

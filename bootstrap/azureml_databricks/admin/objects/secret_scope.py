@@ -5,7 +5,8 @@ https://docs.databricks.com/api/azure/workspace/secrets
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import json
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 
 from databricks.sdk import WorkspaceClient
@@ -60,6 +61,24 @@ class SecretScope:
             raise AdminError(
                 f"{what or f'secret scope {self.name} has no {missing[0]}'}: clusters would not start; "
                 "`azureml-databricks secrets set` puts the service principal there"
+            )
+
+    def check_shared(self, keys: Collection[str], readers: Sequence[str]) -> None:
+        """Look whether there is something in it that is not for those who get READ, which is on all of it.
+
+        Args:
+            keys: what they may read.
+            readers: who they are.
+
+        Raises:
+            AdminError: there is something else in it.
+        """
+        others = sorted(self.keys - set(keys))
+        if others and readers:
+            raise AdminError(
+                f"secret scope {self.name} has {', '.join(others)} besides, and READ is on a whole scope: "
+                f"{', '.join(readers)} could read that, too; use a scope of its own (secrets.scope), or say "
+                f"alsoReadable = {json.dumps(others)} under [secrets]"
             )
 
     def check_writable(self, keys: list[str]) -> None:

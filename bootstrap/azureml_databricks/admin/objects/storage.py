@@ -117,7 +117,7 @@ class Volume(Storage):
         self._write_right = f"WRITE VOLUME on {self.name}"
         with telling(f"volume {self.name} cannot be read", self._read_right):
             try:
-                client.volumes.read(self.name)
+                self.owner = client.volumes.read(self.name).owner or ""
             except NotFound:
                 raise AdminError(
                     f"there is no volume {self.name} (clusters.location): create it, so that only admins may "
