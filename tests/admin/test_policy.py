@@ -269,3 +269,18 @@ def test_with_azure_ai_ml_it_points_at_another_release(admin: Admin) -> None:
     admin.write(clusters=f'{clusters}\nwith = ["azure-ai-ml"]')
 
     assert rendered(admin)["init_scripts.0.volumes.destination"] != without
+
+
+def test_fixes_cannot_loosen_what_is_fixed(admin: Admin) -> None:
+    hidden = "spark_env_vars.AZURE_CLIENT_SECRET"
+    fixes = {
+        "data_security_mode": '{type = "unlimited"}',
+        hidden: '{type = "regex", pattern = ".*"}',
+        "spark_version": '{type = "allowlist", values = ["15.4.x-scala2.12", "9.1.x-scala2.12"]}',
+        "custom_tags.team": '{type = "fixed", value = "ml"}',
+    }
+    lines = "\n".join(f'"{path}" = {rule}' for path, rule in fixes.items())
+    plain = rendered(admin)
+    admin.write(policy=f"{POLICY}\n[policy.fixes]\n{lines}")
+
+    assert rendered(admin) == {**plain, "custom_tags.team": {"type": "fixed", "value": "ml"}}
