@@ -119,8 +119,8 @@ def plan_to_rotate(site: Site, principal: ServicePrincipal) -> Plan:
     if not (scope.known(keys.tenant_id) and scope.known(keys.client_id)):
         raise AdminError(
             f"whose secret is in secret scope {scope.name} is not known here, since `azureml-databricks "
-            "secrets set` has not put it there: name other keys in [secrets], `azureml-databricks secrets set`, "
-            "and deploy"
+            "secrets set` has not put it there: name other keys in [secrets], `azureml-databricks secrets "
+            "set`, and deploy"
         )
     _check_same(scope, keys, principal)
     workspace.prove_role(
