@@ -243,6 +243,7 @@ def test_a_workspace_that_refuses_that_in_a_policy_gets_one_without(databricks: 
     databricks.policies.refused_paths.add("dependency_mode")
     client = databricks.client()
     definition: dict[str, Any] = {path: {"type": "fixed", "value": "x"} for path in ("dependency_mode", "a")}
+    definition["init_scripts.0.volumes.destination"] = {"type": "fixed", "value": f"{LOCATION}/1/x.sh"}
 
     def deploy(description: str) -> tuple[list[str], list[str]]:
         record = Record(storage.at(client, LOCATION))
