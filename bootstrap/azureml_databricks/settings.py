@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from azureml_databricks import tracking_uri as uris
 
@@ -48,7 +48,7 @@ class Setting:
 class Value:
     """A setting's text, and where it came from, in words that an error can use."""
 
-    text: str
+    text: str = field(repr=False)
     key: str
     origin: str
 
@@ -167,7 +167,33 @@ BY_NAME = {setting.name: setting for setting in TABLE}
 
 
 # By whole words: TOKENIZERS_PARALLELISM is no secret.
-_SECRET_WORDS = {"SECRET", "PASSWORD", "PASSWD", "PWD", "TOKEN", "KEY", "SAS", "CREDENTIAL", "CREDENTIALS"}
+_SECRET_WORDS = {
+    *("SECRET", "SECRETS", "PASSWORD", "PASSWORDS", "PASSWD", "PWD", "PASS", "PASSPHRASE", "PAT", "TOKEN"),
+    *("KEY", "KEYS", "SAS", "SIGNATURE", "CREDENTIAL", "CREDENTIALS", "CREDS", "AUTHORIZATION", "BEARER"),
+    *("COOKIE", "CONNSTR", "JWT"),
+}
+# Two words in one, and two that are one.
+_SECRET_ENDS = (
+    "PASSWORD",
+    "SECRET",
+    "TOKEN",
+    "APIKEY",
+    "ACCESSKEY",
+    "ACCOUNTKEY",
+    "PRIVATEKEY",
+    "CONNECTION_STRING",
+)
+_WORD_BEGINS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+# Texts that are secrets, whatever their name is: an address with a password, those of Azure's services, a
+# token, a private key.
+_SECRET_TEXT = re.compile(
+    r"://[^/\s:@]*:[^/\s@]+@|(?:Account|SharedAccess|Access)Key=|SharedAccessSignature|[?&;]sig=|^sig="
+    r"|(?:^|;)\s*(?:Password|Pwd)=|-----BEGIN [A-Z ]*PRIVATE KEY|\bBearer\s+\S|\beyJ[\w-]{10,}\.[\w-]+\."
+    r"|\bdapi[0-9a-f]{32}",
+    re.IGNORECASE,
+)
+_GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_DOMAIN = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*\.[a-z]{2,}")
 _VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -201,25 +227,34 @@ def check_name(name: str, origin: str, prefix: str = "") -> None:
         raise SettingError(f"{prefix}{name} ({origin}) is not a setting: {hint}")
 
 
-def check_of_file(name: str, origin: str) -> None:
-    """Refuse a name that no settings file may have.
+def check_of_file(name: str, origin: str, text: str = "") -> None:
+    """Refuse a name and a text that no settings file may have.
 
     Raises:
-        SettingError: it is not in the table (the nearest that is gets named), or it is a secret's.
+        SettingError: it is not in the table (the nearest that is gets named), or it is a secret.
     """
     check_name(name, origin)
-    if is_secret(name):
+    if is_secret(name, text):
         raise SettingError(
             f"{name} ({origin}): a secret is in no file of ours; "
             "give it in the policy as spark_env_vars, {{secrets/scope/key}}"
         )
 
 
-def is_secret(name: str) -> bool:
+def is_secret(name: str, text: str = "") -> bool:
     """Return whether the text of a setting, or of a further variable (`env.NAME`), must not be shown."""
+    if (name in BY_NAME and BY_NAME[name].secret) or _SECRET_TEXT.search(text):
+        return True
     if name in BY_NAME:
-        return BY_NAME[name].secret
-    return bool(_SECRET_WORDS & set(name.removeprefix(ENV_PREFIX).upper().split("_")))
+        return bool(text) and is_misplaced(name, text)
+    words = _WORD_BEGINS.sub("_", name.removeprefix(ENV_PREFIX)).upper()
+    return bool(_SECRET_WORDS & set(words.split("_"))) or words.endswith(_SECRET_ENDS)
+
+
+def is_misplaced(name: str, text: str) -> bool:
+    """Return whether an ID's text is none: where the keys in a scope were swapped, it is the secret."""
+    forms = {"clientId": (_GUID,), "tenantId": (_GUID, _DOMAIN)}.get(name)
+    return forms is not None and not any(form.fullmatch(text) for form in forms)
 
 
 class Settings:
@@ -273,7 +308,7 @@ class Settings:
         value = self.values[name]
         if not value.text:
             return SettingError(f"{name} is not set: {what}")
-        shown = "***" if BY_NAME[name].secret else repr(value.text)
+        shown = "***" if is_secret(name, value.text) else repr(value.text)
         return SettingError(f"{value.key} ({value.origin}) is {shown}: {what}")
 
     @property

@@ -215,13 +215,23 @@ def test_an_out_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("location", ["dbfs:/azureml", "/", "/Volumes/a/../b", "/Volumes/a ", "azureml"])
+@pytest.mark.parametrize(
+    "location",
+    [
+        "dbfs:/azureml",
+        "/",
+        "/Volumes/a/../b",
+        "/Volumes/a ",
+        "azureml",
+        "/Volumes/a",
+        "/Workspace/x",
+        "/dbfs/a/b",
+    ],
+)
 def test_a_location_is_a_folder_on_the_node(tmp_path: Path, location: str) -> None:
     done = bundle(tmp_path, "--location", location)
 
-    assert done.stderr == (
-        f"Error: --location is {location!r}: give it as a node sees it, /Volumes/... or /Workspace/...\n"
-    )
+    assert done.stderr.startswith(f"Error: --location is {location!r}: ")
 
 
 def test_no_bundle_is_made_for_a_folder_that_everybody_can_write_to(tmp_path: Path) -> None:
@@ -229,6 +239,6 @@ def test_no_bundle_is_made_for_a_folder_that_everybody_can_write_to(tmp_path: Pa
 
     assert (done.returncode, done.stderr) == (
         1,
-        "Error: --location is '/Workspace/Shared/azureml': every user can write there, and what lies there "
-        "would run as root\n",
+        "Error: --location is '/Workspace/Shared/azureml': every user can write to /Workspace/Shared, and "
+        "what lies there would run as root\n",
     )

@@ -169,6 +169,10 @@ def with_others(admin: Admin) -> Admin:
     may_use = AccessControlRequest(user_name="ann@contoso.com", permission_level=PermissionLevel.CAN_USE)
     client.permissions.update("cluster-policies", policy_id, access_control_list=[may_use])
     databricks.journal.clear()
+    clusters = f'runtimes = ["15.4"]\naccessMode = "standard"\nlocation = "{LOCATION}"'
+    admin.write(
+        clusters=f'{clusters}\nallowWriters = ["eve@contoso.com"]', secrets='alsoReadable = ["of-eve"]'
+    )
     return admin
 
 
@@ -224,7 +228,7 @@ def test_what_another_admin_adds_to_ours_stays(deployed: Admin) -> None:
     now = state(deployed.databricks, VOLUME)
     assert now["policies"]["azureml"]["users"] == ["admins", "analysts", "ann@contoso.com"]
     assert now["policies"]["azureml"]["max_clusters_per_user"] == 3
-    assert now["policies"]["azureml"]["description"] == "Ours"
+    assert now["policies"]["azureml"]["description"].startswith("Ours (files ")
     assert now["acls"]["azureml"] == [("admin@contoso.com", "MANAGE"), ("analysts", "READ")]
     assert now["grants"][VOLUME] == {"analysts": ["READ_VOLUME"]}
 
@@ -497,3 +501,18 @@ def test_one_deployment_serves_several_runtimes(admin_with_secrets: Admin) -> No
         "16.4.x-scala2.12",
         "16.4.x-scala2.13",
     ]
+
+
+def test_what_somebody_gave_besides_is_not_taken_back_with_ours(deployed: Admin) -> None:
+    # Given users to whom somebody gave more than we did, since
+    client = deployed.databricks.cluster_client(deployed.databricks.admin)
+    client.secrets.put_acl("azureml", "data-scientists", AclPermission.WRITE)
+    deployed.databricks.user("bob@contoso.com", groups=["analysts"])
+    deployed.write(policy='name = "azureml"\ngroups = ["analysts"]')
+
+    # When they are taken out of the file, then that stays
+    deployed.run_or_fail("deploy", "--yes")
+
+    acls = state(deployed.databricks, VOLUME)["acls"]["azureml"]
+    assert ("data-scientists", "WRITE") in acls
+    assert ("analysts", "READ") in acls

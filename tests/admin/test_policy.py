@@ -243,6 +243,7 @@ def test_a_workspace_that_refuses_that_in_a_policy_gets_one_without(databricks: 
     databricks.policies.refused_paths.add("dependency_mode")
     client = databricks.client()
     definition: dict[str, Any] = {path: {"type": "fixed", "value": "x"} for path in ("dependency_mode", "a")}
+    definition["init_scripts.0.volumes.destination"] = {"type": "fixed", "value": f"{LOCATION}/1/x.sh"}
 
     def deploy(description: str) -> tuple[list[str], list[str]]:
         record = Record(storage.at(client, LOCATION))
@@ -269,3 +270,18 @@ def test_with_azure_ai_ml_it_points_at_another_release(admin: Admin) -> None:
     admin.write(clusters=f'{clusters}\nwith = ["azure-ai-ml"]')
 
     assert rendered(admin)["init_scripts.0.volumes.destination"] != without
+
+
+def test_fixes_cannot_loosen_what_is_fixed(admin: Admin) -> None:
+    hidden = "spark_env_vars.AZURE_CLIENT_SECRET"
+    fixes = {
+        "data_security_mode": '{type = "unlimited"}',
+        hidden: '{type = "regex", pattern = ".*"}',
+        "spark_version": '{type = "allowlist", values = ["15.4.x-scala2.12", "9.1.x-scala2.12"]}',
+        "custom_tags.team": '{type = "fixed", value = "ml"}',
+    }
+    lines = "\n".join(f'"{path}" = {rule}' for path, rule in fixes.items())
+    plain = rendered(admin)
+    admin.write(policy=f"{POLICY}\n[policy.fixes]\n{lines}")
+
+    assert rendered(admin) == {**plain, "custom_tags.team": {"type": "fixed", "value": "ml"}}

@@ -126,3 +126,13 @@ def test_script_and_record_that_were_changed_together_are_noticed(deployed: Admi
     assert "the files' digest in the policy: " in status.stdout
     assert "evil.example" not in str(state(deployed.databricks, VOLUME)["files"])
     assert deployed.run("plan").returncode == 0
+
+
+def test_the_record_takes_nothing_out_of_the_policy(deployed: Admin) -> None:
+    def refuse(made: list[dict[str, Any]]) -> None:
+        policy = next(it for it in made if it["kind"] == "policy")
+        policy["refused"] = ["data_security_mode", "spark_env_vars.AZURE_CLIENT_SECRET"]
+
+    forge(deployed, refuse)
+
+    assert deployed.run("plan").returncode == 0

@@ -146,21 +146,51 @@ def test_a_secret_that_cannot_log_in_is_not_put_there(admin: Admin) -> None:
 
 
 def test_rotate_replaces_the_secret_by_one_that_logs_in(deployed: Admin) -> None:
+    client = deployed.databricks.cluster_client(deployed.databricks.admin)
     before = state(deployed.databricks, VOLUME)
+    client.secrets.put_secret("azureml", "clientSecret", string_value="an old one")
+    deployed.databricks.journal.clear()
 
     done = deployed.run_or_fail("secrets", "rotate", stdin=deployed.service_principal)
 
+    # Nothing is written but the secret, so that no cluster can get the ID of one and the secret of another.
     assert done.stdout == (
-        "updated secret azureml/tenantId\n"
-        "updated secret azureml/clientId\n"
         "updated secret azureml/clientSecret\n"
         "Clusters that run keep the old one until they restart: delete it in Entra ID after that.\n"
     )
     assert [(it.method, it.path) for it in deployed.databricks.journal if it.method == "POST"] == [
         ("POST", "/api/2.0/secrets/put")
-    ] * 3
+    ]
     assert_never_printed(deployed, done)
     assert state(deployed.databricks, VOLUME) == before
+
+
+def test_rotate_does_not_mix_two_service_principals(deployed: Admin) -> None:
+    before = state(deployed.databricks, VOLUME)
+    it = deployed.azure.stranger
+    other = {"tenant": it.tenant_id, "appId": it.client_id, "password": it.client_secret}
+
+    done = deployed.run("secrets", "rotate", stdin=json.dumps(other))
+
+    assert done.stderr.startswith(
+        f"Error: secret scope azureml has another service principal than {it.client_id}: a cluster that"
+    )
+    assert state(deployed.databricks, VOLUME) == before
+
+
+def test_rotate_proves_the_role_before_it_writes(admin: Admin) -> None:
+    # Given a service principal in the scope that logs in, and has no role on the workspace
+    it = admin.azure.stranger
+    other = {"tenant": it.tenant_id, "appId": it.client_id, "password": it.client_secret}
+    admin.run_or_fail("secrets", "set", stdin=json.dumps(other))
+    admin.databricks.journal.clear()
+
+    done = admin.run("secrets", "rotate", stdin=json.dumps(other))
+
+    assert done.returncode == 1
+    assert "it takes the role" in done.stderr
+    assert it.client_secret not in done.stderr
+    assert not [it for it in admin.databricks.journal if it.method == "POST"]
 
 
 def test_rotate_refuses_a_secret_that_cannot_log_in(deployed: Admin) -> None:
@@ -194,7 +224,7 @@ def test_what_somebody_else_put_there_is_not_replaced_unasked(admin: Admin) -> N
 
     assert done.stderr == (
         "Error: secret scope azureml has clientId already, which we have not put there: use it as it is, or "
-        "replace it with `azureml-databricks secrets rotate`\n"
+        "name other keys in [secrets]\n"
     )
     assert admin.databricks.vault.value("azureml", "clientId") == "somebody's"
 

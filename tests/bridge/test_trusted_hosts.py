@@ -163,3 +163,17 @@ def test_a_logged_models_record_counts_only_below_its_own_run(azure: EmulatedAzu
     assert location in locations
     assert all(run_id in it and ".." not in it and f"//{API}/" in it for it in locations)
     assert azure.journal.of("*evil.example*") == []
+
+
+@pytest.mark.parametrize("swapped", ["AZURE_CLIENT_ID", "AZURE_TENANT_ID"])
+def test_a_secret_under_another_key_of_the_scope_is_in_no_error(azure: EmulatedAzure, swapped: str) -> None:
+    secret = "abC8Q~s3cr3t_s3cr3t-s3cr3ts3cr3ta"
+    code = f"""{ASK}
+    print(json.dumps(told(lambda: mlflow.search_experiments())))
+    """
+
+    told = printed(VERSION, azure, code, **{swapped: secret})
+
+    assert told.startswith("cannot log in to Azure: ")
+    assert secret not in told
+    assert told.endswith(f"; {swapped} is no ID: are the keys in the secret scope swapped?")

@@ -20,7 +20,7 @@ from mlflow.protos.databricks_pb2 import UNAUTHENTICATED
 from azureml_databricks.bridge import logins
 from azureml_databricks.bridge.shared_tokens import Answer, SharedTokens
 from azureml_databricks.node import variables
-from azureml_databricks.settings import BY_NAME, SettingError, Settings
+from azureml_databricks.settings import BY_NAME, SettingError, Settings, is_misplaced, is_secret
 
 # One cell makes many requests, and autologging swallows errors: a failure answers for them all.
 _FAILURE_LASTS_SECONDS = 30
@@ -117,7 +117,19 @@ class AzureCredential:
         texts = {name: settings[name] for name in _OF_A_LOGIN if not BY_NAME[name].secret}
         texts["host"] = self._host
         texts["proxy"] = way_out()
-        return way.explain(error, _is_of_the_network(error), texts)
+        return _without_secrets(way.explain(error, _is_of_the_network(error), texts), settings)
+
+
+def _without_secrets(cause: str, settings: Settings) -> str:
+    """Return a cause without what may be a secret: Entra ID says the ID that it does not know."""
+    hint = ""
+    for name in ("clientId", "tenantId", "clientSecret"):
+        text = settings[name]
+        if text and is_secret(name, text):
+            cause = cause.replace(repr(text), "***").replace(text, "***")
+        if text and is_misplaced(name, text):
+            hint = f"; {BY_NAME[name].variable} is no ID: are the keys in the secret scope swapped?"
+    return cause + hint
 
 
 def _token_of(answer: Answer) -> AccessToken:

@@ -45,7 +45,7 @@ def _can_be(name: str, text: str) -> bool:
 
 def _given(name: str, value: Value) -> Finding:
     shown = f"{_shown(name, value.text)} ({value.origin})"
-    if is_secret(name) and value.key.startswith(SPARK_PREFIX):
+    if is_secret(name, value.text) and value.key.startswith(SPARK_PREFIX):
         return PART.note(
             name,
             f"{shown}, which every user of the cluster can read",
@@ -55,7 +55,7 @@ def _given(name: str, value: Value) -> Finding:
 
 
 def _shown(name: str, text: str) -> str:
-    return "***" if is_secret(name) else text
+    return "***" if is_secret(name, text) else text
 
 
 def _left(settings: Settings) -> Iterator[str]:

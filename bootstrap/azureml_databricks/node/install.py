@@ -147,8 +147,8 @@ def _read(settings_file: Path) -> dict[str, Value]:
         raise SettingError(
             f"{settings_file} is not what `azureml-databricks bundle` wrote ({wrong}): upload it again"
         ) from None
-    for name in texts:
-        check_of_file(name, origin)
+    for name, text in texts.items():
+        check_of_file(name, origin, text)
     return {name: Value(text, name, origin) for name, text in texts.items()}
 
 

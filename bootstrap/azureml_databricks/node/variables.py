@@ -37,6 +37,10 @@ class Wanted(NamedTuple):
     overrides: _Overrides
     given: dict[str, str]
 
+    def __repr__(self) -> str:
+        names = [*self.exports, *self.overrides, *self.given]
+        return f"Wanted({', '.join(names)})"
+
 
 def settings_now() -> Settings:
     """Return the settings of this process as they are now."""

@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import distributions, version
 from importlib.resources import as_file, files
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import uv
 
@@ -127,17 +127,9 @@ def build(
         extras: which of `EXTRAS` the archives carry.
 
     Raises:
-        BundleError: `location` is no path on a node or open to everybody, or the packages cannot be fetched.
+        BundleError: the packages cannot be fetched.
         InterpreterError: there is no Python of a runtime's version to compile for it.
     """
-    if not _is_folder_on_a_node(location):
-        raise BundleError(
-            f"--location is {location!r}: give it as a node sees it, /Volumes/... or /Workspace/..."
-        )
-    if PurePosixPath(location).is_relative_to("/Workspace/Shared"):
-        raise BundleError(
-            f"--location is {location!r}: every user can write there, and what lies there would run as root"
-        )
     out.mkdir(parents=True, exist_ok=True)
     asked = [runtime for runtime in RUNTIMES.values() if runtime in runtimes]
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
@@ -168,12 +160,6 @@ def _archive(runtime: Runtime, extras: Sequence[str], out: Path) -> Archive:
         _fill(Path(scratch), runtime, extras)
         _pack(Path(scratch), path)
     return Archive(runtime, path, hashlib.sha256(path.read_bytes()).hexdigest())
-
-
-def _is_folder_on_a_node(location: str) -> bool:
-    path = PurePosixPath(location)
-    plain = location.isprintable() and location == location.strip() and ".." not in path.parts
-    return plain and path.is_absolute() and len(path.parts) > 1
 
 
 def _fill(folder: Path, runtime: Runtime, extras: Sequence[str]) -> None:

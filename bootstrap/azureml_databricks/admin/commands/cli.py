@@ -375,6 +375,10 @@ def bundle(
 ) -> None:
     """Write an archive for each runtime, the init script made for them and the settings."""
     try:
+        deployments.check_location(location)
+    except ValueError as error:
+        raise AdminError(f"--location is {location!r}: {error}") from None
+    try:
         settings = settings_file.read(settings_path) if settings_path else None
         asked = [bundles.RUNTIMES[runtime] for runtime in runtimes]
         built = bundles.build(asked, location, out, settings, extras)

@@ -8,9 +8,10 @@ from typing import Any
 
 from azureml_databricks.admin.commands.deploy import Site
 from azureml_databricks.admin.errors import AdminError
-from azureml_databricks.admin.file.deployment import USUAL_KEYS, Deployment
+from azureml_databricks.admin.file.deployment import USUAL_KEYS, Deployment, Secrets
 from azureml_databricks.admin.objects.access import SecretReaders
 from azureml_databricks.admin.objects.changes import Plan
+from azureml_databricks.admin.objects.secret_scope import SecretScope
 from azureml_databricks.admin.services import workspace
 
 # The names in what `az ad sp create-for-rbac` prints, now and with --sdk-auth.
@@ -93,26 +94,50 @@ def plan_to_set(site: Site, principal: ServicePrincipal) -> Plan:
         if key in scope.keys and not scope.is_ours(key):
             raise AdminError(
                 f"secret scope {scope.name} has {key} already, which we have not put there: use it as it is, "
-                "or replace it with `azureml-databricks secrets rotate`"
+                "or name other keys in [secrets]"
             )
     # The keys of the usual manual way; what is there already, somebody's notebooks read.
     usual = dict(zip(USUAL_KEYS, site.deployment.workspace.parts, strict=True))
     besides = {key: value for key, value in usual.items() if key not in scope.keys}
-    changes = scope.changes({**besides, **_secrets(principal, site.deployment)})
+    _check_same(scope, keys, principal)
+    values = {**besides, **_secrets(principal, site.deployment)}
+    changes = scope.changes(values, ids=(keys.tenant_id, keys.client_id))
     readers = SecretReaders(site.client, scope.name).changes(site.deployment.principals)
     return Plan([*changes, *readers])
 
 
 def plan_to_rotate(site: Site, principal: ServicePrincipal) -> Plan:
-    """Return what puts a service principal in the place of the one in the scope.
+    """Return what puts a new secret of the service principal in the place of the one in the scope.
 
     Raises:
-        AdminError: the scope cannot be written, or there is none in it.
+        AdminError: the scope cannot be written, there is none in it or another one; or it has no role on the
+            workspace.
     """
-    keys = site.deployment.secrets.keys
-    site.scope.check_writable(keys)
-    site.scope.check(keys)
-    return Plan(list(site.scope.changes(_secrets(principal, site.deployment))))
+    keys, scope = site.deployment.secrets, site.scope
+    scope.check_writable(keys.keys)
+    scope.check(keys.keys)
+    if not (scope.known(keys.tenant_id) and scope.known(keys.client_id)):
+        raise AdminError(
+            f"whose secret is in secret scope {scope.name} is not known here, since `azureml-databricks "
+            "secrets set` has not put it there: name other keys in [secrets], `azureml-databricks secrets "
+            "set`, and deploy"
+        )
+    _check_same(scope, keys, principal)
+    workspace.prove_role(
+        site.deployment.workspace, principal.tenant_id, principal.client_id, principal.client_secret
+    )
+    return Plan(list(scope.changes({keys.client_secret: principal.client_secret})))
+
+
+def _check_same(scope: SecretScope, keys: Secrets, principal: ServicePrincipal) -> None:
+    """Refuse to put one service principal in the place of another, key by key, while clusters may start."""
+    there = (scope.known(keys.tenant_id), scope.known(keys.client_id))
+    if all(there) and there != (principal.tenant_id, principal.client_id) and set(keys.keys) <= scope.keys:
+        raise AdminError(
+            f"secret scope {scope.name} has another service principal than {principal.client_id}: a cluster "
+            "that starts in between would get the ID of one and the secret of the other; name other keys in "
+            "[secrets], `azureml-databricks secrets set`, and deploy"
+        )
 
 
 def _secrets(principal: ServicePrincipal, deployment: Deployment) -> dict[str, str]:

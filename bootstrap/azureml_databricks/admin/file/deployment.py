@@ -97,6 +97,15 @@ def same_host(one: str, other: str) -> bool:
         return False
 
 
+def check_location(value: str) -> None:
+    """Refuse what `deploy` refuses as a location.
+
+    Raises:
+        ValueError: with the reason.
+    """
+    _location(value)
+
+
 Host = Annotated[str, AfterValidator(_host)]
 ResourceId = Annotated[str, AfterValidator(_resource_id)]
 Guid = Annotated[str, AfterValidator(_guid)]

@@ -45,7 +45,7 @@ def _flat(table: dict[str, Any], origin: str) -> dict[str, Any]:
 
 
 def _text(name: str, value: Any, origin: str) -> str:
-    check_of_file(name, origin)
+    check_of_file(name, origin, str(value))
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str | int | float):

@@ -204,7 +204,9 @@ class SecretReaders(Access):
         self._secrets.put_acl(self._scope, principal.name, AclPermission.READ)
 
     def _take(self, name: str) -> None:
-        self._secrets.delete_acl(self._scope, name)
+        # Somebody may have given them more since: that is not ours.
+        if self._secrets.get_acl(self._scope, name).permission == AclPermission.READ:
+            self._secrets.delete_acl(self._scope, name)
 
 
 def given_on(record: Record, kind: str) -> list[str]:
@@ -262,7 +264,8 @@ class PermissionList(Access):
             )
             for entry in self._entries()
             for permission in entry.all_permissions or []
-            if not permission.inherited and _name(entry) != name
+            if not permission.inherited
+            and (_name(entry) != name or permission.permission_level != self._level)
         ]
         self._permissions.set(self._type, self._id(), access_control_list=others)
 

@@ -42,7 +42,7 @@ class Change:
     action: Action
     kind: str
     name: str
-    act: Callable[[], Mapping[str, Any] | None]
+    act: Callable[[], Mapping[str, Any] | None] = field(repr=False)  # it may hold a secret
     differences: tuple[Difference, ...] = ()
     is_ours: bool = True
     prepare: Callable[[], None] | None = None

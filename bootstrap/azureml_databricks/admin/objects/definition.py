@@ -55,7 +55,8 @@ def ours(deployment: Deployment, script: str, base: Mapping[str, Any]) -> Defini
             reference = f"{{{{secrets/{deployment.secrets.scope}/{key}}}}}"
             definition[f"spark_env_vars.{BY_NAME[setting].variable}"] = _fixed(reference, hidden=True)
     _check(deployment.policy.fixes, definition, f"{deployment.path} (policy.fixes)")
-    return {**definition, **deployment.policy.fixes}
+    # They may leave us room, and cannot take the rest back.
+    return {**definition, **deployment.policy.fixes, **definition}
 
 
 def composed(base: Definition, ours: Definition, origin: str) -> Definition:

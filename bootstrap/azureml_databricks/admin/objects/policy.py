@@ -138,7 +138,9 @@ class ClusterPolicy:
         # Not so where it was interrupted while it was made.
         self._is_known = self.id in (self._known_id(name) for name in record.names(KIND))
         self.name = (self.found and self.found.name) or ""
-        self.refused: list[str] = (record.details(KIND, self.name) or {}).get("refused", [])
+        refused = (record.details(KIND, self.name) or {}).get("refused", [])
+        # No record takes anything else out of the policy.
+        self.refused = [path for path in _DISPENSABLE if path in refused]
 
     def seal(self, folder: str) -> str:
         """Return the digest that the policy has of a release's files, empty if it does not point at it."""

@@ -115,7 +115,7 @@ class Releases:
         different = differences(found, uploaded)
         if uploaded and not different and seal is not None and _digest(found) != seal:
             # Whoever can change the files can change the record with them.
-            different = [Difference("the files' digest in the policy", _digest(found), seal or "to come")]
+            different = [Difference("the files' digest in the policy", _digest(found), seal or "none")]
         self.seal = _digest(found)
         if not uploaded or different:
             yield Change(

@@ -99,17 +99,24 @@ class SecretScope:
         """Return whether we have put a key there."""
         return f"{self.name}/{key}" in self._record.names(SECRET)
 
-    def changes(self, values: Mapping[str, str]) -> Iterator[Change]:
+    def changes(self, values: Mapping[str, str], ids: Collection[str] = ()) -> Iterator[Change]:
         """Yield what puts secrets into the scope.
 
         Args:
             values: by key.
+            ids: the keys whose values are no secrets, and to be known later.
         """
         if not self.exists and values:
             yield Change("create", SCOPE, self.name, self._create)
         for key, value in values.items():
             action = "update" if key in self.keys else "create"
-            yield Change(action, SECRET, f"{self.name}/{key}", partial(self._put, key, value))  # type: ignore[arg-type]
+            details = {"is": value} if key in ids else {}
+            act = partial(self._put, key, value, details)
+            yield Change(action, SECRET, f"{self.name}/{key}", act)  # type: ignore[arg-type]
+
+    def known(self, key: str) -> str:
+        """Return the ID that we have put there, empty where that is not known: nobody can read a secret."""
+        return str((self._record.details(SECRET, f"{self.name}/{key}") or {}).get("is", ""))
 
     def removals(self, in_use: Callable[[], str]) -> Iterator[Change | Kept]:
         """Yield what becomes of our secrets, and of the scope, if that is ours and has no others.
@@ -136,9 +143,10 @@ class SecretScope:
         with telling(f"secret scope {self.name} cannot be made", "the right to make secret scopes"):
             self._secrets.create_scope(self.name)
 
-    def _put(self, key: str, value: str) -> None:
+    def _put(self, key: str, value: str, details: dict[str, str]) -> dict[str, str]:
         with telling(f"{self.name}/{key} cannot be written", f"WRITE on secret scope {self.name}"):
             self._secrets.put_secret(self.name, key, string_value=value)
+        return details
 
     def _delete(self, key: str) -> None:
         if key in self.keys:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import warnings
 
+import requests
+from azure.core.credentials import TokenCredential
 from azure.core.exceptions import (
     AzureError,
     ClientAuthenticationError,
@@ -24,6 +26,7 @@ AUTHORITIES = {
     "AzureUSGovernment": AzureAuthorityHosts.AZURE_GOVERNMENT,
     "AzureChinaCloud": AzureAuthorityHosts.AZURE_CHINA,
 }
+_RUNTIME_ROLE = "AzureML Data Scientist"
 _ROLE = "Reader (or AzureML Data Scientist) on the workspace"
 _TIMEOUT_SECONDS = 10
 silence("azure")
@@ -34,8 +37,12 @@ _SCOPES = {
 }
 
 
-def tracking_uri(workspace: deployment.Workspace) -> str:
+def tracking_uri(workspace: deployment.Workspace, login: TokenCredential | None = None) -> str:
     """Return the MLflow tracking URI of a workspace, in the form that nodes use.
+
+    Args:
+        workspace: which.
+        login: whose, None for the admin's.
 
     Raises:
         AdminError: there is no such workspace, no right to read it, no login, or no way to Azure.
@@ -46,7 +53,7 @@ def tracking_uri(workspace: deployment.Workspace) -> str:
         from azure.ai.ml import MLClient
     subscription_id, resource_group, name = workspace.parts
     where = f"Azure ML workspace {name!r} (resource group {resource_group!r}, subscription {subscription_id})"
-    credential = DefaultAzureCredential(
+    credential = login or DefaultAzureCredential(
         authority=AUTHORITIES[workspace.cloud],
         connection_timeout=_TIMEOUT_SECONDS,
         retry_total=1,
@@ -92,6 +99,38 @@ def prove_login(tenant_id: str, client_id: str, client_secret: str, cloud: str) 
         raise AdminError(
             f"service principal {client_id} cannot log in to Azure, nothing was changed: {_message(error)}"
         ) from None
+
+
+def prove_role(workspace: deployment.Workspace, tenant_id: str, client_id: str, client_secret: str) -> None:
+    """Ask the workspace something that a run's code asks, as a service principal.
+
+    Raises:
+        AdminError: it refuses, or cannot be reached.
+    """
+    credential = ClientSecretCredential(
+        tenant_id,
+        client_id,
+        client_secret,
+        authority=AUTHORITIES[workspace.cloud],
+        connection_timeout=_TIMEOUT_SECONDS,
+        retry_total=1,
+    )
+    found = tracking_uri(workspace, credential)
+    try:
+        token = credential.get_token(_SCOPES[workspace.cloud]).token
+        response = requests.post(
+            f"{found.replace('azureml://', 'https://')}/api/2.0/mlflow/experiments/search",
+            json={"max_results": 1},
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=_TIMEOUT_SECONDS,
+        )
+    except (AzureError, requests.RequestException) as error:
+        raise AdminError(f"Azure ML cannot be reached, nothing was changed: {_message(error)}") from None
+    if response.status_code != 200:
+        raise AdminError(
+            f"Azure ML answers {response.status_code} to service principal {client_id}, nothing was changed: "
+            f"it takes the role {_RUNTIME_ROLE} on the workspace"
+        )
 
 
 def _no_login(error: ClientAuthenticationError) -> str:
