@@ -32,7 +32,9 @@ def test_a_model_is_one_folder_of_its_run_where_mlflow_2_looks_for_it(azure: Emu
         LOG
         + """
     with mlflow.start_run() as run:
-        mlflow.sklearn.log_model(model, name="model", registered_model_name="of-mlflow-3", **needs)
+        # What later versions save by default, MLflow 2.9 cannot read from any server.
+        readable = {"serialization_format": "cloudpickle", **needs}
+        mlflow.sklearn.log_model(model, name="model", registered_model_name="of-mlflow-3", **readable)
     print(json.dumps(run.info.run_id))
     """,
     )
