@@ -231,9 +231,16 @@ def check_of_file(name: str, origin: str, text: str = "") -> None:
     """Refuse a name and a text that no settings file may have.
 
     Raises:
-        SettingError: it is not in the table (the nearest that is gets named), or it is a secret.
+        SettingError: it is not in the table (the nearest that is gets named), or it is a secret, or it is an
+            ID that is none, whose text is not shown, since it could be the secret.
     """
     check_name(name, origin)
+    if text and is_misplaced(name, text):
+        form = "a GUID" if name == "clientId" else "a GUID, or a domain of the tenant"
+        raise SettingError(
+            f"{name} ({origin}) is no {BY_NAME[name].variable}, which is {form}: take it from the app "
+            "registration's page (what is there is not shown, since it could be the secret)"
+        )
     if is_secret(name, text):
         raise SettingError(
             f"{name} ({origin}): a secret is in no file of ours; "

@@ -104,6 +104,11 @@ def test_the_script_knows_its_archive_and_is_clean_shell(built: Path) -> None:
             "spark_env_vars, {{{{secrets/scope/key}}}}",
         ),
         (
+            'clientId = "s3cr3t"',
+            "clientId (in {path}) is no AZURE_CLIENT_ID, which is a GUID: take it from the app "
+            "registration's page (what is there is not shown, since it could be the secret)",
+        ),
+        (
             '[env]\nDB_PASSWORD = "s3cr3t"',
             "env.DB_PASSWORD (in {path}): a secret is in no file of ours; give it in the policy as "
             "spark_env_vars, {{{{secrets/scope/key}}}}",
