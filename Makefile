@@ -30,8 +30,8 @@ setup: .venv/ready ## Make .venv with everything, by locked versions
 demo: setup ## Deploy, boot a cluster and run a notebook on it (RUNTIME=19: Spark 4.2; KEEP=1: leave it open)
 	@KEEP=$(KEEP) RUNTIME=$(RUNTIME) $(BIN)/python -m tests.commands.demo
 
-test: setup ## Run the tests, two files at a time
-	$(BIN)/python -m pytest $(THOROUGH) --numprocesses=2 --dist=loadfile --no-loadscope-reorder
+test: setup ## Run the tests, three files at a time (they wait as much as they work)
+	$(BIN)/python -m pytest $(THOROUGH) --numprocesses=3 --dist=loadfile --no-loadscope-reorder
 
 spark: setup ## Run the tests of Spark clusters across emulated nodes
 	$(BIN)/python -m pytest $(THOROUGH) --numprocesses=2 --dist=loadfile --no-loadscope-reorder tests/matrices/spark
