@@ -94,7 +94,7 @@ def test_it_is_on_no_disk(node: Node, python: Preloaded, azure: EmulatedAzure) -
 def test_another_secret_is_another_login(node: Node, python: Preloaded, azure: EmulatedAzure) -> None:
     ask(python)
 
-    done = node.run([PYTHON, "-W", "ignore", "-c", ASK], env={"AZURE_CLIENT_SECRET": "of-another"}, cwd="/tmp")
+    done = node.run([PYTHON, "-W", "ignore", "-c", ASK], env={"AZURE_CLIENT_SECRET": "another"}, cwd="/tmp")
 
     assert "the secret in AZURE_CLIENT_SECRET is wrong" in done.stderr
     ask(python)  # the first still counts
@@ -102,7 +102,7 @@ def test_another_secret_is_another_login(node: Node, python: Preloaded, azure: E
 
 
 def test_a_failed_login_answers_for_the_nodes_other_processes(node: Node, azure: EmulatedAzure) -> None:
-    env = {"AZURE_CLIENT_SECRET": "of-another"}
+    env = {"AZURE_CLIENT_SECRET": "another"}
     done = [node.run([PYTHON, "-W", "ignore", "-c", ASK], env=env, cwd="/tmp") for _ in range(3)]
 
     assert ["the secret in AZURE_CLIENT_SECRET is wrong" in each.stderr for each in done] == [True] * 3
