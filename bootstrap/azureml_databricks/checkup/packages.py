@@ -50,7 +50,8 @@ def findings(paths: Paths) -> Iterator[Finding]:
     ours = [f"{it.name} {it.version}" for it in found.values() if it.is_in(_OUR_BUNDLE)]
     yield PART.ok("of the bundle", ", ".join(ours) or "none is used")
     for name, version in carried.items():
-        if name in found and not found[name].is_in(_OUR_BUNDLE):
+        # The bundle has what one of the runtime's variants lacks, in the other's version.
+        if name in found and not found[name].is_in(_OUR_BUNDLE) and found[name].version != version:
             yield PART.note(name, f"{found[name]}, instead of the bundle's {version}")
     strangers = list(_strangers(carried, paths))
     for stranger in strangers:
