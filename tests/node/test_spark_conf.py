@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import textwrap
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +26,20 @@ OTHER_URI = TRACKING_URI.replace("/workspaces/ws", "/workspaces/other")
 GIVEN = {"spark.azureml.trackingUri": TRACKING_URI, "spark.azureml.env.TEAM": "churn"}
 
 
-@pytest.fixture(scope="module")
-def _node(bundle: Path) -> Iterator[Node]:
-    """A node whose policy says nothing of a workspace."""
-    with cluster_node(bundle, {}) as node:
+@contextmanager
+def started(bundle: Path, variables: dict[str, str]) -> Iterator[Node]:
+    """A node with a policy's variables, whose init script has run."""
+    with cluster_node(bundle, variables) as node:
         if "system paths" in node.cannot:
             pytest.skip(node.cannot["system paths"])
         start(node)
+        yield node
+
+
+@pytest.fixture(scope="module")
+def _node(bundle: Path) -> Iterator[Node]:
+    """A node whose policy says nothing of a workspace."""
+    with started(bundle, {}) as node:
         yield node
 
 
@@ -44,10 +52,7 @@ def node(_node: Node) -> Iterator[Node]:
 @pytest.fixture(scope="module")
 def _configured(bundle: Path) -> Iterator[Node]:
     """A node whose policy names a workspace."""
-    with cluster_node(bundle, {"AZUREML_TRACKING_URI": OTHER_URI}) as node:
-        if "system paths" in node.cannot:
-            pytest.skip(node.cannot["system paths"])
-        start(node)
+    with started(bundle, {"AZUREML_TRACKING_URI": OTHER_URI}) as node:
         yield node
 
 

@@ -72,7 +72,8 @@ class Known:
         """
         if self.has_all or self.refused:
             return False
-        new = [metric for metric in metrics if metric.key not in self.names | self.beyond]
+        settled = self.names | self.beyond
+        new = [metric for metric in metrics if metric.key not in settled]
         is_first = any(metric.key not in self.unseen for metric in new)
         for metric in new:
             self.unseen.setdefault(metric.key, []).append(point(metric))

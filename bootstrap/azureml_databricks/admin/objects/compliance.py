@@ -9,8 +9,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from databricks.sdk import WorkspaceClient
-from databricks.sdk.service.compute import ClusterSpec, DataSecurityMode, ListClustersFilterBy
-from databricks.sdk.service.jobs import JobSettings
+from databricks.sdk.service.compute import (
+    ClusterCompliance,
+    ClusterSpec,
+    DataSecurityMode,
+    ListClustersFilterBy,
+)
+from databricks.sdk.service.jobs import JobCompliance, JobSettings
 
 from azureml_databricks.admin.objects import access_modes
 from azureml_databricks.admin.objects.changes import Difference
@@ -99,8 +104,7 @@ def _clusters(client: WorkspaceClient, policy: ClusterPolicy) -> Iterator[Govern
         state = cluster.state.value if cluster and cluster.state else "UNKNOWN"
         name = (cluster and cluster.cluster_name) or found.cluster_id
         modes = {access_modes.PATH: cluster.data_security_mode} if cluster else {}
-        violations = _but_for_older_names(found.violations or {}, modes, policy)
-        complies = bool(found.is_compliant or (found.violations and not violations))
+        complies, violations = _verdict(found, modes, policy)
         yield Governed("cluster", found.cluster_id, name, state, complies, violations)
 
 
@@ -112,8 +116,7 @@ def _jobs(client: WorkspaceClient, policy: ClusterPolicy) -> Iterator[Governed]:
             f"{key}.{access_modes.PATH}": spec.data_security_mode
             for key, spec in job_clusters(settings).items()
         }
-        violations = _but_for_older_names(found.violations or {}, modes, policy)
-        complies = bool(found.is_compliant or (found.violations and not violations))
+        complies, violations = _verdict(found, modes, policy)
         yield Governed("job", str(found.job_id), name, "", complies, violations)
 
 
@@ -124,13 +127,16 @@ def job_clusters(settings: JobSettings) -> dict[str, ClusterSpec]:
     return {**shared, **own}
 
 
-def _but_for_older_names(
-    violations: dict[str, str], modes: Mapping[str, DataSecurityMode | None], policy: ClusterPolicy
-) -> dict[str, str]:
-    """Return the violations without those where a cluster has another name for the same access mode."""
+def _verdict(
+    found: ClusterCompliance | JobCompliance,
+    modes: Mapping[str, DataSecurityMode | None],
+    policy: ClusterPolicy,
+) -> tuple[bool, dict[str, str]]:
+    """Return whether it complies, and how not: another name for the same access mode is no violation."""
     wanted = access_modes.of_today(policy.fixed(access_modes.PATH))
     same = [path for path, mode in modes.items() if mode and access_modes.of_today(mode.value) == wanted]
-    return {path: why for path, why in violations.items() if path not in same}
+    violations = {path: why for path, why in (found.violations or {}).items() if path not in same}
+    return bool(found.is_compliant or (found.violations and not violations)), violations
 
 
 def _enforce(client: WorkspaceClient, it: Governed, *, validate_only: bool) -> list[Difference]:

@@ -141,7 +141,7 @@ def of_today(rule: Any) -> Any:
 
 
 def _may_have_environments(clusters: Clusters) -> bool:
-    newest = max(int(runtime.partition(".")[0].partition("-")[0]) for runtime in clusters.runtimes)
+    newest = max(int(runtime.removesuffix(ML).partition(".")[0]) for runtime in clusters.runtimes)
     return clusters.access_mode == "standard" and newest >= _ENVIRONMENTS_SINCE
 
 
