@@ -83,8 +83,9 @@ def test_what_a_handler_at_exit_logs_is_there(version: str, azure: EmulatedAzure
     assert kept == [{"a": 1, "b": 1, "big": 9 << 20, "c": 1}, {"last": 1}, "FINISHED", "done"]
 
 
+@pytest.mark.parametrize("waits", ["", "600"], ids=["at once", "by the batch"])
 @VERSIONS
-def test_what_is_logged_in_the_background_arrives(version: str, azure: EmulatedAzure) -> None:
+def test_what_is_logged_in_the_background_arrives(version: str, waits: str, azure: EmulatedAzure) -> None:
     # Given more metrics than a run has room for, under way when the program ends, and one that comes then
     code = (
         BEGIN
@@ -96,13 +97,45 @@ def test_what_is_logged_in_the_background_arrives(version: str, azure: EmulatedA
         mlflow.log_metric(f"m{number}", number, synchronous=False)
     """
     )
-    done = run_alone(version, azure, code)
+    done = run_alone(
+        version, azure, code, **({"MLFLOW_ASYNC_LOGGING_BUFFERING_SECONDS": waits} if waits else {})
+    )
     run_id = next(line for line in done.stdout.splitlines() if line.startswith('"')).strip('"')
 
-    assert "rror" not in done.stderr
+    assert "error" not in done.stderr.lower()
     metrics = f"import json, mlflow; print(json.dumps([sorted(mlflow.get_run({run_id!r}).data.metrics)]))"
     assert printed(version, azure, metrics) == [sorted(["last", *(f"m{number}" for number in range(80))])]
     assert status(version, azure, run_id) == "FINISHED"
+
+
+@VERSIONS
+def test_images_that_are_logged_in_the_background_arrive(version: str, azure: EmulatedAzure) -> None:
+    # Given a program that ends when none of them can be there yet, and that logs one more as it ends
+    code = (
+        BEGIN
+        + """
+    import atexit
+    from PIL import Image
+
+    def log(step):
+        mlflow.log_image(Image.new("RGB", (8, 8)), key="seen", step=step, synchronous=False)
+
+    atexit.register(log, 6)
+    for step in range(6):
+        log(step)
+    """
+    )
+    done = run_alone(version, azure, code)
+    run_id = next(line for line in done.stdout.splitlines() if line.startswith('"')).strip('"')
+
+    assert "error" not in done.stderr.lower()
+    images = f"""
+        import json, mlflow, re
+        files = [file.path for file in mlflow.MlflowClient().list_artifacts({run_id!r}, "images")]
+        steps = [int(re.search("[+%]step[+%]([0-9]+)", file)[1]) for file in files]
+        print(json.dumps([steps.count(step) for step in range(7)]))
+        """
+    assert printed(version, azure, images) == [2] * 7
 
 
 def status(version: str, azure: EmulatedAzure, run_id: str) -> str:

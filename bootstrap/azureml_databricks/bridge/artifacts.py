@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
@@ -27,9 +28,11 @@ from mlflow.entities import FileInfo
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 from mlflow.store.artifact.artifact_repo import verify_artifact_path
+from mlflow.utils.async_logging.run_operations import RunOperations
 from mlflow.utils.file_utils import create_tmp_dir
 
 from azureml_databricks.bridge import addresses, refusals
+from azureml_databricks.bridge.background import Background, OfThisProcess
 from azureml_databricks.bridge.parallel import in_parallel
 from azureml_databricks.bridge.workspace import service_context
 
@@ -186,6 +189,7 @@ class WorkspaceArtifactRepository(AzureMLflowArtifactRepository):  # type: ignor
         super(AzureMLflowArtifactRepository, self).__init__(artifact_uri, *args, **kwargs)
         self._container, self._root = _opened(artifact_uri, [*args, *kwargs.values()])
         self._newest_model = False
+        self._background = OfThisProcess(Background)
         # MLflow downloads a run's `artifact_uri` as `artifacts` from the address above it.
         self._above = "artifacts" if re.fullmatch(r".*/runs/[^/]+", artifact_uri) else ""
 
@@ -245,6 +249,17 @@ class WorkspaceArtifactRepository(AzureMLflowArtifactRepository):  # type: ignor
         within = path_within(artifact_path)
         with telling(f"delete {within or 'the artifacts'}"):
             self._container.delete([self._full(file) for file in self._files(within)])
+
+    def _log_artifact_async(
+        self, filename: str, artifact_path: str | None = None, artifact: Any = None
+    ) -> RunOperations:
+        log = partial(self._async_logging_queue._artifact_logging_func, filename, artifact_path, artifact)
+        return RunOperations([self._background.get().begin(f"artifact {filename!r}", log)])
+
+    def flush_async_logging(self) -> None:
+        """Wait until all that was logged in the background is there."""
+        if self._background:
+            self._background.get().wait()
 
     def _upload(self, files: Mapping[str, Path]) -> None:
         """Upload all files; what is made and cannot be filled is taken away again."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
+from threading import Lock
 from typing import TypeVar
 
 _Item = TypeVar("_Item")
@@ -16,23 +17,45 @@ _AT_ONCE = 8
 def in_parallel(work: Callable[[_Item], _Result], items: Iterable[_Item]) -> list[_Result]:
     """Return what `work` makes of each item, in order.
 
-    Python starts no threads once its main thread has ended: what `atexit` runs then, MLflow's end of a run
-    among it, has the work done one by one.
-
     Raises:
         Exception: what `work` raises first, in the order of the items; what has not begun by then never does.
     """
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
-        begun = [_begun(pool, work, item) for item in items]
+        begun = [begin(pool, partial(work, item)) for item in items]
         try:
-            return [result() for result in begun]
+            return [each.result() for each in begun]
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
 
 
-def _begun(pool: ThreadPoolExecutor, work: Callable[[_Item], _Result], item: _Item) -> Callable[[], _Result]:
+def begin(pool: ThreadPoolExecutor, work: Callable[[], _Result]) -> Future[_Result]:
+    """Have the pool do `work`, or do it here and now where it cannot.
+
+    Python starts no threads once its main thread has ended: what `atexit` runs then, MLflow's end of a run
+    among it, does its own work.
+    """
+    future: Future[_Result] = Future()
+    unclaimed = Lock()
+
+    def once() -> None:
+        if unclaimed.acquire(blocking=False):
+            settle(future, work)
+
     try:
-        return pool.submit(work, item).result
-    except RuntimeError:
-        return partial(work, item)
+        pool.submit(once)
+    except (
+        RuntimeError
+    ):  # from Python 3.12 on the pool has taken it nevertheless, and a thread of it may come
+        once()
+    return future
+
+
+def settle(future: Future[_Result], work: Callable[[], _Result]) -> None:
+    """Give a future what `work` returns or raises."""
+    try:
+        result = work()
+    except BaseException as error:  # noqa: BLE001  # it is raised where the result is asked for
+        future.set_exception(error)
+    else:
+        future.set_result(result)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import sys
-import threading
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NoReturn
 
 from azureml.mlflow._store.tracking.store import AzureMLRestStore
@@ -27,7 +27,6 @@ from mlflow.entities import (
 from mlflow.exceptions import MlflowException
 from mlflow.store.entities.paged_list import PagedList
 from mlflow.store.tracking import SEARCH_MAX_RESULTS_THRESHOLD
-from mlflow.store.tracking.abstract_store import AbstractStore
 from mlflow.tracking import fluent
 from mlflow.utils.async_logging.run_operations import RunOperations
 from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_MODELS, MLFLOW_RUN_NAME
@@ -42,6 +41,8 @@ from azureml_databricks.bridge import (
     unavailable,
     workers,
 )
+from azureml_databricks.bridge.background import OfThisProcess
+from azureml_databricks.bridge.batches_in_background import BatchesInBackground
 from azureml_databricks.bridge.creation import Creation
 from azureml_databricks.bridge.experiment import TellsWhichIsSet
 from azureml_databricks.bridge.kept import cut
@@ -76,7 +77,7 @@ class WorkspaceTrackingStore(NoTraces, TellsWhichIsSet, AzureMLRestStore):  # ty
         self.sender = Sender(self.service, self.runs)
         self._reader = Reader(self.service, self.runs, self.sender, self.with_notes)
         self._creation = Creation(self.service, self.runs, self.sender)
-        self._drains_at_exit = self._is_ending = False
+        self._background = OfThisProcess(partial(BatchesInBackground, self._log))
         links.lead_to_studio(WorkspaceTrackingStore)
 
     def _call_endpoint(self, *args: Any, **kwargs: Any) -> Any:
@@ -148,22 +149,19 @@ class WorkspaceTrackingStore(NoTraces, TellsWhichIsSet, AzureMLRestStore):  # ty
     def log_batch_async(
         self, run_id: str, metrics: Sequence[Metric], params: Sequence[Param], tags: Sequence[RunTag]
     ) -> RunOperations:
-        """Log in the background, by MLflow's own queue, emptied at exit; what comes then is logged too."""
-        if not self._is_ending and not self._drains_at_exit:
-            self._drains_at_exit = True
-            try:
-                threading._register_atexit(self._drain)  # type: ignore[attr-defined]
-            except RuntimeError:  # `atexit` has begun
-                self._is_ending = True
-        if self._is_ending:
-            self.log_batch(run_id, metrics, params, tags)
-            return RunOperations([])
-        return AbstractStore.log_batch_async(self, run_id, metrics, params, tags)
+        """Log in the background."""
+        batch = Batch(list(metrics), list(params), list(tags))
+        return RunOperations([self._background.get().log(run_id, batch)])
 
-    def _drain(self) -> None:
-        # The queue does this `atexit`, when Python has closed all thread pools, and loses what it has.
-        self._async_logging_queue._at_exit_callback()
-        self._is_ending = True
+    def _log(self, run_id: str, batch: Batch) -> None:
+        self.log_batch(run_id, batch.metrics, batch.params, batch.tags)
+
+    def flush_async_logging(self) -> None:
+        """Wait until all that was logged in the background is there."""
+        if self._background:
+            self._background.get().wait()
+
+    shut_down_async_logging = end_async_logging = flush_async_logging
 
     def log_inputs(self, run_id: str, datasets: Any = None, *models: Any) -> None:
         """Log the data sets that a run used; they are noted where the service does not take them."""

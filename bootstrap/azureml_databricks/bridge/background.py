@@ -1,0 +1,69 @@
+"""What is logged in the background: in order, and all of it before the program ends.
+
+MLflow's own queues may lose what they hold as a program ends: in MLflow 2.9 all that has not begun, and from
+Python 3.12 on all of it, where their threads have not started by then.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import partial
+from typing import Generic, TypeVar
+
+from azureml_databricks.bridge.parallel import begin
+
+_logger = logging.getLogger("mlflow.azureml_databricks")
+
+_Made = TypeVar("_Made")
+
+
+class OfThisProcess(Generic[_Made]):
+    """Something of which a process that is forked has its own: threads do not follow it.
+
+    Args:
+        make: makes it.
+    """
+
+    def __init__(self, make: Callable[[], _Made]) -> None:
+        """Have none yet."""
+        self._make = make
+        self._made_in = 0
+        self._made: _Made
+
+    def __bool__(self) -> bool:
+        """Whether there is one."""
+        return self._made_in == os.getpid()
+
+    def get(self) -> _Made:
+        """Return that of this process."""
+        if not self:
+            self._made, self._made_in = self._make(), os.getpid()
+        return self._made
+
+
+class Background:
+    """Does one thing after another, and each of them: Python waits for its thread pools as a program ends."""
+
+    def __init__(self) -> None:
+        """Have nothing to do."""
+        self._pool = ThreadPoolExecutor(1, "azureml-databricks")
+        self._last: Future[None] | None = None
+
+    def begin(self, what: str, work: Callable[[], None]) -> Future[None]:
+        """Log `what` by `work`, after what has begun before; what it raises is told at once."""
+        self._last = begin(self._pool, work)
+        self._last.add_done_callback(partial(tell_if_lost, what))
+        return self._last
+
+    def wait(self) -> None:
+        """Wait for what has begun; an error is for who waits for that alone."""
+        wait([self._last] if self._last else [])
+
+
+def tell_if_lost(what: str, logged: Future[None]) -> None:
+    """Tell of `what`, when it is done, if it was refused."""
+    if error := logged.exception():
+        _logger.error("%s, logged in the background, is not there: %s", what, error)

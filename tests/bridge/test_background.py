@@ -1,0 +1,78 @@
+"""What is logged in the background, while the program goes on."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.emulated.azure import EmulatedAzure
+from tests.matrices.on_azure import printed, run
+
+VERSIONS = pytest.mark.parametrize("version", [pytest.param("2.9.2", marks=pytest.mark.thorough), "3.17.2"])
+
+
+@VERSIONS
+def test_what_waits_goes_together_and_in_order(version: str, azure: EmulatedAzure) -> None:
+    # Given many values, and a tag that changes, logged while the first is on its way
+    code = """
+        import json, mlflow
+        with mlflow.start_run() as run:
+            logged = [mlflow.log_metric("loss", step, step=step, synchronous=False) for step in range(1000)]
+            logged += [mlflow.set_tag("last", str(step), synchronous=False) for step in range(100)]
+            for each in logged:
+                each.wait()
+        client = mlflow.MlflowClient()
+        history = [point.value for point in client.get_metric_history(run.info.run_id, "loss")]
+        print(json.dumps([history, client.get_run(run.info.run_id).data.tags["last"]]))
+        """
+    azure.journal.clear()
+
+    # Then all are there, the tag is what it was last, and there were few requests
+    assert printed(version, azure, code) == [list(range(1000)), "99"]
+    assert sum(request.path.endswith("log-batch") for request in azure.journal) < 60
+
+
+@VERSIONS
+def test_a_value_that_is_refused_takes_no_other_along(version: str, azure: EmulatedAzure) -> None:
+    # Given many params that wait together, of which one has another value already
+    code = """
+        import json, mlflow
+        with mlflow.start_run() as run:
+            mlflow.log_param("depth", 3)
+            calls = [("depth", 4), *((f"p{number}", number) for number in range(30))]
+            logged = [mlflow.log_param(*call, synchronous=False) for call in calls]
+            refused = []
+            for (name, _), each in zip(calls, logged):
+                try:
+                    each.wait()
+                except mlflow.MlflowException:
+                    refused.append(name)
+        print(json.dumps([refused, mlflow.get_run(run.info.run_id).data.params]))
+        """
+    done = run(version, azure, code)
+
+    # Then who waits for it is told, who does not reads it, and the others are there
+    assert "a batch of run " in done.stderr
+    assert "Changing param values is not allowed" in done.stderr
+    assert printed(version, azure, code) == [
+        ["depth"],
+        {"depth": "3", **{f"p{number}": str(number) for number in range(30)}},
+    ]
+
+
+def test_a_process_that_is_forked_logs_as_well(azure: EmulatedAzure) -> None:
+    # Given a thread that logs in the background, which is not there in a child
+    code = """
+        import json, mlflow, os
+        with mlflow.start_run() as run:
+            mlflow.log_metric("before", 1, synchronous=False).wait()
+            child = os.fork()
+            if not child:
+                mlflow.log_metric("child", 1, run_id=run.info.run_id, synchronous=False)
+                mlflow.flush_async_logging()
+                os._exit(0)
+            os.waitpid(child, 0)
+            mlflow.log_metric("after", 1, synchronous=False)
+            mlflow.flush_async_logging()
+            print(json.dumps(mlflow.get_run(run.info.run_id).data.metrics))
+        """
+    assert printed("3.17.2", azure, code) == {"before": 1, "child": 1, "after": 1}
