@@ -172,12 +172,12 @@ def test_what_a_killed_process_has_not_sent_spoils_nothing_and_can_be_logged_aga
         print(json.dumps(run.info.run_id), flush=True)
         write = artifacts.write
 
-        def until_the_end(address, content):
+        def until_the_end(address, *content):
             if "/folder/" in address and "b.txt" in address:
-                write(address, content)
+                write(address, *content)
                 os.kill(os.getpid(), signal.SIGKILL)
             if "/folder/" not in address:
-                write(address, content)
+                write(address, *content)
 
         artifacts.write = until_the_end
         with tempfile.TemporaryDirectory() as scratch:

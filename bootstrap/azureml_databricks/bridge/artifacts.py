@@ -19,9 +19,15 @@ from typing import IO, Any
 
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
 from azure.storage.blob import BlobClient, ExponentialRetry
-from azureml.mlflow._client.artifact.local_artifact_client import LocalArtifactClient
-from azureml.mlflow._client.artifact.run_artifact_client import RunArtifactsClient
+from azureml.mlflow._client._common._http_policy import HandleTimeoutPolicy
+from azureml.mlflow._client.constants import ClientEnvVars
 from azureml.mlflow._internal.utils import ServiceContext
+from azureml.mlflow._restclient.artifact._azure_machine_learning_workspaces import (
+    AzureMachineLearningWorkspaces as AllArtifactsClient,
+)
+from azureml.mlflow._restclient.run_artifact._azure_machine_learning_workspaces import (
+    AzureMachineLearningWorkspaces as RunArtifactsClient,
+)
 from azureml.mlflow._restclient.run_artifact.models import ArtifactPath, ArtifactPathList
 from azureml.mlflow._store.artifact.artifact_repo import AzureMLflowArtifactRepository
 from mlflow.entities import FileInfo
@@ -32,8 +38,10 @@ from mlflow.utils.async_logging.run_operations import RunOperations
 from mlflow.utils.file_utils import create_tmp_dir
 
 from azureml_databricks.bridge import addresses, refusals
-from azureml_databricks.bridge.background import Background, OfThisProcess
-from azureml_databricks.bridge.parallel import in_parallel
+from azureml_databricks.bridge.background import Background
+from azureml_databricks.bridge.connections import transport
+from azureml_databricks.bridge.of_this_process import OfThisProcess
+from azureml_databricks.bridge.parallel import in_parallel, threads_for_each
 from azureml_databricks.bridge.workspace import service_context
 
 # Where records.py keeps its own: no business of who lists a run's artifacts.
@@ -42,7 +50,9 @@ HIDDEN = ".azureml-databricks"
 # Reported: a batch holds at most this many artifacts.
 _BATCH = 100
 # What one transfer holds in memory; the storage client's own is 64 MiB.
-_BLOCK = 8 * 1024 * 1024
+_BLOCK = 4 * 1024 * 1024
+# How long the storage client itself waits for a connection, and for an answer.
+_STORAGE_SECONDS = (20, 60)
 
 
 @dataclass(frozen=True)
@@ -71,16 +81,16 @@ class Container:
     @classmethod
     def of_run(cls, context: ServiceContext, experiment: str, run_id: str) -> Container:
         """Return a run's; `experiment` is its experiment's id or name."""
-        client = RunArtifactsClient(context, experiment, run_id, None)
+        client = _client(RunArtifactsClient, context)
         where = {**_names(context), "experiment_name": experiment, "run_id": run_id}
-        return cls(client._client.run_artifacts, where, "ExperimentRun", f"dcid.{run_id}", context)
+        return cls(client.run_artifacts, where, "ExperimentRun", f"dcid.{run_id}", context)
 
     @classmethod
     def of_upload(cls, context: ServiceContext, origin: str, container: str) -> Container:
         """Return those of a model that was registered from a local folder."""
-        client = LocalArtifactClient(context, origin, container, None)
+        client = _client(AllArtifactsClient, context)
         where = {**_names(context), "origin": origin, "container": container}
-        return cls(client._client.artifacts, where, origin, container, context)
+        return cls(client.artifacts, where, origin, container, context)
 
     def addresses(self, prefix: str) -> Iterator[tuple[str, str]]:
         """Yield path and signed address of each artifact whose path begins with `prefix`."""
@@ -133,11 +143,23 @@ class Container:
     @property
     def _keeper(self) -> Any:
         """The service that keeps all artifacts; the one for runs can neither overwrite nor delete."""
-        return LocalArtifactClient(self.context, self.origin, self.container, None)._client.artifacts
+        return _client(AllArtifactsClient, self.context).artifacts
 
     @property
     def _known_as(self) -> dict[str, str]:
         return {**_names(self.context), "origin": self.origin, "container": self.container}
+
+
+def _client(make: Any, context: ServiceContext) -> Any:
+    """Return a REST client of the plugin, made as it does itself, over the connections of this process."""
+    seconds = float(os.environ.get(ClientEnvVars.AZUREML_HTTP_REQUEST_TIMEOUT, 300))
+    return make(
+        credential=context.auth,
+        base_url=context.host_url,
+        credential_scopes=[context.cloud._get_default_scope()],
+        per_retry_policies=[HandleTimeoutPolicy()],
+        transport=transport(seconds, seconds),
+    )
 
 
 def _names(context: ServiceContext) -> dict[str, str]:
@@ -148,14 +170,14 @@ def _names(context: ServiceContext) -> dict[str, str]:
     }
 
 
-def write(address: str, content: IO[bytes] | bytes) -> None:
-    """Write bytes to a signed address, over what is there."""
-    _blob(address).upload_blob(content, overwrite=True)
+def write(address: str, content: IO[bytes] | bytes, threads: int = 1) -> None:
+    """Write bytes to a signed address, over what is there; blocks of many in so many threads."""
+    _blob(address).upload_blob(content, overwrite=True, max_concurrency=threads)
 
 
-def read(address: str, target: IO[bytes]) -> None:
-    """Read a signed address to a stream."""
-    _blob(address).download_blob().readinto(target)
+def read(address: str, target: IO[bytes], threads: int = 1) -> None:
+    """Read a signed address to a stream; blocks of many in so many threads."""
+    _blob(address).download_blob(max_concurrency=threads).readinto(target)
 
 
 def _blob(address: str) -> BlobClient:
@@ -165,6 +187,7 @@ def _blob(address: str) -> BlobClient:
         )
     return BlobClient.from_blob_url(
         address,
+        transport=transport(*_STORAGE_SECONDS),
         max_single_put_size=_BLOCK,
         max_block_size=_BLOCK,
         max_single_get_size=_BLOCK,
@@ -220,7 +243,8 @@ class WorkspaceArtifactRepository(AzureMLflowArtifactRepository):  # type: ignor
                 raise self._missing(within)
             for file in files:
                 verify_artifact_path(file)  # nothing lands outside of the target
-            fetched = in_parallel(lambda file: _fetch(files[file], target / file), files)
+            threads = threads_for_each(len(files))
+            fetched = in_parallel(lambda file: _fetch(files[file], target / file, threads), files)
             if files and not any(fetched):
                 raise self._unfinished(within)
         return str(target / within)
@@ -231,7 +255,7 @@ class WorkspaceArtifactRepository(AzureMLflowArtifactRepository):  # type: ignor
             address = self._files(within).get(within)
             if address is None:
                 raise self._missing(within)
-            if not _fetch(address, Path(local_path)):
+            if not _fetch(address, Path(local_path), threads_for_each(1)):
                 raise self._unfinished(within)
 
     def log_artifact(self, local_file: str, artifact_path: str | None = None) -> None:
@@ -267,10 +291,11 @@ class WorkspaceArtifactRepository(AzureMLflowArtifactRepository):  # type: ignor
             with file.open("rb"):  # a file that cannot be read is told before anything is made
                 pass
         empty: set[str] = set()
+        threads = threads_for_each(len(files))
 
         def send(path: str) -> None:
             with files[path].open("rb") as stream:
-                write(signed[path], stream)
+                write(signed[path], stream, threads)
             empty.discard(path)
 
         with telling(f"log {', '.join(list(files)[:3])}"):
@@ -347,12 +372,12 @@ def _is_at_or_under(file: str, path: str) -> bool:
     return not path or file == path or file.startswith(path + "/")
 
 
-def _fetch(address: str, target: Path) -> bool:
+def _fetch(address: str, target: Path, threads: int) -> bool:
     """Read a signed address to a file; False for an artifact whose bytes were never written."""
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         with target.open("wb") as stream:
-            read(address, stream)
+            read(address, stream, threads)
     except BaseException as error:
         target.unlink(missing_ok=True)
         if isinstance(error, ResourceNotFoundError):

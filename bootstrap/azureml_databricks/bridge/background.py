@@ -7,41 +7,13 @@ Python 3.12 on all of it, where their threads have not started by then.
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import partial
-from typing import Generic, TypeVar
 
 from azureml_databricks.bridge.parallel import begin
 
 _logger = logging.getLogger("mlflow.azureml_databricks")
-
-_Made = TypeVar("_Made")
-
-
-class OfThisProcess(Generic[_Made]):
-    """Something of which a process that is forked has its own: threads do not follow it.
-
-    Args:
-        make: makes it.
-    """
-
-    def __init__(self, make: Callable[[], _Made]) -> None:
-        """Have none yet."""
-        self._make = make
-        self._made_in = 0
-        self._made: _Made
-
-    def __bool__(self) -> bool:
-        """Whether there is one."""
-        return self._made_in == os.getpid()
-
-    def get(self) -> _Made:
-        """Return that of this process."""
-        if not self:
-            self._made, self._made_in = self._make(), os.getpid()
-        return self._made
 
 
 class Background:

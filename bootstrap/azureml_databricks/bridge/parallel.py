@@ -11,7 +11,9 @@ from typing import TypeVar
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
-_AT_ONCE = 8
+_AT_ONCE = 16
+# Of one large file; each holds a block of it in memory.
+_AT_ONCE_OF_ONE = 8
 
 
 def in_parallel(work: Callable[[_Item], _Result], items: Iterable[_Item]) -> list[_Result]:
@@ -27,6 +29,16 @@ def in_parallel(work: Callable[[_Item], _Result], items: Iterable[_Item]) -> lis
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def threads_for_each(items: int) -> int:
+    """Return how many threads each of so many items may have for its parts: few items more than many."""
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(int)
+    except RuntimeError:  # Python is ending
+        return 1
+    return max(1, _AT_ONCE_OF_ONE // max(1, items))
 
 
 def begin(pool: ThreadPoolExecutor, work: Callable[[], _Result]) -> Future[_Result]:

@@ -41,12 +41,12 @@ from azureml_databricks.bridge import (
     unavailable,
     workers,
 )
-from azureml_databricks.bridge.background import OfThisProcess
 from azureml_databricks.bridge.batches_in_background import BatchesInBackground
 from azureml_databricks.bridge.creation import Creation
 from azureml_databricks.bridge.experiment import TellsWhichIsSet
 from azureml_databricks.bridge.kept import cut
 from azureml_databricks.bridge.known_runs import KnownRuns
+from azureml_databricks.bridge.of_this_process import OfThisProcess
 from azureml_databricks.bridge.outgoing import Batch
 from azureml_databricks.bridge.pages import in_pages
 from azureml_databricks.bridge.reading import Reader

@@ -34,6 +34,7 @@ class Journal(Sequence[Request]):
 
     def __init__(self) -> None:
         self._requests: list[Request] = []
+        self._connections: Counter[str] = Counter()
         self._lock = Lock()
 
     def append(self, request: Request) -> None:
@@ -43,6 +44,16 @@ class Journal(Sequence[Request]):
     def clear(self) -> None:
         with self._lock:
             self._requests.clear()
+            self._connections.clear()
+
+    def note_connection(self, host: str) -> None:
+        with self._lock:
+            self._connections[host] += 1
+
+    def connections(self) -> Counter[str]:
+        """How many connections were made to each host."""
+        with self._lock:
+            return self._connections.copy()
 
     def hosts(self) -> Counter[str]:
         """How many requests each host was asked, refused hosts included."""

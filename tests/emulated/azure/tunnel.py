@@ -33,7 +33,9 @@ class Tunnel:
         try:
             head = await reader.readuntil(b"\r\n\r\n")
             method, target, _ = head.split(b"\r\n", 1)[0].decode("latin-1").split(" ")
-            if method == "CONNECT" and self._allows(target.rpartition(":")[0]):
+            host = target.rpartition(":")[0]
+            if method == "CONNECT" and self._allows(host):
+                self._journal.note_connection(host)
                 writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
                 await self._join(reader, writer)
             else:
