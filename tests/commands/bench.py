@@ -5,6 +5,7 @@ With README=1 the ratios go into the README's table.
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -26,6 +27,21 @@ _BASE = "/usr/bin/python3.11"
 _CLUSTER = "/databricks/python3/bin/python"
 _PYTHONPATH = ("/databricks/spark/python", "/databricks/python_shell")
 _READY = "import mlflow\nmlflow.get_tracking_uri()"
+_LATENCY_SECONDS = 0.04
+_TRANSFERS = """
+import pathlib, tempfile, time
+import mlflow
+folder = pathlib.Path(tempfile.mkdtemp())
+for number in range(300):
+    (folder / str(number)).write_text(str(number))
+with mlflow.start_run() as run:
+    mlflow.log_text("first", "first.txt")
+    started = time.perf_counter()
+    mlflow.log_artifacts(str(folder), "many")
+    up = time.perf_counter()
+    mlflow.artifacts.download_artifacts(run_id=run.info.run_id, artifact_path="many")
+[up - started, time.perf_counter() - up]
+"""
 
 
 @dataclass(frozen=True)
@@ -110,7 +126,28 @@ def _ways(azure: EmulatedAzure, ours: Node, plain: Node, scratch: Path) -> list[
         Row("process start to a ready tracking URI", *ready, "{:.2f} s"),
         Row("requests to Azure until then", our_requests, their_requests, "{:.0f}"),
         Row("process start to `import mlflow` done", *imported, "{:.2f} s", in_readme=False),
+        *_transfers(azure, ours, [_TRANSFERS], plain, [cell, _TRANSFERS]),
     ]
+
+
+def _transfers(
+    azure: EmulatedAzure, ours: Node, our_cells: list[str], plain: Node, their_cells: list[str]
+) -> list[Row]:
+    """Time many small artifacts, each request to Azure later by what a real one's network takes."""
+    azure.faults.add(delay=_LATENCY_SECONDS)
+    figures = []
+    for node, cells in ((ours, our_cells), (plain, their_cells)):
+        azure.journal.clear()
+        shown = node.run_notebook(cells).cells[-1].outputs[-1].data["text/plain"]
+        figures.append([*json.loads(shown), sum(azure.journal.connections().values())])
+    azure.faults.clear()
+    latency = f"{_LATENCY_SECONDS * 1000:.0f} ms a request"
+    units = {
+        f"300 small files to a run, at {latency}": "{:.1f} s",
+        "and back": "{:.1f} s",
+        "connections for both": "{:.0f}",
+    }
+    return [Row(what, us, them, unit) for (what, unit), us, them in zip(units.items(), *figures, strict=True)]
 
 
 def _seconds_of_pip(node: Node, target: Path) -> float:
