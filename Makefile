@@ -8,7 +8,7 @@ UV_VERSION := 0.13.9
 SHELL_SCRIPTS := init_scripts/azureml-databricks.sh .ci/run
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all spark test-matrix stories parity features runtimes lint bundle bench figures lock clean
+.PHONY: help setup demo test test-emulated test-all spark test-matrix stories parity features runtimes lint bundle bench figures lock clean
 
 help: ## Show this
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 21
@@ -30,14 +30,20 @@ setup: .venv/ready ## Make .venv with everything, by locked versions
 demo: setup ## Deploy, boot a cluster and run a notebook on it (RUNTIME=19: Spark 4.2; KEEP=1: leave it open)
 	@KEEP=$(KEEP) RUNTIME=$(RUNTIME) $(BIN)/python -m tests.commands.demo
 
-test: setup ## Run the tests, three files at a time (they wait as much as they work)
-	$(BIN)/python -m pytest $(THOROUGH) --numprocesses=3 --dist=loadfile --no-loadscope-reorder
+# Three files at a time: they wait as much as they work.
+PYTEST = $(BIN)/python -m pytest $(THOROUGH) --numprocesses=3 --dist=loadfile --no-loadscope-reorder
+
+test: setup ## Run the tests of the package
+	$(PYTEST) --ignore tests/emulated
+
+test-emulated: setup ## Run the tests of what those stand on: the emulated Azure, Databricks and nodes
+	$(PYTEST) tests/emulated
 
 spark: setup ## Run the tests of Spark clusters across emulated nodes
 	$(BIN)/python -m pytest $(THOROUGH) --numprocesses=2 --dist=loadfile --no-loadscope-reorder tests/matrices/spark
 
 test-all: THOROUGH = --thorough
-test-all: test spark test-matrix runtimes stories parity ## Run all tests: clusters, every Python and runtime, the stories
+test-all: test test-emulated spark test-matrix runtimes stories parity ## Run all tests: clusters, every Python and runtime, the stories
 
 test-matrix: setup ## Run what needs no node on every Python, and the hooks where overlays are not permitted (PYTHONS='3.10 3.13')
 	$(BIN)/python -m tests.matrices.every_python $(PYTHONS)

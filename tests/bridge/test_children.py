@@ -102,9 +102,18 @@ def test_they_log_to_the_notebooks_own_experiment_if_it_sets_none(node: Node) ->
 
 
 def test_they_log_to_the_experiment_that_the_notebook_has_set(node: Node) -> None:
-    runs = runs_of_notebook(node, "import mlflow\nmlflow.set_experiment('parent')", CHILDREN, SHELL)
+    # Given one process of a kind: joblib's workers, a copy, an interpreter of its own
+    children = """
+        import multiprocessing, training
+        from joblib import Parallel, delayed
+        Parallel(n_jobs=2)(delayed(training.train)("joblib") for _ in range(2))
+        child = multiprocessing.get_context("fork").Process(target=training.train, args=("fork",))
+        child.start()
+        child.join()
+        """
+    runs = runs_of_notebook(node, "import mlflow\nmlflow.set_experiment('parent')", children, SHELL)
 
-    assert by_way(runs, "experiment") == same_for_all("parent")
+    assert by_way(runs, "experiment") == {way: {"parent"} for way in ("joblib", "fork", "shell")}
 
 
 def test_a_choice_of_their_own_wins(node: Node) -> None:
