@@ -31,6 +31,7 @@ class Setting:
         help: one line for the docs.
         default: the text that stands where nothing is given; empty for none.
         choices: the texts allowed; empty if any is.
+        placeholders: what in braces the text may have, which is filled in where it is used.
         secret: whether the value must never be written down or shown.
         shapes_uri: whether MLflow's URIs follow from it.
     """
@@ -40,6 +41,7 @@ class Setting:
     help: str
     default: str = ""
     choices: tuple[str, ...] = ()
+    placeholders: tuple[str, ...] = ()
     secret: bool = False
     shapes_uri: bool = False
 
@@ -145,6 +147,7 @@ TABLE = (
         "AZUREML_EXPERIMENT",
         "The experiment of code that sets none, such as `{user}-{notebook}`. Default: the notebook's or the "
         "job's name.",
+        placeholders=("{user}", "{notebook}"),
     ),
     Setting(
         "experimentPaths",
@@ -192,6 +195,7 @@ _SECRET_TEXT = re.compile(
     r"|\bdapi[0-9a-f]{32}",
     re.IGNORECASE,
 )
+_PLACEHOLDER = re.compile(r"\{\w*\}")
 _GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _DOMAIN = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*\.[a-z]{2,}")
 _VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -347,16 +351,21 @@ class Settings:
             return str(wrong)
         return ""
 
-    def check_choices(self) -> None:
-        """Refuse a text that is none of its setting's choices.
+    def check_texts(self) -> None:
+        """Refuse a text that is none of its setting's choices, or has a placeholder that is none.
 
         Raises:
-            SettingError: it names the choices.
+            SettingError: it names those that there are.
         """
         for setting in TABLE:
             text = self[setting.name]
             if setting.choices and text and text not in setting.choices:
                 raise self.error(setting.name, f"use one of {', '.join(setting.choices)}")
+            if setting.placeholders and "{" in text:
+                for found in _PLACEHOLDER.findall(text):
+                    if found not in setting.placeholders:
+                        known = " and ".join(setting.placeholders)
+                        raise self.error(setting.name, f"{found} stands for nothing; there are {known}")
 
     def workspace(self) -> uris.Workspace:
         """Return the workspace that these settings point at.
@@ -364,7 +373,7 @@ class Settings:
         Raises:
             SettingError: a setting has a text that it cannot have, or too few are given.
         """
-        self.check_choices()
+        self.check_texts()
         return self._given() if self["trackingUri"] else self._composed()
 
     def _given(self) -> uris.Workspace:

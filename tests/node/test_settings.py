@@ -185,6 +185,12 @@ _WHERE = "take it from the workspace's overview page (MLflow tracking URI)"
             {},
             "AZUREML_ON_ERROR (a variable of this process) is 'ignore': use one of warn, fail",
         ),
+        (
+            GIVEN,
+            {"experiment": "{user}-{notbook}"},
+            "experiment (in /Volumes/x.json) is '{user}-{notbook}': {notbook} stands for nothing; there are "
+            "{user} and {notebook}",
+        ),
     ],
 )
 def test_a_wrong_setting_says_its_value_its_origin_and_what_to_do(

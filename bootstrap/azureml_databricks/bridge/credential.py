@@ -102,7 +102,7 @@ class AzureCredential:
         """Return the settings, and forget the login before where somebody has changed them."""
         settings = variables.settings_now()
         try:
-            settings.check_choices()
+            settings.check_texts()
         except SettingError as wrong:
             raise AzureLoginError(str(wrong)) from None
         if missing := ", ".join(settings.missing_for_login):

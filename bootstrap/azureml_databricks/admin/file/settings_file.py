@@ -57,6 +57,6 @@ def _text(name: str, value: Any, origin: str) -> str:
 
 def _check(texts: dict[str, str], origin: str) -> None:
     settings = Settings({}, {name: Value(text, name, origin) for name, text in texts.items()})
-    settings.check_choices()
+    settings.check_texts()
     if settings["trackingUri"] or all(settings[name] for name in settings.WORKSPACE_PARTS):
         settings.workspace()
