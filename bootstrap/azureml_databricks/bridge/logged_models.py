@@ -13,6 +13,7 @@ import secrets
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from mlflow.entities import (
@@ -24,6 +25,7 @@ from mlflow.entities import (
     LoggedModelTag,
     Metric,
     Run,
+    RunInfo,
     RunInputs,
     RunOutputs,
     RunStatus,
@@ -42,8 +44,10 @@ from mlflow.utils.validation import _validate_logged_model_name
 from azureml_databricks.bridge import refusals, unavailable
 from azureml_databricks.bridge.addresses import RUN_ADDRESS
 from azureml_databricks.bridge.artifacts import Container, path_within
+from azureml_databricks.bridge.of_this_process import OfThisProcess
 from azureml_databricks.bridge.outgoing import MARK
 from azureml_databricks.bridge.parallel import in_parallel
+from azureml_databricks.bridge.points_of_models import Points, PointsOfModels
 from azureml_databricks.bridge.records import Record, Records
 from azureml_databricks.bridge.tracking import WorkspaceTrackingStore
 
@@ -76,6 +80,11 @@ class LoggedModelsStore(WorkspaceTrackingStore):
 
     A model whose id is not of this making is the service's own, and so is every new one, once it has the API.
     """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Make the store as the plugin does."""
+        super().__init__(*args, **kwargs)
+        self._points = OfThisProcess(partial(PointsOfModels, self._add_points))
 
     def create_logged_model(
         self,
@@ -121,6 +130,7 @@ class LoggedModelsStore(WorkspaceTrackingStore):
         try:
             if not is_kept(model_id):
                 return super().get_logged_model(model_id, *args, **kwargs)
+            self._keep_points()
             run_id, key = _parts(model_id)
             if records := self.runs.records(run_id).all(f"{_MODELS}/{key}"):
                 return _model(model_id, records[f"{_MODELS}/{key}"], self.runs.artifact_uri(run_id))
@@ -243,7 +253,22 @@ class LoggedModelsStore(WorkspaceTrackingStore):
             metric.model_id for metric in metrics if is_kept(metric.model_id or "")
         ):
             points = [_point(metric, run_id) for metric in metrics if metric.model_id == model_id]
-            self._add(model_id, {"metrics": points})
+            self._points.get().add(model_id, points)
+
+    def flush_async_logging(self) -> None:
+        """Wait until all that was logged in the background is there."""
+        super().flush_async_logging()
+        self._keep_points()
+
+    def update_run_info(self, run_id: str, *args: Any, **kwargs: Any) -> RunInfo:
+        """Change a run's status, end or name; then what was logged of models is kept, or the error raised."""
+        info = super().update_run_info(run_id, *args, **kwargs)
+        self._keep_points()
+        return info
+
+    def _keep_points(self) -> None:
+        if self._points:
+            self._points.get().flush()
 
     def _require(self, model_ids: Iterable[str]) -> None:
         """Refuse models of which neither the service nor a run here can know."""
@@ -279,6 +304,7 @@ class LoggedModelsStore(WorkspaceTrackingStore):
         return self.create_run(experiment_id, "", now, tags, name)
 
     def _models(self, experiment_ids: list[str]) -> list[LoggedModel]:
+        self._keep_points()
         marked = f"tags.`{MARK}` = 'true'"
         runs = self.service.found_runs(experiment_ids, marked, ViewType.ACTIVE_ONLY, sys.maxsize)
         models = in_parallel(lambda run: _of_run(run.info.run_id, run.info.artifact_uri), runs)
@@ -287,6 +313,9 @@ class LoggedModelsStore(WorkspaceTrackingStore):
     def _search_runs(self, *args: Any, **kwargs: Any) -> tuple[list[Run], str | None]:
         runs, token = super()._search_runs(*args, **kwargs)
         return [run for run in runs if _CARRIER not in run.data.tags], token
+
+    def _add_points(self, model_id: str, points: Points) -> None:
+        self._add(model_id, {"metrics": points})
 
     def _add(self, model_id: str, record: Record) -> None:
         run_id, key = _parts(model_id)
