@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -9,16 +10,54 @@ from typing import Any
 
 from azureml_databricks.node import children, spark_conf, variables
 from azureml_databricks.node.apply import apply
+from azureml_databricks.settings import Value
 
 _RELEASE = str(Path(__file__).parents[2])
 
 
+# Of a task's process: the Spark conf that its variables are by, and each of them as it was and as we made it.
+_counted: dict[str, Value] = {}
+_changed: dict[str, tuple[str | None, str]] = {}
+
+
 def complete() -> None:
-    """Give this process the variables that follow from all that is known by now; harmless to repeat."""
+    """Give this process the variables that follow from all that is known by now; harmless to repeat.
+
+    A worker of Spark's may have run another session's task before: what it had by that is taken back first.
+    """
+    if spark_conf.in_task():
+        _take_back_of_another_session()
     wanted = variables.wanted_now()
     if wanted:
+        before = dict(os.environ)
         apply(_RELEASE, wanted)
+        _remember(before, [*wanted.exports, *wanted.overrides, *wanted.given])
         _hand_on(variables.given(variables.settings_now()))
+
+
+def _remember(before: dict[str, str], names: list[str]) -> None:
+    for name in names:
+        now = os.environ.get(name)
+        if now is not None and now != before.get(name):
+            was, _ = _changed.get(name, (before.get(name), ""))
+            _changed[name] = was, now
+
+
+def _take_back_of_another_session() -> None:
+    global _counted
+    now = spark_conf.settings()
+    if now == _counted:
+        return
+    _counted = now
+    for name, (was, ours) in _changed.items():
+        if os.environ.get(name) != ours:
+            continue  # the task's own code has set it since
+        if was is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = was
+    _changed.clear()
+    variables.forget_given()
 
 
 def _hand_on(given: dict[str, str]) -> None:

@@ -97,6 +97,11 @@ def given(settings: Settings) -> dict[str, str]:
     return {_variable(name): value.text for name, value in settings.spark.items() if "\0" not in value.text}
 
 
+def forget_given() -> None:
+    """Want anew what a Spark conf gives: it is another one's from now on."""
+    _given.clear()
+
+
 @cache
 def _known() -> dict[str, Value]:
     return {name: Value(*value) for name, value in laid_down.VALUES.items()}

@@ -132,6 +132,50 @@ def test_variables_are_in_the_notebook_and_in_tasks_before_anybody_imports_mlflo
     assert said(notebook).count("did you mean spark.azureml.region?") == 1  # in its first cell
 
 
+# What a task of one session sees, with the process that it is in: there are a few for all sessions.
+SESSIONS = """
+    def seen_by_a_task():
+        import os
+        import mlflow
+        from azureml_databricks.bridge import experiment
+        variables = [os.environ.get(name) for name in ("PROJECT", "TEAM", "AZUREML_EXPERIMENT")]
+        uris = [mlflow.get_tracking_uri(), mlflow.get_registry_uri()]
+        return os.getpid(), [*variables, experiment.variables.settings_now()["experiment"], *uris]
+    def of(session):
+        rows = session.range(0, 8, 1, 8).mapInPandas(of_frames(seen_by_a_task), "answer string").collect()
+        seen = [json.loads(row.answer) for row in rows]
+        return [pid for pid, _ in seen], [rest for _, rest in seen]
+    """
+
+
+def test_a_reused_worker_has_nothing_of_what_another_sessions_conf_gave_it(
+    cluster: SparkCluster, azure: EmulatedAzure
+) -> None:
+    # Given two sessions besides the notebook's: one that says much, and one that says something else
+    other = azure.workspace.tracking_uri.replace(azure.workspace.name, "other")
+    notebook = run(
+        cluster,
+        TASK,
+        SESSIONS,
+        f"""
+        a, b = spark.newSession(), spark.newSession()
+        a.conf.set("spark.azureml.trackingUri", "{other}")
+        a.conf.set("spark.azureml.experiment", "of-a")
+        a.conf.set("spark.azureml.env.PROJECT", "a")
+        b.conf.set("spark.azureml.env.TEAM", "b")
+        print(json.dumps([of(session) for session in (spark, a, b, a, spark)]))
+        """,
+    )
+
+    # Then a task has what its own session says, in whichever process it is
+    (_, first), (pids_of_a, as_a), (pids_of_b, as_b), (_, as_a_again), (pids, last) = printed(notebook)
+    uri = azure.workspace.tracking_uri
+    assert set(pids_of_a) & set(pids_of_b) & set(pids), "no worker was reused"
+    assert as_a == as_a_again == [["a", "churn", "of-a", "of-a", other, other]] * 8
+    assert as_b == [[None, "b", None, "", uri, uri]] * 8
+    assert first == last == [[None, "churn", None, "", uri, uri]] * 8
+
+
 def test_a_session_that_appears_after_mlflow_counts_before_its_first_call(
     cluster: SparkCluster, azure: EmulatedAzure
 ) -> None:
