@@ -49,6 +49,7 @@ from databricks.sdk.service.compute import (
 )
 from databricks.sdk.service.iam import AccessControlRequest, PermissionLevel
 from databricks.sdk.service.jobs import JobCluster, RunResultState, SparkPythonTask, SubmitTask, Task
+from databricks.sdk.service.pipelines import PipelineCluster
 from databricks.sdk.service.workspace import AclPermission, ImportFormat, ObjectType, ScopeBackendType
 
 from tests.emulated.azure import EmulatedAzure
@@ -589,6 +590,47 @@ class TestCompliance:
             {"field": "main.spark_env_vars.A", "previous_value": "1", "new_value": "2"}
         ]
         assert admin.policy_compliance_for_jobs.get_compliance(job_id).is_compliant
+
+
+class TestPipelines:
+    def test_a_list_has_pages_and_no_specs(self, databricks: EmulatedDatabricks, ann: Caller) -> None:
+        client = databricks.client(ann)
+        for number in range(30):
+            client.pipelines.create(name=f"ingest {number}", clusters=[PipelineCluster(num_workers=1)])
+
+        listed = list(client.pipelines.list_pipelines())
+
+        assert {it.name for it in listed} == {f"ingest {number}" for number in range(30)}
+        pages = [it for it in databricks.journal if it.path == "/api/2.0/pipelines" and it.method == "GET"]
+        assert len(pages) == 2
+        assert not any("spec" in it.as_dict() for it in listed)
+        found = client.pipelines.get(str(listed[0].pipeline_id))
+        assert found.spec
+        assert [it.num_workers for it in found.spec.clusters or []] == [1]
+        with pytest.raises(InvalidParameterValue, match="between 1 and 100"):
+            list(client.pipelines.list_pipelines(max_results=101))
+
+    def test_others_see_none_of_it(
+        self, databricks: EmulatedDatabricks, admin: WorkspaceClient, ann: Caller
+    ) -> None:
+        pipeline_id = str(admin.pipelines.create(name="nightly").pipeline_id)
+        client = databricks.client(ann)
+
+        assert list(client.pipelines.list_pipelines()) == []
+        with pytest.raises(PermissionDenied):
+            client.pipelines.get(pipeline_id)
+        admin.pipelines.delete(pipeline_id)
+        with pytest.raises(ResourceDoesNotExist):
+            admin.pipelines.get(pipeline_id)
+
+    def test_its_cluster_has_no_runtime_and_a_policy_that_there_is(self, admin: WorkspaceClient) -> None:
+        cluster = {"spark_version": RUNTIME, "num_workers": 1}
+        with pytest.raises(InvalidParameterValue, match="spark_version"):
+            admin.api_client.do("POST", "/api/2.0/pipelines", body={"name": "x", "clusters": [cluster]})
+        with pytest.raises(ResourceDoesNotExist, match="0123456789ABCDEF"):
+            admin.pipelines.create(name="x", clusters=[PipelineCluster(policy_id="0123456789ABCDEF")])
+        with pytest.raises(InvalidParameterValue, match="name is required"):
+            admin.pipelines.create(clusters=[])
 
 
 class TestWorkspaceFiles:

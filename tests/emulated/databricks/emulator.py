@@ -36,6 +36,7 @@ from tests.emulated.databricks.errors import ApiError, on_api_error
 from tests.emulated.databricks.jobs import Jobs
 from tests.emulated.databricks.minilake import Minilake
 from tests.emulated.databricks.people import People
+from tests.emulated.databricks.pipelines import Pipelines
 from tests.emulated.databricks.policies import Policies
 from tests.emulated.databricks.registered_models import RegisteredModels
 from tests.emulated.databricks.runs import Runs
@@ -168,6 +169,7 @@ class EmulatedDatabricks:
         self.policies = Policies(self.callers)
         self.clusters = Clusters(self.policies, self.allowlists)
         self.jobs = Jobs(self.clusters)
+        self.pipelines = Pipelines(self.policies)
         self.runs = Runs(self.clusters, self._launch, self._read_file)
         self.workspace_files = WorkspaceFiles(self.callers)
         self.workspace_files.add_home(self.admin.user_name)
@@ -178,6 +180,7 @@ class EmulatedDatabricks:
             self.policies,
             self.clusters,
             self.jobs,
+            self.pipelines,
             self.runs,
             Compliance(self.policies, self.clusters, self.jobs),
             self.workspace_files,

@@ -5,6 +5,9 @@ Source: https://docs.databricks.com/api/azure/workspace/files
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import nullcontext
+
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -28,6 +31,8 @@ class Volumes:
         self._minilake = minilake
         self._callers = callers
         self._owners: dict[tuple[str, str], str] = {}
+        # Of two at once that must not replace a file, one is the second.
+        self._writing = {"PUT": asyncio.Lock()}
 
     @property
     def routes(self) -> list[Route]:
@@ -91,11 +96,12 @@ class Volumes:
         reads = request.method in ("GET", "HEAD")
         await self.check(caller(request), ".".join(parts[:3]), "READ VOLUME" if reads else "WRITE VOLUME")
         kind = "file" if request.path_params["kind"] == "files" else "directory"
-        if request.method == "PUT" and kind == "file" and request.query_params.get("overwrite") != "true":
-            there = await self._minilake.ask("HEAD", request.url.path)
-            if there.is_success:
-                raise _in_words(kind, "PUT", 409)
-        answer = await self._minilake.forward(request)
+        async with self._writing.get(request.method, nullcontext()):
+            if request.method == "PUT" and kind == "file" and request.query_params.get("overwrite") != "true":
+                there = await self._minilake.ask("HEAD", request.url.path)
+                if there.is_success:
+                    raise _in_words(kind, "PUT", 409)
+            answer = await self._minilake.forward(request)
         if answer.status_code < 400:
             return answer
         if answer.status_code == 404 and len(parts) == 3 and kind == "directory":

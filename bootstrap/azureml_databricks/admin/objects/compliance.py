@@ -9,17 +9,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from databricks.sdk import WorkspaceClient
-from databricks.sdk.service.compute import (
-    ClusterCompliance,
-    ClusterSpec,
-    DataSecurityMode,
-    ListClustersFilterBy,
-)
+from databricks.sdk.service.compute import ClusterCompliance, ClusterSpec, DataSecurityMode
 from databricks.sdk.service.jobs import JobCompliance, JobSettings
 
 from azureml_databricks.admin.objects import access_modes
 from azureml_databricks.admin.objects.changes import Difference
 from azureml_databricks.admin.objects.policy import ClusterPolicy
+from azureml_databricks.admin.objects.under_policy import UnderPolicy
 from azureml_databricks.admin.services.databricks import telling
 
 _RIGHT = "the admin role of the workspace"
@@ -63,10 +59,15 @@ class Governed:
         return self.state == "RUNNING"
 
 
-def governed(client: WorkspaceClient, policy: ClusterPolicy) -> list[Governed]:
+def governed(client: WorkspaceClient, policy: ClusterPolicy, under: UnderPolicy) -> list[Governed]:
     """Return all clusters and jobs under a policy; none without one.
 
     An older name for the access mode is no violation.
+
+    Args:
+        client: of the workspace.
+        policy: which.
+        under: what is under it.
 
     Raises:
         AdminError: Databricks refuses to tell.
@@ -74,7 +75,7 @@ def governed(client: WorkspaceClient, policy: ClusterPolicy) -> list[Governed]:
     if not policy.id:
         return []
     with telling("compliance with the policy cannot be read", _RIGHT):
-        return [*_clusters(client, policy), *_jobs(client, policy)]
+        return [*_clusters(client, policy, under), *_jobs(policy, under)]
 
 
 def preview(client: WorkspaceClient, it: Governed) -> list[Difference]:
@@ -95,10 +96,8 @@ def enforce(client: WorkspaceClient, it: Governed) -> None:
     _enforce(client, it, validate_only=False)
 
 
-def _clusters(client: WorkspaceClient, policy: ClusterPolicy) -> Iterator[Governed]:
-    known = {
-        it.cluster_id: it for it in client.clusters.list(filter_by=ListClustersFilterBy(policy_id=policy.id))
-    }
+def _clusters(client: WorkspaceClient, policy: ClusterPolicy, under: UnderPolicy) -> Iterator[Governed]:
+    known = {it.cluster_id: it for it in under.clusters}
     for found in client.policy_compliance_for_clusters.list_compliance(policy.id):
         cluster = known.get(found.cluster_id)
         state = cluster.state.value if cluster and cluster.state else "UNKNOWN"
@@ -108,9 +107,9 @@ def _clusters(client: WorkspaceClient, policy: ClusterPolicy) -> Iterator[Govern
         yield Governed("cluster", found.cluster_id, name, state, complies, violations)
 
 
-def _jobs(client: WorkspaceClient, policy: ClusterPolicy) -> Iterator[Governed]:
-    for found in client.policy_compliance_for_jobs.list_compliance(policy.id):
-        settings = client.jobs.get(found.job_id).settings or JobSettings()
+def _jobs(policy: ClusterPolicy, under: UnderPolicy) -> Iterator[Governed]:
+    for found, job in under.jobs:
+        settings = job.settings or JobSettings()
         name = settings.name or str(found.job_id)
         modes = {
             f"{key}.{access_modes.PATH}": spec.data_security_mode

@@ -17,6 +17,7 @@ from databricks.sdk.service.iam import PermissionLevel
 from azureml_databricks.admin.errors import AdminError
 from azureml_databricks.admin.file.deployment import Deployment
 from azureml_databricks.admin.objects import definition as definitions
+from azureml_databricks.admin.objects import pointing
 from azureml_databricks.admin.objects.access import RIGHT, PermissionList
 from azureml_databricks.admin.objects.changes import Change, Difference, Kept, differences
 from azureml_databricks.admin.objects.definition import Definition
@@ -149,7 +150,7 @@ class ClusterPolicy:
 
     def points_at(self, path: str) -> bool:
         """Return whether a path is in the definition."""
-        return path in ((self.found and self.found.definition) or "")
+        return pointing.points_at(self.found and self.found.definition, path)
 
     def fixed(self, path: str) -> Any:
         """Return to which value it fixes a path, None where it fixes it to none."""
@@ -196,8 +197,8 @@ class ClusterPolicy:
     def _is_ours(self, policy: compute.Policy) -> bool:
         """Whether the record says so, and the policy itself, which only admins write, does too."""
         is_recorded = any(self._is_recorded(policy, name) for name in self._record.names(KIND))
-        text = f"{policy.definition}{policy.policy_family_definition_overrides}"
-        return is_recorded and f'"{self._record.location}/' in text
+        texts = pointing.texts([policy.definition, policy.policy_family_definition_overrides])
+        return is_recorded and any(text.startswith(f"{self._record.location}/") for text in texts)
 
     def _is_recorded(self, policy: compute.Policy, name: str) -> bool:
         known = self._known_id(name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
@@ -10,25 +9,34 @@ from typing import Any
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.service import compute
 
+from azureml_databricks.admin.objects.pointing import points_at
 from azureml_databricks.admin.services.databricks import telling
+
+# The most that there may be: https://docs.databricks.com/api/azure/workspace/pipelines/listpipelines
+_PIPELINES_A_PAGE = 100
 
 
 class References:
-    """The policies, clusters and jobs of a workspace, but for one policy: read when first asked about."""
+    """A workspace's policies but for one, clusters, jobs and pipelines: read when first asked about."""
 
     def __init__(self, client: WorkspaceClient, besides: str) -> None:
         """Name the policy, by its ID, that does not count; empty for none."""
         self._client = client
         self._besides = besides
 
-    def to(self, text: str) -> str:
-        """Say who has `text` in what is known of them, such as `cluster etl, policy ml`; empty for nobody."""
-        return ", ".join(who for who, known in self._all if text in known)
+    def to(self, place: str) -> str:
+        """Say who points at a place, such as `cluster etl, policy ml`; empty for nobody.
+
+        Args:
+            place: as of `pointing.points_at`.
+        """
+        return ", ".join(who for who, known in self._all if points_at(known, place))
 
     @cached_property
-    def _all(self) -> list[tuple[str, str]]:
-        with telling("policies, clusters and jobs cannot be listed", "the admin role of the workspace"):
-            return [(who, json.dumps(known)) for who, known in self._read()]
+    def _all(self) -> list[tuple[str, dict[str, Any]]]:
+        what = "policies, clusters, jobs and pipelines"
+        with telling(f"{what} cannot be listed", "the admin role of the workspace"):
+            return list(self._read())
 
     def _read(self) -> Iterator[tuple[str, dict[str, Any]]]:
         for policy in self._client.cluster_policies.list():
@@ -42,3 +50,7 @@ class References:
         for job in self._client.jobs.list(expand_tasks=True):
             name = job.settings and job.settings.name
             yield f"job {name or job.job_id}", job.as_dict()
+        # What its clusters are, no list of pipelines tells.
+        for listed in self._client.pipelines.list_pipelines(max_results=_PIPELINES_A_PAGE):
+            pipeline = self._client.pipelines.get(listed.pipeline_id or "")
+            yield f"pipeline {pipeline.name or pipeline.pipeline_id}", pipeline.as_dict()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from azureml_databricks.admin.objects.storage import Storage
 KIND = "release"
 SCRIPT = "azureml-databricks.sh"
 TASK = "verify_task.py"
+# What we have ever put into such a folder.
+_OURS = re.compile(r"azureml-databricks(-[\w.+-]+\.tar\.gz|\.json|\.sh)|verify_task\.py")
 _PACKAGE = Path(__file__).parents[2]
 _BUILT_FROM = (
     *("*.py", "admin/bundle/*.py", "bridge/*", "checkup/*"),
@@ -100,6 +103,7 @@ class Releases:
         self._record = record
         self._references = references
         self._built: dict[str, bytes] = {}
+        self._listed: dict[str, dict[str, int | None]] = {}
         self.seal = ""
 
     def changes(self, wanted: Release, seal: str | None = None) -> Iterator[Change]:
@@ -134,11 +138,24 @@ class Releases:
                 continue
             if users := self._references.to(f"{self._storage.location}/{name}/"):
                 yield Kept(KIND, name, users)
+            elif others := self.strangers(name):
+                yield Kept(KIND, name, f"{others} in it, which we have not put there")
             else:
                 yield Change("delete", KIND, name, partial(self._delete, name))
 
+    def strangers(self, name: str) -> str:
+        """Say what is in a release's folder that is not ours, such as `notes.txt, old`; empty for nothing."""
+        entries = self._entries(name)
+        return ", ".join(it for it, size in entries.items() if size is None or not _OURS.fullmatch(it))
+
+    def _entries(self, name: str) -> dict[str, int | None]:
+        if name not in self._listed:
+            self._listed[name] = self._storage.entries(name)
+        return self._listed[name]
+
     def _found(self, name: str) -> dict[str, Any]:
-        return {file: self._state(f"{name}/{file}", size) for file, size in self._storage.files(name).items()}
+        sizes = {file: size or 0 for file, size in self._entries(name).items() if _OURS.fullmatch(file)}
+        return {file: self._state(f"{name}/{file}", size) for file, size in sizes.items()}
 
     def _state(self, path: str, size: int) -> str:
         content = self._storage.read(path) if size < _COMPARED_BYTES else None
@@ -157,8 +174,10 @@ class Releases:
         return {"files": files}
 
     def _delete(self, name: str) -> None:
-        for file in self._storage.files(name):
-            self._storage.delete(f"{name}/{file}")
+        # Listed anew: if somebody has put something there since, the folder is not empty and stays.
+        for file, size in self._storage.entries(name).items():
+            if size is not None and _OURS.fullmatch(file):
+                self._storage.delete(f"{name}/{file}")
         self._storage.delete(name)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from databricks.sdk import WorkspaceClient
-from databricks.sdk.service.compute import ClusterDetails, ClusterSource, ClusterSpec, ListClustersFilterBy
+from databricks.sdk.service.compute import ClusterDetails, ClusterSource, ClusterSpec
 
 from azureml_databricks.admin.file.deployment import Principal
 from azureml_databricks.admin.objects import access_modes
@@ -18,6 +18,7 @@ from azureml_databricks.admin.objects.access import Access
 from azureml_databricks.admin.objects.changes import Unready
 from azureml_databricks.admin.objects.compliance import job_clusters
 from azureml_databricks.admin.objects.definition import CLUSTER_LIBRARIES, DEPENDENCY_MODE, ENVIRONMENTS
+from azureml_databricks.admin.objects.under_policy import UnderPolicy
 from azureml_databricks.admin.services.databricks import telling
 
 _RIGHT = "the admin role of the workspace"
@@ -42,13 +43,13 @@ class Runner:
 
 
 def unready(
-    client: WorkspaceClient, policy_id: str, rights: Sequence[Access], given: Collection[Principal]
+    client: WorkspaceClient, under: UnderPolicy, rights: Sequence[Access], given: Collection[Principal]
 ) -> Iterator[Unready]:
     """Yield what keeps clusters and jobs under a policy from running the init script.
 
     Args:
         client: of the workspace.
-        policy_id: the policy's, empty for none.
+        under: what is under the policy.
         rights: what it takes to read the files.
         given: who has these, or gets them by the deployment.
 
@@ -56,7 +57,7 @@ def unready(
         AdminError: Databricks refuses to tell.
     """
     lacking: dict[str, str] = {}
-    for runner in _runners(client, policy_id) if policy_id else ():
+    for runner in _runners(under):
         who = runner.principal
         if who not in lacking:
             names = _names(client, who)
@@ -78,19 +79,19 @@ def unready(
             )
 
 
-def _runners(client: WorkspaceClient, policy_id: str) -> Iterator[Runner]:
+def _runners(under: UnderPolicy) -> Iterator[Runner]:
     with telling("the clusters and jobs under the policy cannot be listed", _RIGHT):
-        for cluster in client.clusters.list(filter_by=ListClustersFilterBy(policy_id=policy_id)):
-            if cluster.cluster_source != ClusterSource.JOB:
-                name = cluster.cluster_name or cluster.cluster_id or ""
-                yield _runner("cluster", name, cluster, cluster.creator_user_name or "")
-        for found in client.policy_compliance_for_jobs.list_compliance(policy_id):
-            job = client.jobs.get(found.job_id)
-            assert job.settings
-            name, runs_as = job.settings.name or str(job.job_id), job.run_as_user_name
-            for spec in job_clusters(job.settings).values():
-                if spec.policy_id == policy_id:
-                    yield _runner("job", name, spec, runs_as or job.creator_user_name or "")
+        clusters, jobs = under.clusters, under.jobs
+    for cluster in clusters:
+        if cluster.cluster_source != ClusterSource.JOB:
+            name = cluster.cluster_name or cluster.cluster_id or ""
+            yield _runner("cluster", name, cluster, cluster.creator_user_name or "")
+    for _, job in jobs:
+        assert job.settings
+        name, runs_as = job.settings.name or str(job.job_id), job.run_as_user_name
+        for spec in job_clusters(job.settings).values():
+            if spec.policy_id == under.policy_id:
+                yield _runner("job", name, spec, runs_as or job.creator_user_name or "")
 
 
 def _runner(kind: str, name: str, spec: ClusterDetails | ClusterSpec, owner: str) -> Runner:
