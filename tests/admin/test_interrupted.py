@@ -183,7 +183,9 @@ def test_a_killed_deploy_is_repeated_as_if_nothing_had_been(admin_with_secrets: 
     assert done.stderr == ""
     admin.databricks.faults.clear()
 
-    admin.run_or_fail("deploy", "--yes")
+    # Then its lock is there, which nobody could give back
+    assert "run this again with --force" in admin.run("deploy", "--yes").stderr
+    admin.run_or_fail("deploy", "--yes", "--force")
 
     assert admin.run("plan").returncode == 0
 

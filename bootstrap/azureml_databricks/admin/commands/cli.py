@@ -5,9 +5,11 @@ What takes seconds to import (databricks-sdk, azure-ai-ml) is imported where a c
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -61,6 +63,8 @@ class _Group(click.Group):
 @click.version_option(package_name="azureml-databricks")
 def main() -> None:
     """Point MLflow on Databricks clusters at an Azure Machine Learning workspace."""
+    # A job of CI that is cancelled gets it, and gives its lock back as after Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 _file = click.option(
@@ -73,6 +77,9 @@ _file = click.option(
 _yes = click.option("--yes", is_flag=True, help="Do not ask.")
 
 
+_force = click.option(
+    "--force", is_flag=True, help="Take the lock of the location from who has it, when they are gone."
+)
 _also = click.option(
     "--also",
     multiple=True,
@@ -147,15 +154,16 @@ def plan(deployment: Deployment, output: Output, *, also: tuple[str, ...]) -> No
 @main.command()
 @click.option("--enforce", is_flag=True, help="Bring clusters and jobs of an older version to the policy's.")
 @_also
+@_force
 @_yes
 @_on_a_deployment
 def deploy(
-    deployment: Deployment, output: Output, *, enforce: bool, also: tuple[str, ...], yes: bool
+    deployment: Deployment, output: Output, *, enforce: bool, also: tuple[str, ...], force: bool, yes: bool
 ) -> None:
     """Make the Databricks workspace as the file says. Repeat it if it was interrupted."""
     from azureml_databricks.admin.commands import deploy as deploying
 
-    site, release, planned = _planned(deployment, output, also)
+    site, release, planned = _planned(deployment, output, also, force=force)
     if planned.changes:
         output.confirm("Deploy?", yes=yes)
         _apply(site, planned, output)
@@ -170,14 +178,15 @@ def deploy(
 
 @main.command()
 @_also
+@_force
 @_yes
 @_on_a_deployment
-def destroy(deployment: Deployment, output: Output, *, also: tuple[str, ...], yes: bool) -> None:
+def destroy(deployment: Deployment, output: Output, *, also: tuple[str, ...], force: bool, yes: bool) -> None:
     """Remove what `deploy` and `secrets set` have made, and nothing else."""
     from azureml_databricks.admin.commands import deploy as deploying
 
     with output.working("looking"):
-        site = deploying.Site(deployment, also)
+        site = deploying.Site(deployment, also, force=force)
         planned = deploying.plan_to_destroy(site)
     _show(site, planned, output)
     if planned.changes:
@@ -194,7 +203,7 @@ def status(deployment: Deployment, output: Output) -> None:
 
     site, _, planned = _planned(deployment, output)
     with output.working("looking"):
-        governed = compliance.governed(site.client, site.policy)
+        governed = compliance.governed(site.client, site.policy, site.under_policy)
         users = site.users_of_releases()
     output.table(
         "Releases", ["release", "in use by"], [(name, who or "nobody") for name, who in users.items()]
@@ -247,26 +256,30 @@ _principal = click.option(
 
 @secrets.command(name="set")
 @_principal
+@_force
 @_on_a_deployment
-def set_secrets(deployment: Deployment, output: Output, *, origin: Any) -> None:
+def set_secrets(deployment: Deployment, output: Output, *, origin: Any, force: bool) -> None:
     """Make the scope, put the service principal's keys there, let the policy's users read them."""
     from azureml_databricks.admin.commands import service_principal
 
-    _put(deployment, output, origin, service_principal.plan_to_set)
+    _put(deployment, output, origin, service_principal.plan_to_set, force=force)
 
 
 @secrets.command()
 @_principal
+@_force
 @_on_a_deployment
-def rotate(deployment: Deployment, output: Output, *, origin: Any) -> None:
+def rotate(deployment: Deployment, output: Output, *, origin: Any, force: bool) -> None:
     """Replace the secret by a new one, once that is seen to log in to Azure."""
     from azureml_databricks.admin.commands import service_principal
 
-    _put(deployment, output, origin, service_principal.plan_to_rotate)
+    _put(deployment, output, origin, service_principal.plan_to_rotate, force=force)
     output.line("Clusters that run keep the old one until they restart: delete it in Entra ID after that.")
 
 
-def _put(deployment: Deployment, output: Output, origin: Any, plan: Callable[..., Plan]) -> None:
+def _put(
+    deployment: Deployment, output: Output, origin: Any, plan: Callable[..., Plan], *, force: bool
+) -> None:
     from azureml_databricks.admin.commands import deploy as deploying
     from azureml_databricks.admin.commands import service_principal
 
@@ -274,7 +287,7 @@ def _put(deployment: Deployment, output: Output, origin: Any, plan: Callable[...
     principal = _read_principal(origin)
     with output.working("logging in as the service principal"):
         service_principal.prove(principal, deployment)
-        site = deploying.Site(deployment)
+        site = deploying.Site(deployment, force=force)
         planned = plan(site, principal)
     _apply(site, planned, output)
     output.document(changes=planned.changes)
@@ -403,12 +416,12 @@ def _unnamed(settings: dict[str, str]) -> list[str]:
 
 
 def _planned(
-    deployment: Deployment, output: Output, also: tuple[str, ...] = ()
+    deployment: Deployment, output: Output, also: tuple[str, ...] = (), *, force: bool = False
 ) -> tuple[Site, Release, Plan]:
     from azureml_databricks.admin.commands import deploy as deploying
 
     with output.working("looking"):
-        site = deploying.Site(deployment, also)
+        site = deploying.Site(deployment, also, force=force)
         release = deploying.release(deployment)
         planned = deploying.plan(site, release)
     _show(site, planned, output)
@@ -428,10 +441,10 @@ def _apply(site: Site, planned: Plan, output: Output) -> None:
 
     try:
         with output.working("working") as status:
-            for change in deploying.apply(
-                site, planned, lambda it: status.update(plain(f"{it.kind} {it.name}"))
-            ):
-                output.done(change)
+            made = deploying.apply(site, planned, lambda it: status.update(plain(f"{it.kind} {it.name}")))
+            with contextlib.closing(made):
+                for change in made:
+                    output.done(change)
     except KeyboardInterrupt:
         raise AdminError("interrupted: run it again, and it goes on where it stopped") from None
 
@@ -439,8 +452,11 @@ def _apply(site: Site, planned: Plan, output: Output) -> None:
 def _enforce(site: Site, output: Output, *, yes: bool) -> list[Governed]:
     """Bring clusters and jobs to the policy's, showing first what that does to whom."""
     from azureml_databricks.admin.objects import compliance
+    from azureml_databricks.admin.objects.under_policy import UnderPolicy
 
-    behind = [it for it in compliance.governed(site.client, site.policy) if not it.complies]
+    # Asked anew: the policy has changed since.
+    under = UnderPolicy(site.client, site.policy.id)
+    behind = [it for it in compliance.governed(site.client, site.policy, under) if not it.complies]
     able = [it for it in behind if it.enforceable]
     for it in behind:
         what = "restarts" if it.restarts else "changes" if it.enforceable else f"is {it.state}, so not now"
@@ -452,7 +468,8 @@ def _enforce(site: Site, output: Output, *, yes: bool) -> list[Governed]:
         output.line("No cluster or job to bring to the policy's.")
         return []
     output.confirm("Enforce the policy on them?", yes=yes)
-    for it in able:
-        compliance.enforce(site.client, it)
-        output.line(f"{'restarted' if it.restarts else 'changed'} {it.kind} {it.name}")
+    with site.lock.held():
+        for it in able:
+            compliance.enforce(site.client, it)
+            output.line(f"{'restarted' if it.restarts else 'changed'} {it.kind} {it.name}")
     return able

@@ -6,7 +6,7 @@ half-way breaks no cluster, and goes on when it is repeated.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from functools import partial
 
 from databricks.sdk.service.iam import PermissionLevel
@@ -27,24 +27,27 @@ from azureml_databricks.admin.objects.access import (
 )
 from azureml_databricks.admin.objects.allowlist import Allowlist
 from azureml_databricks.admin.objects.changes import Change, Kept, Plan, Unready
+from azureml_databricks.admin.objects.lock import Lock
 from azureml_databricks.admin.objects.policy import ClusterPolicy
-from azureml_databricks.admin.objects.record import Record
+from azureml_databricks.admin.objects.record import FOLDER, Record
 from azureml_databricks.admin.objects.references import References
 from azureml_databricks.admin.objects.release import KIND as RELEASE
 from azureml_databricks.admin.objects.release import SCRIPT, Release, Releases
 from azureml_databricks.admin.objects.secret_scope import SCOPE, SecretScope, recorded_scopes
+from azureml_databricks.admin.objects.under_policy import UnderPolicy
 from azureml_databricks.admin.services import databricks, workspace
 
 
 class Site:
     """A deployment, and the Databricks workspace that it is made in."""
 
-    def __init__(self, deployment: Deployment, also: Sequence[str] = ()) -> None:
+    def __init__(self, deployment: Deployment, also: Sequence[str] = (), *, force: bool = False) -> None:
         """Log in, and read what we have made there.
 
         Args:
             deployment: what the file says.
             also: secret scopes and service credentials besides the file's from which ours is taken.
+            force: whether to take the lock from who has it.
 
         Raises:
             AdminError: there is no login, or what has to be there is not.
@@ -54,7 +57,9 @@ class Site:
         self.client, self.user = databricks.connect(deployment.databricks)
         self.storage = storage.at(self.client, deployment.clusters.location)
         self.record = Record(self.storage)
+        self.lock = Lock(self.storage, self.record, self.user, force=force)
         self.policy = ClusterPolicy(self.client, self.record)
+        self.under_policy = UnderPolicy(self.client, self.policy.id)
         self.references = References(self.client, self.policy.id if deployment.policy.deployed else "")
         self.releases = Releases(self.storage, self.record, self.references)
         self.allowlist = Allowlist(self.client, self.record, self.references)
@@ -107,6 +112,7 @@ def plan(site: Site, release: Release) -> Plan:
         AdminError: it cannot be made so: a secret is not there, a name is another's, ...
     """
     planned = _as_plan(_changes(site, release))
+    planned.unready.extend(_strangers(site, release))
     planned.unready.extend(dict.fromkeys(_unready(site)))
     return planned
 
@@ -116,8 +122,8 @@ def plan_to_destroy(site: Site) -> Plan:
     return _as_plan(_removals(site, None))
 
 
-def apply(site: Site, plan: Plan, on_start: Callable[[Change], None]) -> Iterator[Change]:
-    """Make the changes, and yield each when it is made.
+def apply(site: Site, plan: Plan, on_start: Callable[[Change], None]) -> Generator[Change, None, None]:
+    """Make the changes, and yield each when it is made; the lock is held until it is closed.
 
     Args:
         site: where.
@@ -125,26 +131,39 @@ def apply(site: Site, plan: Plan, on_start: Callable[[Change], None]) -> Iterato
         on_start: called before each.
 
     Raises:
-        AdminError: Databricks refuses one; those before it are made.
+        AdminError: Databricks refuses one, and those before it are made; or another admin has the lock.
     """
-    for change in plan.changes:
-        on_start(change)
-        if change.prepare:
-            change.prepare()
-        if change.action == "create" and change.is_ours:
-            site.record.note(change.kind, change.name)
-        details = change.act()
-        if details:
-            site.record.note(change.kind, change.name, **details)
-        if change.action == "delete":
-            site.record.forget((change.kind, change.name))
-        yield change
+    with site.lock.held():
+        for change in plan.changes:
+            on_start(change)
+            _make(site, change)
+            yield change
+
+
+def _make(site: Site, change: Change) -> None:
+    if change.prepare:
+        change.prepare()
+    if change.action == "create" and change.is_ours:
+        site.record.note(change.kind, change.name)
+    details = change.act()
+    if details:
+        site.record.note(change.kind, change.name, **details)
+    if change.action == "delete":
+        site.record.forget((change.kind, change.name))
+
+
+def _strangers(site: Site, release: Release) -> Iterator[Unready]:
+    if others := site.releases.strangers(release.name):
+        folder = release.script.removesuffix(f"/{SCRIPT}")
+        yield Unready(
+            RELEASE, release.name, f"{others} in it, which we have not put there", f"take it out of {folder}"
+        )
 
 
 def _unready(site: Site) -> Iterator[Unready]:
     principals = site.deployment.principals
     try:
-        yield from runners.unready(site.client, site.policy.id, site.file_readers(), principals)
+        yield from runners.unready(site.client, site.under_policy, site.file_readers(), principals)
     except AdminError as error:
         # It is for people's information, and nothing that a deployment needs.
         yield Unready(
@@ -220,6 +239,8 @@ def _removals(site: Site, release: Release | None) -> Iterator[Change | Kept]:
     yield from site.file_readers()[-1].removals(record, principals, in_use)
     yield from site.allowlist.removals(_allowed_scripts(site, release) if release else [])
     yield from site.releases.removals(release)
+    if not release and (others := site.record.strangers(record.names(RELEASE))):
+        yield Kept(FOLDER, location, f"{others} in it, which we have not put there")
 
 
 def _allowed_scripts(site: Site, release: Release) -> list[str]:

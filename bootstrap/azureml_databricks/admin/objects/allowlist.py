@@ -6,19 +6,21 @@ https://docs.databricks.com/api/azure/workspace/artifactallowlists
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.errors import NotFound
 from databricks.sdk.service.catalog import ArtifactMatcher, ArtifactType, MatchType
 
+from azureml_databricks.admin.errors import AdminError
 from azureml_databricks.admin.objects.changes import Change, Kept
 from azureml_databricks.admin.objects.record import Record
 from azureml_databricks.admin.objects.references import References
 from azureml_databricks.admin.services.databricks import telling
 
 KIND = "allowlist entry"
+_ATTEMPTS = 5
 _RIGHT = "MANAGE ALLOWLIST on the metastore, or its admin"
 
 
@@ -35,7 +37,7 @@ class Allowlist:
         """Yield what lets init scripts run, each one where no entry of another admin's does."""
         if not scripts:
             return
-        there = [it.artifact for it in self._read()]
+        there = _names(self._read())
         others = [it for it in there if it not in self._record.names(KIND)]
         for script in scripts:
             if script not in there and not script.startswith(tuple(others)):
@@ -56,16 +58,32 @@ class Allowlist:
                 yield Change("delete", KIND, entry, partial(self._remove, entry))
 
     def _add(self, entry: str) -> None:
-        # Read again: somebody else may have written in the meantime.
-        listed = self._read()
-        if all(matcher.artifact != entry for matcher in listed):
-            self._write([*listed, ArtifactMatcher(entry, MatchType.PREFIX_MATCH)])
+        ours = ArtifactMatcher(entry, MatchType.PREFIX_MATCH)
+        self._merge(lambda listed: listed if entry in _names(listed) else [*listed, ours])
 
     def _remove(self, entry: str) -> None:
-        listed = self._read()
-        others = [matcher for matcher in listed if matcher.artifact != entry]
-        if len(others) < len(listed):
-            self._write(others)
+        self._merge(lambda listed: [matcher for matcher in listed if matcher.artifact != entry])
+
+    def _merge(self, merged: Callable[[list[ArtifactMatcher]], list[ArtifactMatcher]]) -> None:
+        """Change the list as it is right before, and again if somebody who read it earlier wrote it after us.
+
+        It has no version that a write could name. What somebody writes in the moment between our reading and
+        our writing is lost, unless they look again as we do.
+
+        Raises:
+            AdminError: it is changed all the time.
+        """
+        for _ in range(_ATTEMPTS):
+            listed = self._read()
+            wanted = merged(listed)
+            if wanted == listed:
+                return
+            self._write(wanted)
+        if merged(listed := self._read()) != listed:
+            raise AdminError(
+                "the allowlist of init scripts is changed by somebody else all the time: run this again when "
+                "they are done"
+            )
 
     def _read(self) -> list[ArtifactMatcher]:
         with telling("the allowlist of init scripts cannot be read", _RIGHT):
@@ -77,3 +95,7 @@ class Allowlist:
     def _write(self, matchers: list[ArtifactMatcher]) -> None:
         with telling("the allowlist of init scripts cannot be changed", _RIGHT):
             self._client.artifact_allowlists.update(ArtifactType.INIT_SCRIPT, matchers)
+
+
+def _names(matchers: list[ArtifactMatcher]) -> list[str]:
+    return [matcher.artifact for matcher in matchers]

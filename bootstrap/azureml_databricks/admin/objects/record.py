@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Collection
 from typing import Any
 
 from azureml_databricks.admin.errors import AdminError
 from azureml_databricks.admin.objects.storage import Storage
 
 FILE = "azureml-databricks.made.json"
+LOCK = "azureml-databricks.lock"
 _FORMAT = 1
-_FOLDER = "folder"
+FOLDER = "folder"
 _NAME = r"[\w.@-]{1,128}"
 # What we write, by kind; LOCATION stands for the folder that the record is in.
 _FORMS = {
-    _FOLDER: "LOCATION",
+    FOLDER: "LOCATION",
     "release": "[0-9a-f]{12}",
     "policy": r"[^\x00-\x1f]{1,100}",
     "allowlist entry": r"LOCATION/([0-9a-f]{12}/azureml-databricks\.sh)?",
@@ -42,9 +44,8 @@ class Record:
             AdminError: it cannot be read.
         """
         self._storage = storage
-        content = storage.read(FILE)
-        self._is_new = content is None
-        self._made = _parsed(content, storage.location) if content is not None else {}
+        self._content = storage.read(FILE)
+        self._made = _parsed(self._content, storage.location) if self._content is not None else {}
 
     @property
     def location(self) -> str:
@@ -64,9 +65,6 @@ class Record:
         known = self._made.get((kind, name))
         if known is not None and known.items() >= details.items():
             return
-        if self._is_new and not self._storage.exists():
-            self._storage.make()
-            self._made[_FOLDER, self._storage.location] = {}
         self._made[kind, name] = {**(known or {}), **details}
         self._save()
 
@@ -74,18 +72,54 @@ class Record:
         """Note that things, each a kind and a name, are removed; with the last, the record goes too."""
         if not any(self._made.pop(thing, None) is not None for thing in things):
             return
-        if {its_kind for its_kind, _ in self._made} <= {_FOLDER}:
-            self._storage.delete(FILE)
-            if self._made:
-                self._storage.delete("")
-            self._made, self._is_new = {}, True
-        else:
+        if not self._is_empty:
             self._save()
+        self.close()
+
+    def check_as_read(self) -> None:
+        """Look whether it is as it was read.
+
+        Raises:
+            AdminError: another admin has changed it since.
+        """
+        if self._storage.read(FILE) != self._content:
+            raise AdminError(
+                f"{self._storage.location} was changed by another admin since it was looked at: run this "
+                "again, and see what is to be done now"
+            )
+
+    def note_folder(self) -> None:
+        """Note that we have made the folder that it is in."""
+        self._made[FOLDER, self._storage.location] = {}
+        self._save()
+
+    def strangers(self, releases: Collection[str]) -> str:
+        """Say what is in the folder that is not ours, where we have made the folder; empty for nothing."""
+        if (FOLDER, self._storage.location) not in self._made:
+            return ""
+        return ", ".join(it for it in self._storage.entries("") if it not in {FILE, LOCK, *releases})
+
+    def close(self) -> None:
+        """Delete the record, if nothing is in it but the folder."""
+        if self._is_empty and self._content is not None:
+            self._storage.delete(FILE)
+            self._content = None
+
+    def delete_folder(self) -> None:
+        """Delete the folder, if we have made it, the record is gone and nobody has put anything there."""
+        if self._made and self._content is None and not self._storage.entries(""):
+            self._storage.delete("")
+            self._made = {}
+
+    @property
+    def _is_empty(self) -> bool:
+        return {its_kind for its_kind, _ in self._made} <= {FOLDER}
 
     def _save(self) -> None:
         made = [{"kind": kind, "name": name, **details} for (kind, name), details in self._made.items()]
-        self._storage.write(FILE, json.dumps({"format": _FORMAT, "made": made}, indent=2).encode() + b"\n")
-        self._is_new = False
+        content = json.dumps({"format": _FORMAT, "made": made}, indent=2).encode() + b"\n"
+        self._storage.write(FILE, content)
+        self._content = content
 
 
 def _parsed(content: bytes, location: str) -> dict[tuple[str, str], dict[str, Any]]:

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager, suppress
 
 from databricks.sdk import WorkspaceClient
-from databricks.sdk.errors import NotFound
+from databricks.sdk.errors import AlreadyExists, NotFound, ResourceAlreadyExists
 from databricks.sdk.service.workspace import ExportFormat, ImportFormat, ObjectType
 
 from azureml_databricks.admin.errors import AdminError
@@ -43,11 +43,11 @@ class Storage(ABC):
                 return False
         return True
 
-    def files(self, folder: str) -> dict[str, int]:
-        """Return the files in a folder and their sizes in bytes; none where there is no such folder."""
+    def entries(self, folder: str) -> dict[str, int | None]:
+        """Return what is in a folder, nothing where there is none: of files their bytes, of all else None."""
         with self._reading():
             try:
-                return self._files(self._path(folder))
+                return self._entries(self._path(folder))
             except NotFound:
                 return {}
 
@@ -62,7 +62,16 @@ class Storage(ABC):
     def write(self, name: str, content: bytes) -> None:
         """Write a file, over an older one."""
         with self._writing():
-            self._write(self._path(name), content)
+            self._write(self._path(name), content, overwrite=True)
+
+    def create(self, name: str, content: bytes) -> bool:
+        """Write a file where there is none, and return whether that was so."""
+        with self._writing():
+            try:
+                self._write(self._path(name), content, overwrite=False)
+            except (AlreadyExists, ResourceAlreadyExists):
+                return False
+        return True
 
     def make(self, folder: str = "") -> None:
         """Make a folder (by default this one) and those above it, where they are not there."""
@@ -87,13 +96,13 @@ class Storage(ABC):
     def _look(self) -> None: ...
 
     @abstractmethod
-    def _files(self, path: str) -> dict[str, int]: ...
+    def _entries(self, path: str) -> dict[str, int | None]: ...
 
     @abstractmethod
     def _read(self, path: str) -> bytes: ...
 
     @abstractmethod
-    def _write(self, path: str, content: bytes) -> None: ...
+    def _write(self, path: str, content: bytes, *, overwrite: bool) -> None: ...
 
     @abstractmethod
     def _make(self, path: str) -> None: ...
@@ -127,9 +136,11 @@ class Volume(Storage):
     def _look(self) -> None:
         self._client.files.get_directory_metadata(self.location)
 
-    def _files(self, path: str) -> dict[str, int]:
-        entries = self._client.files.list_directory_contents(path)
-        return {entry.name or "": entry.file_size or 0 for entry in entries if not entry.is_directory}
+    def _entries(self, path: str) -> dict[str, int | None]:
+        return {
+            entry.name or "": None if entry.is_directory else entry.file_size or 0
+            for entry in self._client.files.list_directory_contents(path)
+        }
 
     def _read(self, path: str) -> bytes:
         contents = self._client.files.download(path).contents
@@ -137,8 +148,8 @@ class Volume(Storage):
         with contents:
             return contents.read()
 
-    def _write(self, path: str, content: bytes) -> None:
-        self._client.files.upload(path, io.BytesIO(content), overwrite=True)
+    def _write(self, path: str, content: bytes, *, overwrite: bool) -> None:
+        self._client.files.upload(path, io.BytesIO(content), overwrite=overwrite)
 
     def _make(self, path: str) -> None:
         self._client.files.create_directory(path)
@@ -170,24 +181,25 @@ class WorkspaceFolder(Storage):
     def _look(self) -> None:
         self._client.workspace.get_status(self.location)
 
-    def _files(self, path: str) -> dict[str, int]:
+    def _entries(self, path: str) -> dict[str, int | None]:
         return {
             (entry.path or "").rpartition("/")[2]: entry.size or 0
-            for entry in self._client.workspace.list(path)
             if entry.object_type == ObjectType.FILE
+            else None
+            for entry in self._client.workspace.list(path)
         }
 
     def _read(self, path: str) -> bytes:
         with self._client.workspace.download(path, format=ExportFormat.AUTO) as contents:
             return contents.read()
 
-    def _write(self, path: str, content: bytes) -> None:
+    def _write(self, path: str, content: bytes, *, overwrite: bool) -> None:
         if len(content) > _WORKSPACE_FILE_LIMIT:
             raise AdminError(
                 f"{path} has {len(content):,} bytes, and a workspace file at most {_WORKSPACE_FILE_LIMIT:,}: "
                 "use a volume (clusters.location)"
             )
-        self._client.workspace.upload(path, content, format=ImportFormat.AUTO, overwrite=True)
+        self._client.workspace.upload(path, content, format=ImportFormat.AUTO, overwrite=overwrite)
 
     def _make(self, path: str) -> None:
         self._client.workspace.mkdirs(path)
