@@ -17,6 +17,7 @@ from azureml_databricks.admin.commands.deploy import Site
 from azureml_databricks.admin.commands.service_principal import ServicePrincipal, plan_to_set
 from azureml_databricks.admin.file import reading as deployment_file
 from azureml_databricks.admin.objects.changes import Plan
+from azureml_databricks.admin.objects.record import LOCK
 from azureml_databricks.admin.objects.release import Release
 from tests.admin.conftest import LOCATION, VOLUME, Admin
 from tests.admin.workspace_state import state
@@ -116,6 +117,8 @@ class Interruptions:
 
 
 def _content(request: requests.PreparedRequest) -> Any:
+    if LOCK in str(request.url):
+        return None  # no two are the same
     body: Any = request.body
     if not isinstance(body, io.IOBase):
         return body
