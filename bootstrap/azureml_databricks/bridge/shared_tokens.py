@@ -47,9 +47,9 @@ class Answer:
     """
 
     token: str = ""
-    expires_on: float = 0
-    at_end: float = 0
-    at_next: float = 0
+    expires_on: float = 0.0
+    at_end: float = 0.0
+    at_next: float = 0.0
     failure: str = ""
     told_to_wait: bool = False
 
@@ -81,6 +81,15 @@ class Answer:
         if anew:
             return self.told_to_wait and self.at_next > _clock()
         return (self.lives or bool(self.failure)) and self.at_next > _clock()
+
+    @property
+    def is_as_written(self) -> bool:
+        """Whether each of its values is what this version writes there."""
+        pairs = [(getattr(self, field.name), field.default) for field in fields(self)]
+        return all(
+            isinstance(value, int | float) if type(like) is float else type(value) is type(like)
+            for value, like in pairs
+        )
 
     @property
     def access_token(self) -> AccessToken:
@@ -154,9 +163,10 @@ class SharedTokens:
 
     def _read(self, file: Path) -> Answer | None:
         try:
-            return Answer(**json.loads(self._cipher.decrypt(file.read_bytes())))
+            answer = Answer(**json.loads(self._cipher.decrypt(file.read_bytes())))
         except (OSError, InvalidToken, TypeError, ValueError):
             return None
+        return answer if answer.is_as_written else None
 
     def _write(self, file: Path, answer: Answer) -> None:
         beside = file.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
