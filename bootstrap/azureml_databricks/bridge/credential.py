@@ -7,8 +7,7 @@ and that asks them all again at each call.
 from __future__ import annotations
 
 import os
-import threading
-import time
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -18,14 +17,15 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import UNAUTHENTICATED
 
 from azureml_databricks.bridge import logins
+from azureml_databricks.bridge.patience import in_time
 from azureml_databricks.bridge.shared_tokens import Answer, SharedTokens
 from azureml_databricks.node import variables
 from azureml_databricks.settings import BY_NAME, SettingError, Settings, is_misplaced, is_secret
 
 # One cell makes many requests, and autologging swallows errors: a failure answers for them all.
 _FAILURE_LASTS_SECONDS = 30
-# As azure-identity has it; of Unity Catalog's it is not known, and each request to Azure ML asks for a token.
-_RENEWED_BEFORE_SECONDS = 300
+# Leaves a process that has waited for another's login some of the fifteen that are promised.
+_LOGIN_SECONDS = 10.0
 # Where one of these changes, it is another login.
 _OF_A_LOGIN = ("auth", "tenantId", "clientId", "clientSecret", "federatedTokenFile", "serviceCredential")
 
@@ -44,28 +44,20 @@ class AzureCredential:
     def __init__(self, host: str) -> None:
         """Name the login host, such as `login.microsoftonline.com`."""
         self._host = host
-        self._lock = threading.Lock()
-        self._login: tuple[str, ...] = ()
-        self._forget()
+        self._tokens: dict[tuple[str, ...], SharedTokens] = {}
 
-    def _forget(self) -> None:
-        self._inner: TokenCredential | None = None
-        self._answers: dict[tuple[str, ...], Answer] = {}
-
-    def get_token(self, *scopes: str, **kwargs: Any) -> AccessToken:
+    def get_token(self, *scopes: str, claims: str | None = None, **kwargs: Any) -> AccessToken:
         """Return a token, from memory while one is valid: this process's, else this user's on the node.
 
+        Args:
+            scopes: what it is for.
+            claims: what the service that has refused the last token wants of the next, which no memory has.
+            kwargs: whatever else a credential may be asked.
+
         Raises:
-            AzureLoginError: within 15 seconds of the login's begin, with the cause.
+            AzureLoginError: within 15 seconds, with the cause, where no token is valid any more.
         """
-        # One login for all threads; and where it hangs, one wait.
-        with self._lock:
-            settings = self._read()
-            answer = self._answers.get(scopes)
-            if answer is None or not answer.is_good_for(_RENEWED_BEFORE_SECONDS):
-                answer = self._answer(settings, scopes, kwargs)
-                self._answers[scopes] = answer
-        return _token_of(answer)
+        return self._get(scopes, {**kwargs, "claims": claims} if claims else kwargs, anew=bool(claims))
 
     def log_in(self, *scopes: str) -> AccessToken:
         """Return a token that was asked for now, whatever is in the node's memory.
@@ -73,50 +65,59 @@ class AzureCredential:
         Raises:
             AzureLoginError: within 15 seconds, with the cause.
         """
-        with self._lock:
-            answer = self._ask(self._read(), scopes, {})
-        return _token_of(answer)
+        return self._get(scopes, {}, anew=True)
 
-    def _answer(self, settings: Settings, scopes: tuple[str, ...], kwargs: dict[str, Any]) -> Answer:
-        def ask() -> Answer:
-            return self._ask(settings, scopes, kwargs)
+    def _get(self, scopes: tuple[str, ...], kwargs: dict[str, Any], *, anew: bool) -> AccessToken:
+        settings = _settings()
 
-        if settings["auth"] == "service-credential":
-            # Who may have its tokens is Unity Catalog's to say, and people may share an account on the node.
-            return ask()
+        def ask(known: Answer, seconds: float) -> Answer:
+            return self._ask(known, min(seconds, _LOGIN_SECONDS), settings, scopes, kwargs)
+
+        answer = self._place(settings, scopes, kwargs).get(ask, anew=anew)
+        if answer.failure and (anew or not answer.lives):
+            raise AzureLoginError(answer.failure)
+        return answer.access_token
+
+    def _place(self, settings: Settings, scopes: tuple[str, ...], kwargs: dict[str, Any]) -> SharedTokens:
+        login = tuple(settings[name] for name in _OF_A_LOGIN)
         # A failure may be of the way to the network, which is each process's own.
-        proxies = tuple(os.environ.get(name, "") for name in ("HTTPS_PROXY", "https_proxy"))
-        return SharedTokens((*self._login, self._host, *scopes, *proxies)).get(_RENEWED_BEFORE_SECONDS, ask)
+        proxies = (os.environ.get(name, "") for name in ("HTTPS_PROXY", "https_proxy"))
+        # A token of other claims is in place of the one that was refused.
+        others = (f"{name}={kwargs[name]}" for name in sorted(kwargs) if name != "claims" and kwargs[name])
+        key = (*login, self._host, *scopes, *proxies, *others)
+        # Who may have a service credential's is Unity Catalog's to say, and people may share an account.
+        alone = settings["auth"] == "service-credential"
+        if key not in self._tokens:
+            self._tokens.setdefault(key, SharedTokens(key, alone=alone))
+        return self._tokens[key]
 
-    def _ask(self, settings: Settings, scopes: tuple[str, ...], kwargs: dict[str, Any]) -> Answer:
+    def _ask(
+        self,
+        known: Answer,
+        seconds: float,
+        settings: Settings,
+        scopes: tuple[str, ...],
+        kwargs: dict[str, Any],
+    ) -> Answer:
+        """Log in; return what is known then."""
         way = logins.WAYS[settings["auth"]]
         try:
-            self._inner = self._inner or way.make(settings, self._host)
-            token = self._inner.get_token(*scopes, **kwargs)
+            # A new one: what an old one has in memory was counted by a clock that may have been put back.
+            inner = way.make(settings, self._host, seconds)
+            token = in_time(seconds, lambda: _token_of(inner, scopes, kwargs))
         except Exception as error:  # noqa: BLE001  # what Databricks raises has no type of ours
-            failure = self._cause(error, way, settings)
-            return Answer(failure=failure, expires_on=time.time() + _FAILURE_LASTS_SECONDS)
-        return Answer(token=token.token, expires_on=token.expires_on)
-
-    def _read(self) -> Settings:
-        """Return the settings, and forget the login before where somebody has changed them."""
-        settings = variables.settings_now()
-        try:
-            settings.check_texts()
-        except SettingError as wrong:
-            raise AzureLoginError(str(wrong)) from None
-        if missing := ", ".join(settings.missing_for_login):
-            raise AzureLoginError(f"{missing} not set; {logins.WAYS[settings['auth']].who_sets}")
-        login = tuple(settings[name] for name in _OF_A_LOGIN)
-        if login != self._login:
-            self._login = login
-            self._forget()
-        return settings
+            told = next((each for each in _causes(error) if isinstance(each, logins.ToldToWaitError)), None)
+            lasts = told.seconds if told else _FAILURE_LASTS_SECONDS
+            failure = self._cause(told or error, way, settings)
+            return known.with_failure(failure, lasts, told_to_wait=bool(told))
+        return Answer.of(token)
 
     def _cause(self, error: Exception, way: logins.Way, settings: Settings) -> str:
         texts = {name: settings[name] for name in _OF_A_LOGIN if not BY_NAME[name].secret}
         texts["host"] = self._host
         texts["proxy"] = way_out()
+        if isinstance(error, logins.ToldToWaitError):
+            return way.explain_wait(error, texts)
         return _without_secrets(way.explain(error, _is_of_the_network(error), texts), settings)
 
 
@@ -132,10 +133,23 @@ def _without_secrets(cause: str, settings: Settings) -> str:
     return cause + hint
 
 
-def _token_of(answer: Answer) -> AccessToken:
-    if answer.failure:
-        raise AzureLoginError(answer.failure)
-    return answer.access_token
+def _settings() -> Settings:
+    settings = variables.settings_now()
+    try:
+        settings.check_texts()
+    except SettingError as wrong:
+        raise AzureLoginError(str(wrong)) from None
+    if missing := ", ".join(settings.missing_for_login):
+        raise AzureLoginError(f"{missing} not set; {logins.WAYS[settings['auth']].who_sets}")
+    return settings
+
+
+def _token_of(inner: TokenCredential, scopes: tuple[str, ...], kwargs: dict[str, Any]) -> AccessToken:
+    try:
+        return inner.get_token(*scopes, **kwargs)
+    finally:
+        if close := getattr(inner, "close", None):
+            close()
 
 
 def way_out() -> str:
@@ -144,13 +158,16 @@ def way_out() -> str:
     return "through the proxy in HTTPS_PROXY" if proxy else "with no proxy (HTTPS_PROXY is not set)"
 
 
-def _is_of_the_network(error: BaseException | None) -> bool:
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
     # azure-identity wraps what the transport raised, and MSAL comes in between.
     while error is not None:
-        if isinstance(error, ServiceRequestError | ServiceResponseError):
-            return True
+        yield error
         error = error.__cause__ or error.__context__
-    return False
+
+
+def _is_of_the_network(error: BaseException) -> bool:
+    silence = (ServiceRequestError, ServiceResponseError, TimeoutError)
+    return any(isinstance(each, silence) for each in _causes(error))
 
 
 @cache

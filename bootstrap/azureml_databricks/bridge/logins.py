@@ -4,19 +4,63 @@ from __future__ import annotations
 
 import re
 import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
 from importlib import import_module
 from typing import Any
 
 from azure.core.credentials import TokenCredential
+from azure.core.pipeline import PipelineResponse
 from azure.identity import ClientSecretCredential, ManagedIdentityCredential, WorkloadIdentityCredential
 from mlflow.utils.databricks_utils import _get_dbutils
 
 from azureml_databricks.settings import Settings
 
-# Two tries of at most this long each stay well under 15 seconds.
-_LIMITS: dict[str, Any] = {"connection_timeout": 5, "read_timeout": 5, "retry_total": 1}
+# Where nobody says how long; and what is believed, since no token is asked for until then.
+_WAIT_SECONDS = 30
+_LONGEST_WAIT_SECONDS = 3600
+
+
+class ToldToWaitError(Exception):
+    """Who was asked for a token wants to be asked later: each further request makes it longer."""
+
+    def __init__(self, status: int, seconds: float) -> None:
+        """Say how long."""
+        super().__init__(f"{status}, Retry-After: {seconds:.0f}")
+        self.seconds = seconds
+
+
+def _heed(response: PipelineResponse[Any, Any]) -> None:
+    """Refuse to ask once more where that is not wanted: azure-core would sleep, for as long as it is told."""
+    status: int = response.http_response.status_code
+    told = response.http_response.headers.get("Retry-After", "")
+    if status == 429 or (status >= 500 and told):
+        raise ToldToWaitError(status, _seconds(told))
+
+
+def _seconds(told: str) -> float:
+    """Return how long a `Retry-After` says, in seconds or with a date.
+
+    https://www.rfc-editor.org/rfc/rfc9110#field.retry-after
+    """
+    try:
+        until = None if told.strip().isdecimal() else parsedate_to_datetime(told).timestamp()
+        seconds = float(told) if until is None else until - time.time()
+    except (TypeError, ValueError):
+        return _WAIT_SECONDS
+    return min(max(seconds, 1), _LONGEST_WAIT_SECONDS)
+
+
+# Two tries; how long all of it may take is `timeout`, which each login has of its own.
+_LIMITS: dict[str, Any] = {
+    "connection_timeout": 5,
+    "read_timeout": 5,
+    "retry_total": 1,
+    "raw_response_hook": _heed,
+}
 
 
 @dataclass(frozen=True)
@@ -26,18 +70,26 @@ class Way:
     The texts may name a setting (`{clientId!r}`), the login `{host}`, the `{proxy}`, and what was `{said}`.
 
     Attributes:
-        make: returns the credential that asks, for a login host.
+        make: returns the credential that asks, for a login host, within so many seconds.
         causes: what an error says -> whose fault it is and what to do.
         silence: what it is where the network gives no answer.
         otherwise: what it is where no cause is known.
+        asked: who is asked for a token.
         who_sets: where the settings that it needs come from.
     """
 
-    make: Callable[[Settings, str], TokenCredential]
+    make: Callable[[Settings, str, float], TokenCredential]
     causes: Mapping[str, str]
     silence: str
     otherwise: str
+    asked: str = "{host}"
     who_sets: str = "set it in the settings file, or in the cluster policy as spark_env_vars"
+
+    def explain_wait(self, told: ToldToWaitError, texts: Mapping[str, str]) -> str:
+        """Return that a login has to wait, and until when, in one line."""
+        when = datetime.fromtimestamp(time.time() + told.seconds, timezone.utc)
+        asked = self.asked.format(**texts)
+        return f"{asked} has this node wait ({told}); nobody on it asks again before {when:%H:%M:%S} UTC"
 
     def explain(self, error: Exception, is_silence: bool, texts: Mapping[str, str]) -> str:
         """Return why a login failed and what to do, in one line.
@@ -57,34 +109,36 @@ class Way:
         return self.otherwise.format(**texts, said=first)
 
 
-def _service_principal(settings: Settings, host: str) -> TokenCredential:
+def _service_principal(settings: Settings, host: str, seconds: float) -> TokenCredential:
     return ClientSecretCredential(
         settings["tenantId"],
         settings["clientId"],
         settings["clientSecret"],
         authority=host,
         **_LIMITS,
+        timeout=seconds,
     )
 
 
-def _managed_identity(settings: Settings, host: str) -> TokenCredential:
+def _managed_identity(settings: Settings, host: str, seconds: float) -> TokenCredential:
     # No proxy leads to the node's own endpoint:
     # https://learn.microsoft.com/azure/virtual-machines/instance-metadata-service#proxies
     client_id = settings["clientId"] or None
-    return ManagedIdentityCredential(client_id=client_id, use_env_settings=False, **_LIMITS)
+    return ManagedIdentityCredential(client_id=client_id, use_env_settings=False, **_LIMITS, timeout=seconds)
 
 
-def _workload_identity(settings: Settings, host: str) -> TokenCredential:
+def _workload_identity(settings: Settings, host: str, seconds: float) -> TokenCredential:
     return WorkloadIdentityCredential(
         tenant_id=settings["tenantId"],
         client_id=settings["clientId"],
         token_file_path=settings["federatedTokenFile"],
         authority=host,
         **_LIMITS,
+        timeout=seconds,
     )
 
 
-def _service_credential(settings: Settings, host: str) -> TokenCredential:
+def _service_credential(settings: Settings, host: str, seconds: float) -> TokenCredential:
     # https://learn.microsoft.com/azure/databricks/connect/unity-catalog/cloud-services/use-service-credentials
     spark = sys.modules.get("pyspark")
     in_udf = spark and spark.TaskContext.get()  # where there is no dbutils
@@ -146,6 +200,7 @@ WAYS = {
         silence="the node's identity endpoint does not answer, from which standard access mode keeps "
         "code; use dedicated access mode, or auth = service-credential ({said})",
         otherwise="the node's identity endpoint says: {said}",
+        asked="the node's identity endpoint",
     ),
     "service-credential": Way(
         _service_credential,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -18,6 +17,7 @@ from pathlib import Path
 
 from azureml_databricks.node import hooks, processes, variables
 from azureml_databricks.node.ledger import BEGIN, Ledger
+from azureml_databricks.node.locks import held
 from azureml_databricks.node.paths import Paths
 from azureml_databricks.settings import TABLE, SettingError, Settings, Value, check_of_file
 
@@ -217,29 +217,13 @@ def _locked(paths: Paths) -> Iterator[None]:
     """
     paths.home.mkdir(parents=True, exist_ok=True)
     path = paths.home / "lock"
-    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-    try:
-        # Who can read it can hold it.
-        os.fchmod(lock, 0o600)
-        until = time.monotonic() + _PATIENCE_SECONDS
-        while not _taken(lock):
-            if time.monotonic() > until:
-                raise TimeoutError(
-                    f"{path} is held by another process since {_PATIENCE_SECONDS} seconds: end the one that "
-                    f"`fuser {path}` names, and start the cluster again"
-                )
-            time.sleep(0.05)
+    with held(path, _PATIENCE_SECONDS) as ours:
+        if not ours:
+            raise TimeoutError(
+                f"{path} is held by another process since {_PATIENCE_SECONDS} seconds: end the one that "
+                f"`fuser {path}` names, and start the cluster again"
+            )
         yield
-    finally:
-        os.close(lock)
-
-
-def _taken(lock: int) -> bool:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _sweep(paths: Paths) -> None:
