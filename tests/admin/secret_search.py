@@ -1,0 +1,130 @@
+"""Looks for secrets in whatever was written, sent or shown: raw, URL-encoded and in base64."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import io
+import os
+import re
+import stat
+import tarfile
+import threading
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import quote
+
+
+class SecretSearch:
+    """What is looked for, how many places were looked at, and where it was found.
+
+    Args:
+        secrets: by what they are called.
+    """
+
+    def __init__(self, secrets: Mapping[str, str]) -> None:
+        self.places = 0
+        self.found: dict[str, set[str]] = {}
+        self._names = {form: name for name, secret in secrets.items() for form in _forms(secret)}
+
+    def look(self, place: str, content: bytes | str) -> None:
+        """Look at something; what is packed in it counts as places of its own."""
+        data = content.encode() if isinstance(content, str) else content
+        self.places += 1
+        in_one_line = data.replace(b"\r", b"").replace(b"\n", b"")  # base64 has lines of 64 or 76 letters
+        for form, name in self._names.items():
+            if form in data or form in in_one_line:
+                self.found.setdefault(place, set()).add(name)
+        for name, inside in _unpacked(data):
+            self.look(f"{place}!{name}", inside)
+
+    def look_at_file(self, file: Path, place: str | None = None) -> None:
+        """Look at a file, its name, and where it leads if it is a link; `place` is what it is called."""
+        place = place or str(file)
+        mode = file.lstat().st_mode
+        self.look(f"the name of {place}", os.fsencode(file.name))
+        if stat.S_ISLNK(mode):
+            self.look(place, os.fsencode(file.readlink()))
+        elif stat.S_ISREG(mode):
+            self.look(place, file.read_bytes())
+
+    def look_below(self, folder: Path, *, since: float = 0) -> None:
+        """Look at all that is below a folder and was changed since then."""
+        for path, folders, files in os.walk(folder):
+            folders[:] = [name for name in folders if not os.path.ismount(f"{path}/{name}")]
+            for file in (Path(path, name) for name in (*folders, *files)):
+                with suppress(FileNotFoundError):  # of a process that runs beside
+                    if file.lstat().st_ctime >= since:
+                        self.look_at_file(file)
+
+
+class Arguments:
+    """Keeps, from ``__enter__`` to ``__exit__``, the arguments of every process that is seen to run."""
+
+    def __init__(self) -> None:
+        self.seen: set[bytes] = set()
+        self._round = threading.Condition()
+        self._rounds = 0
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> Arguments:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *ended: object) -> None:
+        self._end.set()
+        self._thread.join()
+
+    def wait_for_a_round(self) -> None:
+        """Return once all that runs now was seen."""
+        with self._round:
+            until = self._rounds + 2
+            self._round.wait_for(lambda: self._rounds >= until)
+
+    def _watch(self) -> None:
+        while not self._end.wait(0.01):
+            for process in Path("/proc").glob("[0-9]*"):
+                try:
+                    self.seen.add((process / "cmdline").read_bytes())
+                except OSError:
+                    continue  # it has ended
+            with self._round:
+                self._rounds += 1
+                self._round.notify_all()
+
+
+def _forms(secret: str) -> Iterator[bytes]:
+    raw = secret.encode()
+    yield raw
+    every = re.sub(r"\W|_", lambda found: f"%{ord(found[0]):02X}", secret)
+    for encoded in (quote(secret, safe=""), quote(secret), every):
+        yield encoded.encode()
+        yield re.sub("%..", lambda found: found[0].lower(), encoded).encode()
+    for before in range(3):
+        # Only what no neighbour has a part in: so it is found in whatever it was encoded with, padded or not.
+        whole = (before + len(raw)) * 8 // 6
+        core = slice((before * 8 + 5) // 6, whole)
+        for encode in (base64.b64encode, base64.urlsafe_b64encode):
+            yield encode(bytes(before) + raw)[core]
+
+
+def _unpacked(data: bytes) -> Iterator[tuple[str, bytes]]:
+    if data.startswith(b"\x1f\x8b"):
+        try:
+            inside = gzip.decompress(data)
+        except (EOFError, gzip.BadGzipFile, zlib.error):
+            return
+        yield "unpacked", inside
+    elif data[257:262] == b"ustar":
+        with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+            for member in archive.getmembers():
+                if file := archive.extractfile(member):
+                    yield member.name, file.read()
+    elif data.startswith(b"PK\x03\x04"):
+        with zipfile.ZipFile(io.BytesIO(data)) as packed:
+            for name in packed.namelist():
+                yield name, packed.read(name)
