@@ -77,6 +77,7 @@ class Journey:
         """Keep what a command printed; it has to have worked, or seen a difference."""
         assert returncode in (0, 2), output
         self.shown[what] = "".join(output)
+        print(time.time(), what, flush=True)
 
 
 @dataclass(frozen=True)
