@@ -12,6 +12,7 @@ import tarfile
 import threading
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +20,8 @@ from urllib.parse import quote
 
 # Tokens begin alike: what does not have this much of one has none.
 _BEGINNING = 12
+# Rounds in which a new process is looked at.
+_UNTIL_IT_RUNS = 10
 
 
 class SecretSearch:
@@ -61,18 +64,21 @@ class SecretSearch:
         elif stat.S_ISREG(mode):
             self.look(place, file.read_bytes())
 
-    def look_below(self, folder: Path, *, since: float = 0, but: str = "") -> None:
-        """Look at all that is below a folder and was changed since then, but for folders of such names."""
+    def look_below(self, folder: Path) -> None:
+        """Look at all that is below a folder, but not at what is mounted there."""
         for path, folders, files in os.walk(folder):
-            folders[:] = [
-                name
-                for name in folders
-                if not os.path.ismount(f"{path}/{name}") and not (but and re.match(but, name))
-            ]
-            for file in (Path(path, name) for name in (*folders, *files)):
+            folders[:] = [name for name in folders if not os.path.ismount(f"{path}/{name}")]
+            for name in (*folders, *files):
                 with suppress(FileNotFoundError):  # of a process that runs beside
-                    if file.lstat().st_ctime >= since:
-                        self.look_at_file(file)
+                    self.look_at_file(Path(path, name))
+
+    def look_at_new(self, folder: Path, *, since: float, but: str) -> None:
+        """Look at what was put into a folder since then, unless its name matches `but`."""
+        for it in folder.iterdir():
+            with suppress(FileNotFoundError):
+                if it.lstat().st_ctime >= since and not re.match(but, it.name) and not it.is_mount():
+                    self.look_at_file(it)
+                    self.look_below(it)
 
 
 class Arguments:
@@ -100,12 +106,14 @@ class Arguments:
             self._round.wait_for(lambda: self._rounds >= until)
 
     def _watch(self) -> None:
-        while not self._end.wait(0.01):
-            for process in Path("/proc").glob("[0-9]*"):
-                try:
-                    self.seen.add((process / "cmdline").read_bytes())
-                except OSError:
-                    continue  # it has ended
+        rounds: Counter[str] = Counter()
+        while not self._end.wait(0.02):
+            running = [name for name in os.listdir("/proc") if name.isdigit()]
+            rounds = Counter({name: rounds[name] + 1 for name in running})
+            # A process has another's arguments until it runs its own program.
+            for name in (name for name, times in rounds.items() if times <= _UNTIL_IT_RUNS):
+                with suppress(OSError):  # it has ended
+                    self.seen.add(Path(f"/proc/{name}/cmdline").read_bytes())
             with self._round:
                 self._rounds += 1
                 self._round.notify_all()

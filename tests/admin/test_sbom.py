@@ -1,4 +1,4 @@
-"""The bill of materials in an archive: CycloneDX's form, and every package with its hashes and its licence."""
+"""The bill of materials in an archive: CycloneDX's form, every package with hashes and licence."""
 
 from __future__ import annotations
 

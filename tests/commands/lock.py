@@ -33,7 +33,7 @@ _PLATFORM = "--python-platform=x86_64-manylinux_2_35"
 
 
 def main() -> None:
-    """Write the locks of all runtimes, of the stories' environments, of Spark, of development and of admins."""
+    """Write the locks of all runtimes, of the stories, of Spark, of development and of admins."""
     for runtime in RUNTIMES.values():
         _lock_bundle(runtime)
         _lock_bundle(runtime, *EXTRAS)

@@ -28,7 +28,7 @@ VULNERABLE = {
 
 
 class _Osv(BaseHTTPRequestHandler):
-    def do_POST(self) -> None:  # noqa: N802
+    def do_POST(self) -> None:
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         is_vulnerable = asked["package"]["name"] == "jsonpickle"
         answer = json.dumps({"vulns": [VULNERABLE]} if is_vulnerable else {}).encode()

@@ -1,7 +1,7 @@
 """`make audit`: ask for known vulnerabilities of what clusters, admins and developers get, by the locks.
 
-It needs the advisory service of pypi.org, or OSV (`PIP_AUDIT_VULNERABILITY_SERVICE=osv`). Where that cannot be
-reached it says so and passes; it is no part of CI, which would fail on a day that nobody has changed anything.
+It needs the advisory service of pypi.org, or OSV (`PIP_AUDIT_VULNERABILITY_SERVICE=osv`). Where that cannot
+be reached it says so and passes. It is no part of CI: that would fail although nobody has changed anything.
 """
 
 from __future__ import annotations
@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import tomllib
 
 from tests import REPOSITORY
 

@@ -16,7 +16,7 @@ from tests.emulated.azure.identities import Principal
 
 
 class Tokens:
-    """Signed tokens. ``lifetime`` (seconds) is that of the tokens issued from now on; ``issued`` has them all."""
+    """Signed tokens. ``lifetime`` (seconds) is that of those issued from now on, ``issued`` has them all."""
 
     def __init__(self) -> None:
         self.lifetime = 3599

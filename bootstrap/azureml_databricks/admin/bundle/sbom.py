@@ -1,4 +1,4 @@
-"""The bill of materials of an archive, in CycloneDX's form: what is in it, by which hashes, under which licence.
+"""The bill of materials of an archive, in CycloneDX's form: what is in it, its hashes and its licences.
 
 A node never reads it. It has no time and no number of its own, so that the same archive has the same bytes.
 Source: https://cyclonedx.org/docs/1.5/json/
