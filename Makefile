@@ -8,7 +8,7 @@ UV_VERSION := 0.13.9
 SHELL_SCRIPTS := init_scripts/azureml-databricks.sh .ci/run
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-emulated test-all spark test-matrix stories parity features runtimes lint bundle bench figures lock clean
+.PHONY: help setup demo test test-emulated test-all spark test-matrix stories parity features runtimes lint bundle bench figures lock audit clean
 
 help: ## Show this
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 21
@@ -90,6 +90,9 @@ figures: setup ## Renew every table and picture of the README and of the docs (a
 	@$(MAKE) --no-print-directory features
 	@echo "==> the calls"
 	@$(MAKE) --no-print-directory parity README=1
+
+audit: setup ## Ask for known vulnerabilities of what is locked; skips where the service cannot be reached
+	@$(BIN)/python -m tests.commands.audit
 
 lock: setup ## Renew all locked versions, and show what changed
 	$(BIN)/python -m tests.commands.lock

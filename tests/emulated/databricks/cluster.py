@@ -225,7 +225,7 @@ class _Launch:
     def _place(self, node: Node, kind: str, path: str) -> None:
         """Put the files of the script's folder on the node, at their paths."""
         folder = str(PurePosixPath(path).parent)
-        read = {"volumes": _volume_files, "workspace": _workspace_files}[kind]
+        read = {"volumes": volume_files, "workspace": workspace_files}[kind]
         try:
             with tempfile.TemporaryDirectory() as scratch:
                 for file, content in read(self._client, folder):
@@ -247,11 +247,12 @@ def read_file(client: WorkspaceClient, path: str) -> bytes:
         return file.read()
 
 
-def _volume_files(client: WorkspaceClient, folder: str) -> Iterator[tuple[str, bytes]]:
+def volume_files(client: WorkspaceClient, folder: str) -> Iterator[tuple[str, bytes]]:
+    """Yield all files below a folder of a volume, with what is in them."""
     for entry in client.files.list_directory_contents(folder):
         assert entry.path
         if entry.is_directory:
-            yield from _volume_files(client, entry.path)
+            yield from volume_files(client, entry.path)
         else:
             yield entry.path, _download(client, entry.path)
 
@@ -263,11 +264,12 @@ def _download(client: WorkspaceClient, path: str) -> bytes:
         return file.read()
 
 
-def _workspace_files(client: WorkspaceClient, folder: str) -> Iterator[tuple[str, bytes]]:
+def workspace_files(client: WorkspaceClient, folder: str) -> Iterator[tuple[str, bytes]]:
+    """Yield all files below a folder of the workspace, with what is in them."""
     for entry in client.workspace.list(folder):
         assert entry.path
         if entry.object_type == ObjectType.DIRECTORY:
-            yield from _workspace_files(client, entry.path)
+            yield from workspace_files(client, entry.path)
         elif entry.object_type == ObjectType.FILE:
             with client.workspace.download(entry.path) as file:
                 yield f"/Workspace{entry.path}", file.read()

@@ -5,7 +5,7 @@ Source: https://docs.databricks.com/api/azure/workspace/introduction
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,7 +47,7 @@ from tests.emulated.databricks.workspace_files import WorkspaceFiles
 from tests.emulated.node import Node
 
 if TYPE_CHECKING:
-    from starlette.types import Receive, Scope, Send
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
 _METHODS = ["GET", "HEAD", "PUT", "POST", "PATCH", "DELETE"]
 
@@ -66,16 +66,24 @@ class EmulatedDatabricks:
     Args:
         folder: an existing folder for data and logs.
         azure: what the clusters of one-time runs reach instead of the internet.
+        transcript: stands before it, and sees each request.
 
     Raises:
         RuntimeError: minilake did not start; the message has the log.
     """
 
-    def __init__(self, folder: Path, *, azure: EmulatedAzure | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        azure: EmulatedAzure | None = None,
+        transcript: Callable[[ASGIApp], ASGIApp] = lambda app: app,
+    ) -> None:
         self.azure = azure
         self.journal = Journal()
         self.faults = Faults()
         self._folder = folder
+        self._transcript = transcript
         self._exit = ExitStack()
 
     def __enter__(self) -> EmulatedDatabricks:
@@ -85,7 +93,7 @@ class EmulatedDatabricks:
             self._app = self.empty_workspace(self._minilake)
             self._minilake.process.wait_until_listening()
             recorder = journal.Recorder(self._entrance, self.journal, self.faults)
-            self._server = stack.enter_context(Server(recorder))
+            self._server = stack.enter_context(Server(self._transcript(recorder)))
             stack.callback(lambda: self.runs.stop())
             self._exit = stack.pop_all()
         return self

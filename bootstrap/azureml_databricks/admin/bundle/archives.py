@@ -21,10 +21,14 @@ from dataclasses import dataclass
 from importlib.metadata import distributions, version
 from importlib.resources import as_file, files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import uv
 
-from azureml_databricks.admin.bundle import interpreter
+from azureml_databricks.admin.bundle import interpreter, sbom
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
 
 _PACKAGE = "azureml_databricks"
 _SCRIPT = "azureml-databricks.sh"
@@ -164,7 +168,7 @@ def _archive(runtime: Runtime, extras: Sequence[str], out: Path) -> Archive:
 
 def _fill(folder: Path, runtime: Runtime, extras: Sequence[str]) -> None:
     python = str(interpreter.find(runtime.python))
-    with as_file(files(f"{_PACKAGE}.locks") / f"{lock_name(runtime.version, extras)}.txt") as lock:
+    with as_file(_lock(runtime, extras)) as lock:
         # fmt: off
         done = _uv(
             "pip", "install", "--target", str(folder), "--python", python,
@@ -191,6 +195,13 @@ def _fill(folder: Path, runtime: Runtime, extras: Sequence[str]) -> None:
         "packages": dict(sorted((it.name, it.version) for it in distributions(path=[str(folder)]))),
     }
     (folder / "BUNDLE.json").write_text(json.dumps(about))
+    (folder / sbom.NAME).write_text(
+        sbom.bill_of_materials(
+            folder,
+            _lock(runtime, extras).read_text(encoding="utf-8"),
+            {"runtime": runtime.version, "python": runtime.python, "with": ", ".join(sorted(extras))},
+        )
+    )
     # fmt: off
     compiled = subprocess.run(
         [
@@ -207,6 +218,10 @@ def _fill(folder: Path, runtime: Runtime, extras: Sequence[str]) -> None:
     # fmt: on
     if compiled.returncode:
         raise BundleError(f"the packages cannot be compiled: {_last_line(compiled.stdout + compiled.stderr)}")
+
+
+def _lock(runtime: Runtime, extras: Sequence[str]) -> Traversable:
+    return files(f"{_PACKAGE}.locks") / f"{lock_name(runtime.version, extras)}.txt"
 
 
 def _uv(*arguments: str) -> subprocess.CompletedProcess[str]:

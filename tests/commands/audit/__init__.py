@@ -1,0 +1,1 @@
+"""`make audit`: known vulnerabilities in what is locked."""
