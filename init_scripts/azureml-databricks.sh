@@ -150,7 +150,7 @@ check() {
 }
 
 unpack() {
-  tar -xzf "$COPY" -C "$UNPACKED" --no-same-owner ||
+  TAR_OPTIONS="" tar -xzf "$COPY" -C "$UNPACKED" --no-same-owner ||
     give_up "$FROM/$ARCHIVE cannot be unpacked to $UNPACKED: is the disk full?"
   rm "$COPY"
   say "unpacked"

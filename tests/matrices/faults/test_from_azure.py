@@ -96,7 +96,9 @@ def elsewhere(address: str) -> dict[str, str]:
 KINDS = [
     Kind("refused", variables=elsewhere(NOBODY)),
     Kind("no such host", variables=elsewhere(NOWHERE)),
-    Kind("unknown CA", variables=dict.fromkeys(("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"), "")),
+    Kind(
+        "unknown CA", variables=dict.fromkeys(("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"), "")
+    ),
     Kind("hang", {"hang": True}),
     Kind("reset", {"cut": True}),
     Kind("reset in a body", {"torn": True}),
@@ -214,7 +216,11 @@ def way(azure: EmulatedAzure) -> Callable[[Endpoint], dict[str, str]]:
     def variables(endpoint: Endpoint) -> dict[str, str]:
         if endpoint.host == IMDS:
             identity = azure.managed_identity.client_id
-            return {"AZUREML_AUTH": "managed-identity", "AZURE_CLIENT_ID": identity, **azure.identity_endpoint}
+            return {
+                "AZUREML_AUTH": "managed-identity",
+                "AZURE_CLIENT_ID": identity,
+                **azure.identity_endpoint,
+            }
         return {}
 
     return variables

@@ -18,7 +18,7 @@ from tests.matrices.faults.table import Became
 BASE = "/usr/bin/python3.11"
 COMMAND = ["/usr/local/bin/azureml-databricks", "node", "uninstall"]
 # What writes thousands of files does the same thousands of times: the first, the middle and the last count.
-MANY = 40
+MANY = 8
 
 
 @pytest.fixture
