@@ -52,7 +52,7 @@ def _run(report: Path, *, sample: bool) -> int:
         [
             *(sys.executable, "-m", "pytest", str(Path(__file__).parent), "--quiet"),
             *(f"--junitxml={report}", "--override-ini=junit_family=xunit1"),
-            *("--numprocesses=3", "--dist=loadfile", *([] if sample else ["--thorough"])),
+            *("--numprocesses=3", "--dist=load", *([] if sample else ["--thorough"])),
         ],
         cwd=REPOSITORY,
         check=False,

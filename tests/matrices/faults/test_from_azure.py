@@ -1,14 +1,14 @@
 """What goes wrong between a program and Azure: it is told in one line, and nothing is lost in silence.
 
-Each fault at each endpoint. The program ends; it says what is wrong or all is as if nothing had been; and what it
-took for saved is there when a program of another day asks.
+Each fault at each endpoint. The program ends; it says what is wrong or all is as if nothing had been; and
+what it took for saved is there when a program of another day asks.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import pytest
@@ -28,7 +28,7 @@ PATIENCE = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "3",
     "MLFLOW_DISABLE_TELEMETRY": "true",
 }
-# No endpoint needs this long with that patience; nothing of ours states a limit but the login, which ends sooner.
+# No endpoint needs this long with that patience; of ours, only the login states a limit, and a lower one.
 MOST_SECONDS = 240
 
 
@@ -197,7 +197,7 @@ class Given:
 
 
 @pytest.fixture(scope="module")
-def given(_azure: EmulatedAzure) -> Iterator[Given]:
+def given(_azure: EmulatedAzure) -> Given:
     _azure.faults.clear()
     code = """
         import json, mlflow
@@ -206,7 +206,7 @@ def given(_azure: EmulatedAzure) -> Iterator[Given]:
         client.log_text(run.info.run_id, "first", "first.txt")
         print(json.dumps([run.info.run_id, run.info.artifact_uri]))
         """
-    yield Given(*on_azure.printed(VERSION, _azure, code))
+    return Given(*on_azure.printed(VERSION, _azure, code))
 
 
 @pytest.fixture
