@@ -8,7 +8,7 @@ UV_VERSION := 0.13.9
 SHELL_SCRIPTS := init_scripts/azureml-databricks.sh .ci/run
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-emulated test-all spark test-matrix stories parity features runtimes lint bundle bench figures lock audit clean
+.PHONY: help setup demo test test-emulated test-all spark test-matrix stories parity faults features runtimes lint bundle bench figures lock audit clean
 
 help: ## Show this
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 21
@@ -43,7 +43,7 @@ spark: setup ## Run the tests of Spark clusters across emulated nodes
 	$(BIN)/python -m pytest $(THOROUGH) --numprocesses=2 --dist=loadfile --no-loadscope-reorder tests/matrices/spark
 
 test-all: THOROUGH = --thorough
-test-all: test test-emulated spark test-matrix runtimes stories parity ## Run all tests: clusters, every Python and runtime, the stories
+test-all: test test-emulated spark test-matrix runtimes stories parity faults ## Run all tests: clusters, every Python and runtime, the stories
 
 test-matrix: setup ## Run what needs no node on every Python, and the hooks where overlays are not permitted (PYTHONS='3.10 3.13')
 	$(BIN)/python -m tests.matrices.every_python $(PYTHONS)
@@ -54,6 +54,9 @@ stories: setup ## Run the stories of the oldest and the newest MLflow on Azure, 
 
 parity: setup ## Make the calls of a table on MLflow's own server and on Azure, and compare (README=1: renew the count)
 	@$(BIN)/python -m tests.matrices.parity $(if $(README),--readme,--check)
+
+faults: setup ## Try each fault of the tables, and tell what became of it (SAMPLE=1: some; README=1: renew the count)
+	@$(BIN)/python -m tests.matrices.faults $(if $(SAMPLE),--sample) $(if $(README),--readme)
 
 features: setup ## Run the stories on all MLflow versions, and renew the README's table
 	@$(BIN)/python -m tests.matrices.mlflow_versions --readme
@@ -90,6 +93,8 @@ figures: setup ## Renew every table and picture of the README and of the docs (a
 	@$(MAKE) --no-print-directory features
 	@echo "==> the calls"
 	@$(MAKE) --no-print-directory parity README=1
+	@echo "==> the faults"
+	@$(MAKE) --no-print-directory faults README=1
 
 audit: setup ## Ask for known vulnerabilities of what is locked; skips where the service cannot be reached
 	@$(BIN)/python -m tests.commands.audit

@@ -73,7 +73,9 @@ on_exit() {
 # With nothing of ours in service, no Python of ours can tell that runs do not go to Azure ML: IPython does,
 # in the first cell with MLflow.
 leave_word() {
-  mkdir -p "$HOME_FOLDER" "${NOTICE%/*}" || return 0
+  mkdir -p "$HOME_FOLDER" || return 0
+  [[ -d ${NOTICE%/*} ]] || : >"$HOME_FOLDER/made" || return 0
+  mkdir -p "${NOTICE%/*}" || return 0
   printf '%s\n' "$1" >"$HOME_FOLDER/failure" || return 0
   cat >"$NOTICE" <<'PYTHON' || return 0
 try:
@@ -92,6 +94,14 @@ except Exception:
     pass
 PYTHON
 }
+
+# Before anybody notes how things are without us.
+take_word_back() {
+  rm -rf "$NOTICE" "$HOME_FOLDER/failure"
+  [[ -e $HOME_FOLDER/made ]] || return 0
+  rmdir "${NOTICE%/*}" && rmdir "$ROOT/etc/ipython" || true
+  rm -rf "$HOME_FOLDER/made"
+} 2>/dev/null
 
 # Sets ARCHIVE and SHA256: of the node's runtime, or else of the newest with the same Python. Where it was not
 # tried on the node's release, it has to prove that it works here (KNOWN is false).
@@ -140,7 +150,7 @@ check() {
 }
 
 unpack() {
-  tar -xzf "$COPY" -C "$UNPACKED" --no-same-owner ||
+  TAR_OPTIONS="" tar -xzf "$COPY" -C "$UNPACKED" --no-same-owner ||
     give_up "$FROM/$ARCHIVE cannot be unpacked to $UNPACKED: is the disk full?"
   rm "$COPY"
   say "unpacked"
@@ -151,10 +161,11 @@ hand_over() {
   [[ -z $SETTINGS ]] || options+=(--settings "$FROM/$SETTINGS")
   [[ $KNOWN == true ]] || options+=(--prove)
   cd "$UNPACKED"
+  take_word_back || true
   local code=0
   "$PYTHON" -E -s -m azureml_databricks node install "$UNPACKED" "${options[@]}" || code=$?
   case $code in
-    0 | "$WRONG_SETTING") rm -rf "$NOTICE" "$HOME_FOLDER/failure" ;;
+    0 | "$WRONG_SETTING") ;;
     *) give_up "the bundle cannot be put into service: /databricks/init_scripts/*.stderr.log says why" ;;
   esac
   [[ $code == 0 || $ON_ERROR != fail ]] || give_up "a setting is wrong"

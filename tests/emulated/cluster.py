@@ -12,6 +12,7 @@ from pathlib import Path
 from tests import REPOSITORY
 from tests.emulated.azure import EmulatedAzure
 from tests.emulated.node import Node, Replica, Runtime, boot
+from tests.emulated.node.changes import Change
 
 LOCATION = "/Volumes/main/default/azureml"
 SCRIPT = f"{LOCATION}/azureml-databricks.sh"
@@ -93,6 +94,26 @@ def start(node: Node) -> None:
     done = node.run_init_script(SCRIPT)
     assert done.returncode == 0, done.stderr
     assert done.stderr == "", done.stderr
+
+
+def tracking_uri(node: Node, python: str = "/databricks/python3/bin/python") -> str:
+    """Return where MLflow's runs go in a new process, which must have nothing to say."""
+    code = "import os; print(os.environ['MLFLOW_TRACKING_URI'])"
+    done = node.run([node.inside(python), "-c", code])
+    assert done.stderr == "", done.stderr
+    return done.stdout.strip()
+
+
+def uninstall(node: Node) -> str:
+    """Take everything out, which must work, and return what was said."""
+    done = node.run([node.inside("/usr/local/bin/azureml-databricks"), "node", "uninstall"])
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    return done.stdout
+
+
+def left(node: Node) -> dict[str, Change]:
+    """Return what differs from before, but for the logs that Databricks itself keeps."""
+    return {path: change for path, change in node.changes().items() if "/init_scripts/" not in path}
 
 
 def way_to(azure: EmulatedAzure, node: Node) -> dict[str, str]:

@@ -12,24 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.emulated.cluster import LOCATION, SCRIPT, build_bundle, cluster_node, start
+from tests.emulated.cluster import LOCATION, SCRIPT, build_bundle, cluster_node, left, start, tracking_uri
 from tests.emulated.node import Node
 from tests.emulated.workspace import GIVEN, TRACKING_URI
 
 HOME = "/databricks/azureml-databricks"
-PRINT_URI = "import os; print(os.environ['MLFLOW_TRACKING_URI'])"
 
 
 @pytest.fixture
 def node(bundle: Path) -> Iterator[Node]:
     with cluster_node(bundle, {**GIVEN, "AZURE_CLIENT_SECRET": "s3cr3t"}) as node:
         yield node
-
-
-def tracking_uri(node: Node) -> str:
-    done = node.run([node.inside("/databricks/python3/bin/python"), "-c", PRINT_URI])
-    assert done.stderr == ""
-    return done.stdout.strip()
 
 
 def archive(node: Node) -> Path:
@@ -68,8 +61,7 @@ def test_a_second_run_changes_nothing(node: Node) -> None:
 
     start(node)
 
-    changed = {path for path in node.changes() if "/init_scripts/" not in path}
-    assert changed <= {f"{HOME}/lock"}
+    assert left(node).keys() <= {f"{HOME}/lock"}
 
 
 def test_two_runs_at_once_end_as_one(node: Node) -> None:
@@ -79,23 +71,6 @@ def test_two_runs_at_once_end_as_one(node: Node) -> None:
     assert len(list(node.path(f"{HOME}/releases").iterdir())) == 1
     assert not list(node.path(HOME).glob("unpacking.*"))
     assert tracking_uri(node) == TRACKING_URI
-
-
-@pytest.mark.parametrize("seconds", [0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5])
-def test_killed_at_any_point_the_node_works_and_the_next_run_mends_all(node: Node, seconds: float) -> None:
-    run = node.popen(["bash", node.inside(SCRIPT)])
-    time.sleep(seconds)
-    os.killpg(run.pid, signal.SIGKILL)
-    run.wait()
-
-    assert tracking_uri(node) in ("databricks", TRACKING_URI)
-
-    start(node)
-
-    assert tracking_uri(node) == TRACKING_URI
-    assert not list(node.path(HOME).glob("unpacking.*"))
-    node.run([node.inside("/usr/local/bin/azureml-databricks"), "node", "uninstall"])
-    assert {path for path in node.changes() if "/init_scripts/" not in path} == set()
 
 
 def test_it_needs_no_network_no_pip_and_few_tools(node: Node) -> None:
@@ -113,7 +88,7 @@ def test_disabled_by_the_policy_it_does_nothing(node: Node) -> None:
     done = node.run_init_script(SCRIPT, env={"AZUREML_ENABLED": "false"})
 
     assert done.returncode == 0
-    assert {path for path in node.changes() if "/init_scripts/" not in path} == set()
+    assert left(node) == {}
 
 
 def test_what_was_checked_is_what_runs(node: Node) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.emulated.cluster import SCRIPT, cluster_node, start
+from tests.emulated.cluster import SCRIPT, cluster_node, left, start, uninstall
 from tests.emulated.node import Node
 from tests.emulated.workspace import GIVEN, SUBSCRIPTION, TRACKING_URI
 
@@ -23,17 +23,6 @@ def node(bundle: Path) -> Iterator[Node]:
     principal = {"AZURE_TENANT_ID": "t", "AZURE_CLIENT_ID": "c", "AZURE_CLIENT_SECRET": "s3cr3t"}
     with cluster_node(bundle, {**GIVEN, **principal}) as node:
         yield node
-
-
-def uninstall(node: Node) -> str:
-    done = node.run([node.inside(COMMAND), "node", "uninstall"])
-    assert (done.returncode, done.stderr) == (0, "")
-    return done.stdout
-
-
-def left(node: Node) -> dict[str, str]:
-    """Return what differs from before, but for the logs that Databricks itself keeps."""
-    return {path: change for path, change in node.changes().items() if "/init_scripts/" not in path}
 
 
 def test_every_file_is_as_it_was_to_the_byte(node: Node) -> None:

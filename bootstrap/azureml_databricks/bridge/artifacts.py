@@ -17,7 +17,12 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
+from azure.core.exceptions import (
+    AzureError,
+    HttpResponseError,
+    ResourceNotFoundError,
+    ServiceResponseError,
+)
 from azure.storage.blob import BlobClient, ExponentialRetry
 from azureml.mlflow._client._common._http_policy import HandleTimeoutPolicy
 from azureml.mlflow._client.constants import ClientEnvVars
@@ -177,7 +182,11 @@ def write(address: str, content: IO[bytes] | bytes, threads: int = 1) -> None:
 
 def read(address: str, target: IO[bytes], threads: int = 1) -> None:
     """Read a signed address to a stream; blocks of many in so many threads."""
-    _blob(address).download_blob(max_concurrency=threads).readinto(target)
+    try:
+        _blob(address).download_blob(max_concurrency=threads).readinto(target)
+    except ValueError as error:
+        # The storage client's, of a page of whatever stands between.
+        raise ServiceResponseError(f"the answer is none of Azure's storage ({error})") from None
 
 
 def _blob(address: str) -> BlobClient:

@@ -43,7 +43,7 @@ from mlflow.utils.validation import _validate_logged_model_name
 
 from azureml_databricks.bridge import refusals, unavailable
 from azureml_databricks.bridge.addresses import RUN_ADDRESS
-from azureml_databricks.bridge.artifacts import Container, path_within
+from azureml_databricks.bridge.artifacts import Container, path_within, telling
 from azureml_databricks.bridge.of_this_process import OfThisProcess
 from azureml_databricks.bridge.outgoing import MARK
 from azureml_databricks.bridge.parallel import in_parallel
@@ -104,7 +104,8 @@ class LoggedModelsStore(WorkspaceTrackingStore):
         now = get_current_time_millis()
         key = f"{now:011x}{secrets.token_hex(2)}"
         container = Container.at(run.info.artifact_uri)
-        taken = next(container.addresses(f"{name}/"), None)
+        with telling(f"look for a model {name} in run {run.info.run_id}"):
+            taken = next(container.addresses(f"{name}/"), None)
         folder = f"{name}~{key}" if taken else name
         record = {
             "at": now,

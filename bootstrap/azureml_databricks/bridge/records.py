@@ -50,9 +50,14 @@ class Records:
             artifacts.write(self._container.create([path])[path], content)
 
     def all(self, folder: str) -> dict[str, list[Record]]:
-        """Return the records in `folder` and below, by folder, the oldest first."""
-        found = sorted(self._container.addresses(f"{artifacts.HIDDEN}/{folder}/"))
-        records = in_parallel(self._record, found)
+        """Return the records in `folder` and below, by folder, the oldest first.
+
+        Raises:
+            MlflowException: Azure ML or its storage does not give them, in one line.
+        """
+        with artifacts.telling(f"read the records of {self._container.container.removeprefix('dcid.')}"):
+            found = sorted(self._container.addresses(f"{artifacts.HIDDEN}/{folder}/"))
+            records = in_parallel(self._record, found)
         by_folder: dict[str, list[Record]] = {}
         for (path, _), record in zip(found, records, strict=True):
             if record:

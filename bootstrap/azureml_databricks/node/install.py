@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,7 +83,8 @@ def install(paths: Paths, unpacked: Path, sha256: str, settings_file: Path | Non
         if not pythons_of_older_releases(paths):
             for older in older_releases(paths):
                 # The new one is in service: what cannot be removed is no failure of that.
-                shutil.rmtree(older, ignore_errors=True)
+                with suppress(OSError):
+                    _remove(paths, older)
     return known.settings
 
 
@@ -95,6 +96,9 @@ def uninstall(paths: Paths) -> list[str]:
     """
     with _locked(paths):
         left = Ledger(paths.ledger).undo()
+        for folder in (paths.ledger, paths.releases):
+            if folder.is_dir():
+                _remove(paths, folder)
         shutil.rmtree(paths.home)
         tokens = [str(folder) for folder in paths.memory.glob(paths.tokens("*").name)]
         # Anybody can put something else there under this name: a link, or folders deeper than Python goes.
@@ -229,5 +233,13 @@ def _locked(paths: Paths) -> Iterator[None]:
 def _sweep(paths: Paths) -> None:
     """Remove what killed runs of the script left: `unpacking.<pid>` of a process that is no more."""
     for folder in paths.home.glob("unpacking.*"):
-        if not Path("/proc", folder.suffix[1:]).exists():
+        # One that has ended keeps its number, and no program, until somebody asks how it ended.
+        if not Path("/proc", folder.suffix[1:], "exe").exists():
             shutil.rmtree(folder)
+
+
+def _remove(paths: Paths, folder: Path) -> None:
+    """Remove a folder whose name says that it is complete: half of it must not have that name."""
+    renamed = paths.home / f"unpacking.removed.{os.getpid()}"
+    os.rename(folder, renamed)
+    shutil.rmtree(renamed)

@@ -141,7 +141,10 @@ class Ledger:
         ours = entry.derived or _digest(content) == entry.written
         original = self._original(entry).read_bytes() if entry.existed else None
         stripped = without_block(content)
-        if ours or stripped == (original or b""):
+        # What we wrote last may have had somebody's lines in it, which are no less theirs for that.
+        was = original or b""
+        theirs = not entry.derived and stripped not in (content, b"", was, was + b"\n")
+        if (ours and not theirs) or stripped == was:
             if original is None:
                 path.unlink()
             else:

@@ -15,7 +15,8 @@ class Fault:
 
     ``delay`` (seconds) comes first, and with ``after`` what the request is for is done; then the
     request hangs until the client gives up, or has its connection cut, or is answered with
-    ``status``, or, where none of these is set, is served as ever. ``hit`` is set when it does.
+    ``status``, or, where none of these is set, is served as ever. A ``torn`` answer is cut in the middle
+    of its body, and one with a ``page`` is no JSON. ``hit`` is set when it does.
     """
 
     host: str
@@ -25,6 +26,8 @@ class Fault:
     delay: float = 0.0
     hang: bool = False
     cut: bool = False
+    torn: bool = False
+    page: str = ""
     after: bool = False
     skip: int = 0
     times: int | None = None
@@ -48,6 +51,8 @@ class Faults:
         delay: float = 0.0,
         hang: bool = False,
         cut: bool = False,
+        torn: bool = False,
+        page: str = "",
         after: bool = False,
         skip: int = 0,
         times: int | None = None,
@@ -60,11 +65,26 @@ class Faults:
             delay: seconds to wait before anything else.
             hang: never answer.
             cut: break the connection instead of answering.
+            torn: break it in the middle of the answer's body.
+            page: the body to answer instead, as HTML, with ``status`` or 200; the service is not asked.
             after: let the service do what the request asks for first; only its answer is lost.
             skip: how many such requests to let through before.
             times: how many requests to hit; None for all until ``clear()``.
         """
-        fault = Fault(host, re.compile(path), status, headers or {}, delay, hang, cut, after, skip, times)
+        fault = Fault(
+            host,
+            re.compile(path),
+            status,
+            headers or {},
+            delay=delay,
+            hang=hang,
+            cut=cut,
+            torn=torn,
+            page=page,
+            after=after,
+            skip=skip,
+            times=times,
+        )
         with self._lock:
             self._faults.append(fault)
         return fault

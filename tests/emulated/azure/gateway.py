@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from fnmatch import fnmatch
 
 from starlette.requests import Request as HttpRequest
-from starlette.responses import JSONResponse
+from starlette.responses import HTMLResponse, JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tests.emulated.azure.faults import Fault, Faults
@@ -81,11 +81,25 @@ class _Faulty:
         if self._fault.hang or self._fault.cut:
             await _until_the_client_gives_up(receive)
             return
-        if self._fault.status is not None:
+        if self._fault.page:
+            app = HTMLResponse(self._fault.page, self._fault.status or 200)
+        elif self._fault.torn:
+            app = _torn
+        elif self._fault.status is not None:
             error = {"code": "InjectedFault", "message": "A test asked for this answer."}
             headers = dict(self._fault.headers)
             app = JSONResponse({"error": error}, self._fault.status, headers)
         await app(scope, receive, send)
+
+
+async def _torn(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer with half of what the header says."""
+    head = [(b"content-type", b"application/json"), (b"content-length", b"64")]
+    await send({"type": "http.response.start", "status": 200, "headers": head})
+    await send({"type": "http.response.body", "body": b'{"run": {"info": {', "more_body": True})
+    # What was written has gone before the connection does.
+    await asyncio.sleep(0.05)
+    cut(scope)
 
 
 async def _to_nobody(message: Message) -> None:

@@ -21,7 +21,7 @@ from tests.emulated.node.changes import Change
 from tests.emulated.node.init_scripts import AccessMode
 from tests.emulated.node.replica import Replica
 
-Ability = Literal["system paths", "other user"]
+Ability = Literal["system paths", "other user", "full disk"]
 Output = IO[str] | int
 
 
@@ -70,6 +70,7 @@ class Node(ABC):
 
         "system paths": programs find files by the node's own absolute paths (`/etc/ipython/startup`).
         "other user": `user` may be given.
+        "full disk": `leave_free` works, and what is mounted on the node is the node's only.
         """
 
     @abstractmethod
@@ -82,6 +83,10 @@ class Node(ABC):
 
         A folder's time does not count, `__pycache__` does.
         """
+
+    @abstractmethod
+    def leave_free(self, size: int | None) -> None:
+        """Let the node's disk have so many bytes left, or as many as ever."""
 
     @abstractmethod
     def command(self, argv: Sequence[str], *, user: str | None, cwd: str) -> list[str]:

@@ -30,6 +30,7 @@ class OverlayNode(Node):
         """Take over what `holder_process` has mounted in `folder`."""
         self._holder = holder_process
         self._seen_by_holder = Path(f"/proc/{holder_process}/root") / folder.relative_to("/")
+        self._folder = folder
         self._chroot = folder / "root"
         super().__init__(replica, self._seen_by_holder / "root", environment)
 
@@ -61,6 +62,13 @@ class OverlayNode(Node):
         for path in before.keys() - after.keys():
             after[path] = Entry.of(base / path[1:])
         return compare(before, after)
+
+    def leave_free(self, size: int | None) -> None:
+        disk = os.statvfs(self.root)
+        used = (disk.f_blocks - disk.f_bfree) * disk.f_frsize
+        limit = "50%" if size is None else used + size
+        mount = ["mount", "--options", f"remount,size={limit}", str(self._folder)]
+        subprocess.run(["nsenter", f"--mount=/proc/{self._holder}/ns/mnt", *mount], check=True)
 
     def _state(self) -> dict[str, Entry | None]:
         """Return what is now at each path where anything happened since boot."""

@@ -38,6 +38,7 @@ class PrefixNode(Node):
         return {
             "system paths": f"the node lies under a prefix, since {self._reason}",
             "other user": f"the node's files are this user's, since {self._reason}",
+            "full disk": f"the node's disk is this machine's, since {self._reason}",
         }
 
     def command(self, argv: Sequence[str], *, user: str | None, cwd: str) -> list[str]:
@@ -47,6 +48,9 @@ class PrefixNode(Node):
         if Path(self.inside(command)).exists():
             command = self.inside(command)
         return ["env", f"--chdir={self.inside(cwd)}", command, *arguments]
+
+    def leave_free(self, size: int | None) -> None:
+        raise NotImplementedError(self.cannot["full disk"])
 
     def checkpoint(self) -> None:
         self._baseline = self._state()

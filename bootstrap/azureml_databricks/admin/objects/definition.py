@@ -118,7 +118,13 @@ def _check(base: Mapping[str, Any], ours: Mapping[str, Any], origin: str) -> Non
 
 def _leaves_room(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> bool:
     """Whether ours only chooses among what theirs permits."""
-    ours, theirs = of_today(ours), of_today(theirs)
+    try:
+        return _permits(of_today(theirs), of_today(ours))
+    except (TypeError, re.error):  # a rule that is none, or a pattern that only Java reads
+        return False
+
+
+def _permits(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> bool:
     values = ours.get("values", [ours.get("value")])
     if theirs.get("type") == "allowlist":
         return all(value in theirs.get("values", []) for value in values)

@@ -1,0 +1,278 @@
+"""What goes wrong between a program and Azure: it is told in one line, and nothing is lost in silence.
+
+Each fault at each endpoint. The program ends; it says what is wrong or all is as if nothing had been; and
+what it took for saved is there when a program of another day asks.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import pytest
+
+from tests.emulated.azure import EmulatedAzure
+from tests.emulated.azure.imds import HOST as IMDS
+from tests.emulated.cluster import forget_tokens
+from tests.matrices import on_azure
+from tests.matrices.faults.table import Became, each
+
+VERSION = "3.17.2"
+LOGIN, API, BLOBS = "login.microsoftonline.com", "*.api.azureml.ms", "*.blob.core.windows.net"
+# MLflow's own patience: less of it, since by default it asks for minutes.
+PATIENCE = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "0",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "3",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+}
+# No endpoint needs this long with that patience; of ours, only the login states a limit, and a lower one.
+MOST_SECONDS = 240
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One that a program asks.
+
+    Attributes:
+        name: as a person says it.
+        host: of a fault.
+        path: likewise, a regular expression.
+        asks: the name of the function below that asks it.
+    """
+
+    name: str
+    host: str
+    path: str
+    asks: str
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What an endpoint does instead of answering.
+
+    Attributes:
+        name: as a person says it.
+        fault: arguments of `Faults.add`; None where nothing comes as far as the endpoint.
+        variables: of the program, from the moment that it asks.
+    """
+
+    name: str
+    fault: Mapping[str, object] | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A row of the table: a kind at an endpoint."""
+
+    endpoint: Endpoint
+    kind: Kind
+
+    @property
+    def name(self) -> str:
+        return f"{self.endpoint.name}: {self.kind.name}"
+
+
+ENDPOINTS = [
+    Endpoint("login", LOGIN, "/token", "run"),
+    Endpoint("IMDS", IMDS, "", "run"),
+    Endpoint("tracking", API, "/api/2.0/mlflow/(runs|experiments)/", "run"),
+    Endpoint("registry", API, "/api/2.0/mlflow/(registered-models|model-versions)/", "model"),
+    Endpoint("artifacts", API, "/artifacts?(/|$)", "upload"),
+    Endpoint("blob upload", BLOBS, "", "upload"),
+    Endpoint("blob download", BLOBS, "", "download"),
+]
+NOBODY, NOWHERE = "http://127.0.0.1:1", "http://nowhere.invalid"
+
+
+def elsewhere(address: str) -> dict[str, str]:
+    names = ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "AZURE_POD_IDENTITY_AUTHORITY_HOST")
+    return dict.fromkeys(names, address)
+
+
+KINDS = [
+    Kind("refused", variables=elsewhere(NOBODY)),
+    Kind("no such host", variables=elsewhere(NOWHERE)),
+    Kind(
+        "unknown CA", variables=dict.fromkeys(("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"), "")
+    ),
+    Kind("hang", {"hang": True}),
+    Kind("reset", {"cut": True}),
+    Kind("reset in a body", {"torn": True}),
+    *(Kind(str(status), {"status": status}) for status in (401, 403, 404, 409, 500, 503)),
+    Kind("429", {"status": 429}),
+    Kind("429, Retry-After", {"status": 429, "headers": {"Retry-After": "1"}}),
+    Kind("not JSON", {"page": "<html><body>Sign in to the hotel's network</body></html>"}),
+    Kind("reset once", {"cut": True, "times": 1}),
+    Kind("503 once", {"status": 503, "times": 1}),
+    Kind("429 once, Retry-After", {"status": 429, "headers": {"Retry-After": "1"}, "times": 1}),
+    Kind("ten of 503", {"status": 503, "times": 10}),
+    Kind("the answer lost", {"cut": True, "after": True, "times": 1}),
+]
+TABLE = [
+    Fault(endpoint, kind)
+    for endpoint in ENDPOINTS
+    for kind in KINDS
+    # Of a node's own address there is no certificate.
+    if (endpoint.name, kind.name) != ("IMDS", "unknown CA")
+]
+
+PROGRAM = """
+    import json, os, time, mlflow
+    from pathlib import Path
+
+    client = mlflow.MlflowClient()
+    told, saved = [], {}
+
+    def ask(name, what, *args, **kwargs):
+        try:
+            answer = what(*args, **kwargs)
+            saved[name] = True
+            return answer
+        except Exception as error:
+            told.append([isinstance(error, mlflow.MlflowException), type(error).__name__, str(error)])
+
+    def run():
+        run = ask("created", client.create_run, "0")
+        if run:
+            saved["run"] = run.info.run_id
+            ask("metric", client.log_metric, run.info.run_id, "loss", 0.5)
+            ask("param", client.log_param, run.info.run_id, "rate", "0.1")
+
+    def model():
+        name = saved["name"] = f"fault-{time.time_ns()}"
+        ask("model", client.create_registered_model, name)
+        ask("version", client.create_model_version, name, given["source"], given["run"])
+
+    def upload():
+        saved["path"] = f"fault-{time.time_ns()}.txt"
+        ask("uploaded", client.log_text, given["run"], "all of it", saved["path"])
+
+    def download():
+        text = ask("downloaded", mlflow.artifacts.load_text, given["source"] + "/first.txt")
+        saved["downloaded"] = text == "first"
+
+    given = json.loads(os.environ["GIVEN"])
+    if given["variables"] and not given["login"]:
+        client.get_run(given["run"])
+    os.environ.update(given["variables"])
+    if "" in given["variables"].values():
+        # Those of the world, of which the emulated Azure has none.
+        import certifi
+        os.environ.update(dict.fromkeys(given["variables"], certifi.where()))
+    {asks}()
+    print(json.dumps([told, saved]))
+"""
+
+READ_BACK = """
+    import json, os, mlflow
+    client = mlflow.MlflowClient()
+    saved, run = json.loads(os.environ["SAVED"]), os.environ["RUN"]
+    lost = []
+    if saved.get("run"):
+        data = client.get_run(saved["run"]).data
+        lost += [name for name, there in (("metric", data.metrics), ("param", data.params))
+                 if saved.get(name) and not there]
+    if saved.get("model"):
+        client.get_registered_model(saved["name"])
+    if saved.get("version"):
+        client.get_model_version(saved["name"], "1")
+    if saved.get("uploaded"):
+        address = client.get_run(run).info.artifact_uri + "/" + saved["path"]
+        if mlflow.artifacts.load_text(address) != "all of it":
+            lost.append("artifact")
+    print(json.dumps(lost))
+"""
+
+
+@dataclass(frozen=True)
+class Given:
+    """What there is before anything goes wrong."""
+
+    run: str
+    source: str
+
+
+@pytest.fixture(scope="module")
+def given(_azure: EmulatedAzure) -> Given:
+    _azure.faults.clear()
+    code = """
+        import json, mlflow
+        client = mlflow.MlflowClient()
+        run = client.create_run("0")
+        client.log_text(run.info.run_id, "first", "first.txt")
+        print(json.dumps([run.info.run_id, run.info.artifact_uri]))
+        """
+    return Given(*on_azure.printed(VERSION, _azure, code))
+
+
+@pytest.fixture
+def way(azure: EmulatedAzure) -> Callable[[Endpoint], dict[str, str]]:
+    """The variables of a program that asks an endpoint."""
+
+    def variables(endpoint: Endpoint) -> dict[str, str]:
+        if endpoint.host == IMDS:
+            identity = azure.managed_identity.client_id
+            return {
+                "AZUREML_AUTH": "managed-identity",
+                "AZURE_CLIENT_ID": identity,
+                **azure.identity_endpoint,
+            }
+        return {}
+
+    return variables
+
+
+@each(TABLE, sample=11)
+def test_azure_with(
+    azure: EmulatedAzure,
+    given: Given,
+    way: Callable[[Endpoint], dict[str, str]],
+    fault: Fault,
+    became: Became,
+) -> None:
+    endpoint, kind = fault.endpoint, fault.kind
+    variables = way(endpoint)
+    # Given what goes wrong at the endpoint
+    if kind.fault:
+        azure.faults.add(endpoint.host, endpoint.path, **kind.fault)  # type: ignore[arg-type]
+
+    # When a program asks it
+    asked = {"variables": kind.variables, "login": endpoint.host in (LOGIN, IMDS), **vars(given)}
+    before = time.monotonic()
+    done = on_azure.run(
+        VERSION,
+        azure,
+        PROGRAM.replace("{asks}", endpoint.asks),
+        GIVEN=json.dumps(asked),
+        **PATIENCE,
+        **variables,
+    )
+    took = time.monotonic() - before
+    azure.faults.clear()
+
+    # Then it ends, with a line for each thing that is not done
+    assert done.returncode == 0, done.stderr
+    told, saved = json.loads(done.stdout.splitlines()[-1])
+    print(f"{took:.1f} s", told, saved)
+    for of_mlflow, kind_of_error, message in told:
+        assert of_mlflow or kind_of_error == "AzureLoginError", (kind_of_error, message)
+        assert message
+        assert "\n" not in message
+        assert azure.principal.client_secret not in message
+    # The libraries' own loggers may show one of theirs.
+    assert "azureml_databricks" not in done.stderr
+    assert took < MOST_SECONDS
+
+    # And what was taken for saved is there, once all is well again
+    forget_tokens()
+    found = on_azure.printed(VERSION, azure, READ_BACK, SAVED=json.dumps(saved), RUN=given.run)
+    assert found == []
+    if endpoint.asks == "download" and not told:
+        assert saved["downloaded"] is True
+    if kind.name.startswith(("reset once", "503 once", "429 once")) and endpoint.name != "login":
+        assert told == []
+    became("refused in one line" if told else "kept working")
