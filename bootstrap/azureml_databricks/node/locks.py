@@ -26,10 +26,11 @@ def held(path: Path, seconds: float) -> Iterator[bool]:
         os.fchmod(file, 0o600)
         yield _taken(file, time.monotonic() + seconds)
     finally:
-        # Closing it is not enough where a fork got it in the moment in which it was not noted.
-        fcntl.flock(file, fcntl.LOCK_UN)
-        _open.discard(file)
-        os.close(file)
+        if file in _open:  # and not in a fork, which has let it go
+            # Closing it is not enough where a fork got it in the moment in which it was not noted.
+            fcntl.flock(file, fcntl.LOCK_UN)
+            _open.discard(file)
+            os.close(file)
 
 
 def _taken(file: int, until: float) -> bool:
