@@ -263,6 +263,7 @@ _LONG = base64.b64encode(b"abc" * 50 + _SECRET.encode() + b"xyz" * 50)
         *(base64.urlsafe_b64encode(b"a" * before + _SECRET.encode()) for before in range(3)),
         b"\n".join(_LONG[start : start + 76] for start in range(0, len(_LONG), 76)),
     ],
+    ids=range(11),
 )
 def test_the_search_finds_every_spelling(hidden: bytes, tmp_path: Path) -> None:
     search = SecretSearch({"client secret": _SECRET, "another": "an0ther~one"})
