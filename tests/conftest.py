@@ -17,13 +17,8 @@ from tests.emulated.databricks import EmulatedDatabricks
 _LONGEST = [
     *("test_executors.py", "test_mlflow.py", "test_deploy.py", "test_doctor.py", "test_logins.py"),
     *("test_interrupted.py", "test_logged_models.py", "test_modes.py", "test_long_jobs.py"),
-    *(
-        "test_nothing_given_away.py",
-        "test_databricks.py",
-        "test_azure.py",
-        "test_start_up.py",
-        "test_init_script.py",
-    ),
+    *("test_nothing_given_away.py", "test_databricks.py", "test_azure.py", "test_start_up.py"),
+    "test_init_script.py",
 ]
 
 # Each example is some requests to an emulated Azure, which examples share.

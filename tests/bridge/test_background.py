@@ -76,3 +76,24 @@ def test_a_process_that_is_forked_logs_as_well(azure: EmulatedAzure) -> None:
             print(json.dumps(mlflow.get_run(run.info.run_id).data.metrics))
         """
     assert printed("3.17.2", azure, code) == {"before": 1, "child": 1, "after": 1}
+
+
+def test_who_waits_for_what_cannot_be_sent_at_all_is_told(azure: EmulatedAzure) -> None:
+    # Given tags that wait together, of which one is no text, which is no error of MLflow's
+    code = """
+        import json, mlflow
+        from mlflow.entities import RunTag
+        client = mlflow.MlflowClient()
+        with mlflow.start_run() as run:
+            logged = [
+                client.log_batch(run.info.run_id, tags=[RunTag(f"t{n}", value)], synchronous=False)
+                for n, value in enumerate(["a", object(), *"bcdefgh"])
+            ]
+            told = [bool(each._operation_futures[0].exception(60)) for each in logged]
+        tags = mlflow.get_run(run.info.run_id).data.tags
+        print(json.dumps([told, sorted(name for name in tags if name[1:].isdecimal())]))
+        """
+    told, tags = printed("3.17.2", azure, code)
+
+    assert told == [False, True, *[False] * 7]
+    assert tags == ["t0", *(f"t{number}" for number in range(2, 9))]

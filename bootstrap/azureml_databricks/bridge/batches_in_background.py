@@ -7,8 +7,6 @@ from concurrent.futures import Future
 from functools import partial
 from threading import Lock
 
-from mlflow.exceptions import MlflowException
-
 from azureml_databricks.bridge.background import Background, tell_if_lost
 from azureml_databricks.bridge.outgoing import Batch
 from azureml_databricks.bridge.parallel import settle
@@ -53,7 +51,7 @@ class BatchesInBackground(Background):
     def _is_sent(self, run_id: str, batch: Batch) -> bool:
         try:
             self._send(run_id, batch)
-        except MlflowException:  # who logged what is refused is told, and the rest is sent
+        except Exception:  # noqa: BLE001  # who logged what cannot be sent is told, and the rest is sent
             return False
         return True
 

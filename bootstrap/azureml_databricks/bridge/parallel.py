@@ -56,9 +56,8 @@ def begin(pool: ThreadPoolExecutor, work: Callable[[], _Result]) -> Future[_Resu
 
     try:
         pool.submit(once)
-    except (
-        RuntimeError
-    ):  # from Python 3.12 on the pool has taken it nevertheless, and a thread of it may come
+    except RuntimeError:
+        # From Python 3.12 on the pool has taken it nevertheless, and a thread of it may come.
         once()
     return future
 

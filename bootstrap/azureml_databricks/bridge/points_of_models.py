@@ -31,7 +31,7 @@ class PointsOfModels:
         self._waiting: dict[str, Points] = {}
         self._is_under_way = False
         self._hurry = Event()
-        self._is_ending = Event()
+        self._is_ending = False
         try:
             threading._register_atexit(self._end)  # type: ignore[attr-defined]  # before thread pools are waited for
         except RuntimeError:  # it is over already
@@ -63,7 +63,7 @@ class PointsOfModels:
         self._hurry.wait(_SECONDS)
         with self._lock:
             self._is_under_way = False
-            if not self._is_ending.is_set():
+            if not self._is_ending:
                 self._hurry.clear()
         self._keep_waiting()
 
@@ -80,5 +80,5 @@ class PointsOfModels:
                     self._waiting[model_id] = points + self._waiting.get(model_id, [])
 
     def _end(self) -> None:
-        self._is_ending.set()
+        self._is_ending = True
         self._hurry.set()
