@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, settings
 from tests.emulated.azure import EmulatedAzure
 from tests.emulated.cluster import build_bundle, forget_tokens
 from tests.emulated.databricks import EmulatedDatabricks
+from tests.emulated.memory import have_own_memory
 
 # Those that take longest, as measured: they begin, so that no process waits for another at the end.
 _LONGEST = [
@@ -69,6 +70,11 @@ def databricks(_databricks: EmulatedDatabricks) -> EmulatedDatabricks:
     _databricks.reset()
     _databricks.azure = None
     return _databricks
+
+
+def pytest_configure() -> None:
+    """Let tests that run at once share no tokens."""
+    have_own_memory()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

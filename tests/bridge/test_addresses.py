@@ -118,7 +118,9 @@ def test_the_uri_of_an_azure_ml_registry_leads_to_that(azure: EmulatedAzure) -> 
     client = mlflow.MlflowClient()
     model = LogisticRegression().fit([[0.0], [1.0]], [0, 1])
     with mlflow.start_run() as run:
-        mlflow.sklearn.log_model(model, name="model", registered_model_name="of-all")
+        mlflow.sklearn.log_model(
+            model, name="model", registered_model_name="of-all", pip_requirements=["scikit-learn"]
+        )
     mlflow.register_model(f"runs:/{run.info.run_id}/model", "of-all", tags={"team": "red"})
     client.set_model_version_tag("of-all", "2", "stage", "tried")
     client.update_model_version("of-all", "2", description="the second")

@@ -26,7 +26,9 @@ TRAIN = """
     model = LogisticRegression().fit([[0.0], [1.0]], [0, 1])
     named = "name" if mlflow.__version__ >= "3" else "artifact_path"
     with mlflow.start_run() as run:
-        logged = mlflow.sklearn.log_model(model, registered_model_name=names[0], **{named: "model"})
+        logged = mlflow.sklearn.log_model(
+            model, registered_model_name=names[0], pip_requirements=["scikit-learn"], **{named: "model"}
+        )
     mlflow.register_model(f"runs:/{run.info.run_id}/model", names[1])
     mlflow.register_model(logged.model_uri, names[2])
     client = mlflow.MlflowClient()

@@ -20,7 +20,11 @@ REGISTER = """
     names = [f"models.prod.{way}" for way in ("at-once", "by-model", "by-run")]
     with mlflow.start_run() as run:
         logged = mlflow.sklearn.log_model(
-            model, name="model", signature=signature, registered_model_name=names[0]
+            model,
+            name="model",
+            signature=signature,
+            registered_model_name=names[0],
+            pip_requirements=["scikit-learn"],
         )
     mlflow.register_model(logged.model_uri, names[1])
     mlflow.register_model(f"runs:/{run.info.run_id}/model", names[2])
