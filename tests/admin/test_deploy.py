@@ -40,7 +40,7 @@ FIRST_PLAN = """\
     spark_env_vars.AZURE_TENANT_ID: fixed {{secrets/azureml/tenantId}} (hidden)
     spark_env_vars.AZURE_CLIENT_ID: fixed {{secrets/azureml/clientId}} (hidden)
     spark_env_vars.AZURE_CLIENT_SECRET: fixed {{secrets/azureml/clientSecret}} (hidden)
-+ right CAN USE on the policy for data-scientists
++ right CAN USE on policy azureml for data-scientists
 7 to make
 """
 
@@ -221,7 +221,7 @@ def test_what_another_admin_adds_to_ours_stays(deployed: Admin) -> None:
     done = deployed.run_or_fail("deploy", "--yes")
 
     assert body(done.stdout).split("to remove\n")[0].splitlines()[-4:-1] == [
-        "- right CAN USE on the policy for data-scientists",
+        "- right CAN USE on policy azureml for data-scientists",
         "- right READ on secret scope azureml for data-scientists",
         "- right READ VOLUME on sales.ml.azureml for data-scientists",
     ]

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from azureml_databricks.admin.bundle.archives import RUNTIMES
 from azureml_databricks.admin.file import reading as deployment_file
 from azureml_databricks.admin.file import toml_file
-from azureml_databricks.admin.file.deployment import Deployment, Login
+from azureml_databricks.admin.file.deployment import Deployment, Login, Policy
 from azureml_databricks.settings import BY_NAME
 from tests import REPOSITORY
 from tests.admin.command import SCRIPT, Command
@@ -367,7 +368,10 @@ def test_every_key_has_words_for_an_editor_to_show(run: Command) -> None:
 
 def test_the_docs_tell_of_every_key() -> None:
     docs = (REPOSITORY / "docs/admin.md").read_text()
-    sections = {name: field.annotation for name, field in Deployment.model_fields.items()}
+    sections: dict[str, Any] = {
+        field.alias or name: field.annotation for name, field in Deployment.model_fields.items()
+    }
+    sections["policy"] = Policy
 
     for name, section in sections.items():
         assert f"`[{name}]`" in docs

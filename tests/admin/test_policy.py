@@ -9,8 +9,9 @@ import pytest
 
 from azureml_databricks.admin.file import deployment
 from azureml_databricks.admin.objects import definition as definitions
+from azureml_databricks.admin.objects import policy as policies
 from azureml_databricks.admin.objects import storage
-from azureml_databricks.admin.objects.policy import ClusterPolicy, Wanted
+from azureml_databricks.admin.objects.policy import Wanted
 from azureml_databricks.admin.objects.record import Record
 from tests.admin.conftest import LOCATION, VOLUME, Admin
 from tests.admin.golden import assert_is_golden
@@ -232,7 +233,7 @@ def test_where_packages_could_come_from_an_environment_the_policy_says_that_they
     of = {"databricks": {}, "workspace": {}, "clusters": clusters, "policy": {"name": "azureml"}}
     described = deployment.Deployment.model_validate(of)
 
-    definition = definitions.ours(described, f"{LOCATION}/x.sh", {})
+    definition = definitions.ours(described, described.policies[0], f"{LOCATION}/x.sh", {})
 
     mode_of_packages = {"type": "fixed", "value": "DEPENDENCY_MODE_CLUSTER_LIBRARIES", "hidden": True}
     assert definition.get("dependency_mode") == (mode_of_packages if fixed else None)
@@ -247,7 +248,7 @@ def test_a_workspace_that_refuses_that_in_a_policy_gets_one_without(databricks: 
 
     def deploy(description: str) -> tuple[list[str], list[str]]:
         record = Record(storage.at(client, LOCATION))
-        policy = ClusterPolicy(client, record)
+        (policy,) = policies.find(client, record, [deployment.Policy(name="azureml")])
         changes = list(policy.changes(Wanted("azureml", description, None, definition)))
         for change in changes:
             record.note(change.kind, change.name, **(change.act() or {}))

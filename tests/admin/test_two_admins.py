@@ -252,7 +252,7 @@ def test_who_writes_the_allowlist_from_an_older_reading_does_not_undo_ours(
     client = admin.databricks.client()
     place = storage.at(client, LOCATION)
     record = Record(place)
-    allowlist = Allowlist(client, record, References(client, ""))
+    allowlist = Allowlist(client, record, References(client))
     lists = admin.databricks.cluster_client(admin.databricks.admin).artifact_allowlists
     older = [ArtifactMatcher(THEIRS, MatchType.PREFIX_MATCH)]
     if writes == "removes":
@@ -272,7 +272,7 @@ def test_who_writes_the_allowlist_from_an_older_reading_does_not_undo_ours(
 
 def test_what_another_adds_after_we_have_looked_stays(admin: Admin, in_between: InBetween) -> None:
     client = admin.databricks.client()
-    allowlist = Allowlist(client, Record(storage.at(client, LOCATION)), References(client, ""))
+    allowlist = Allowlist(client, Record(storage.at(client, LOCATION)), References(client))
     lists = admin.databricks.cluster_client(admin.databricks.admin).artifact_allowlists
     theirs = [ArtifactMatcher(THEIRS, MatchType.PREFIX_MATCH)]
 
@@ -286,7 +286,7 @@ def test_what_another_adds_after_we_have_looked_stays(admin: Admin, in_between: 
 
 def test_a_list_that_never_holds_still_is_told(admin: Admin, monkeypatch: pytest.MonkeyPatch) -> None:
     client = admin.databricks.client()
-    allowlist = Allowlist(client, Record(storage.at(client, LOCATION)), References(client, ""))
+    allowlist = Allowlist(client, Record(storage.at(client, LOCATION)), References(client))
     lists = admin.databricks.cluster_client(admin.databricks.admin).artifact_allowlists
     send = requests.Session.send
 

@@ -203,7 +203,9 @@ def status(deployment: Deployment, output: Output) -> None:
 
     site, _, planned = _planned(deployment, output)
     with output.working("looking"):
-        governed = compliance.governed(site.client, site.policy, site.under_policy)
+        governed = [
+            it for policy in site.policies for it in compliance.governed(site.client, policy, policy.under)
+        ]
         users = site.users_of_releases()
     output.table(
         "Releases", ["release", "in use by"], [(name, who or "nobody") for name, who in users.items()]
@@ -329,13 +331,22 @@ def render(file: Path, as_: str) -> None:
     from azureml_databricks.admin.objects import policy as policies
 
     deployment = deployment_file.read(file)
-    wanted = policies.wanted(deployment, deploying.release(deployment).script)
+    script = deploying.release(deployment).script
+    wanted = [policies.wanted(deployment, policy, script) for policy in deployment.policies]
     if as_ == "terraform":
-        arguments = {key: _without_templates(text) for key, text in wanted.as_arguments().items()}
-        resource = {"databricks_cluster_policy": {"azureml": arguments}}
+        made = {
+            f"azureml_{number}" if len(wanted) > 1 else "azureml": {
+                key: _without_templates(text) for key, text in it.as_arguments().items()
+            }
+            for number, it in enumerate(wanted, start=1)
+        }
+        resource = {"databricks_cluster_policy": made}
         click.echo(printable_json(json.dumps({"resource": resource}, indent=2, ensure_ascii=False)))
+    elif len(wanted) == 1:
+        click.echo(printable_json(wanted[0].as_text()))
     else:
-        click.echo(printable_json(wanted.as_text()))
+        by_name = {it.name: it.definition for it in wanted}
+        click.echo(printable_json(json.dumps(by_name, indent=2, ensure_ascii=False)))
 
 
 def _without_templates(text: str) -> str:
@@ -454,9 +465,13 @@ def _enforce(site: Site, output: Output, *, yes: bool) -> list[Governed]:
     from azureml_databricks.admin.objects import compliance
     from azureml_databricks.admin.objects.under_policy import UnderPolicy
 
-    # Asked anew: the policy has changed since.
-    under = UnderPolicy(site.client, site.policy.id)
-    behind = [it for it in compliance.governed(site.client, site.policy, under) if not it.complies]
+    # Asked anew: the policies have changed since.
+    governed = [
+        it
+        for policy in site.policies
+        for it in compliance.governed(site.client, policy, UnderPolicy(site.client, policy.id))
+    ]
+    behind = [it for it in governed if not it.complies]
     able = [it for it in behind if it.enforceable]
     for it in behind:
         what = "restarts" if it.restarts else "changes" if it.enforceable else f"is {it.state}, so not now"

@@ -28,13 +28,11 @@ from azureml_databricks.admin.objects.access import (
 from azureml_databricks.admin.objects.allowlist import Allowlist
 from azureml_databricks.admin.objects.changes import Change, Kept, Plan, Unready
 from azureml_databricks.admin.objects.lock import Lock
-from azureml_databricks.admin.objects.policy import ClusterPolicy
 from azureml_databricks.admin.objects.record import FOLDER, Record
 from azureml_databricks.admin.objects.references import References
 from azureml_databricks.admin.objects.release import KIND as RELEASE
 from azureml_databricks.admin.objects.release import SCRIPT, Release, Releases
 from azureml_databricks.admin.objects.secret_scope import SCOPE, SecretScope, recorded_scopes
-from azureml_databricks.admin.objects.under_policy import UnderPolicy
 from azureml_databricks.admin.services import databricks, workspace
 
 
@@ -58,9 +56,9 @@ class Site:
         self.storage = storage.at(self.client, deployment.clusters.location)
         self.record = Record(self.storage)
         self.lock = Lock(self.storage, self.record, self.user, force=force)
-        self.policy = ClusterPolicy(self.client, self.record)
-        self.under_policy = UnderPolicy(self.client, self.policy.id)
-        self.references = References(self.client, self.policy.id if deployment.policy.deployed else "")
+        self.policies = policies.find(self.client, self.record, deployment.policies)
+        deployed = [policy.id for policy in self.policies if policy.is_deployed]
+        self.references = References(self.client, deployed)
         self.releases = Releases(self.storage, self.record, self.references)
         self.allowlist = Allowlist(self.client, self.record, self.references)
         self.scope = SecretScope(self.client, deployment.secrets.scope, self.record)
@@ -70,8 +68,8 @@ class Site:
         users = {}
         for name in self.record.names(RELEASE):
             path = f"{self.storage.location}/{name}/"
-            ours = f"policy {self.policy.name}" if self.policy.points_at(path) else ""
-            users[name] = ", ".join(filter(None, [ours, self.references.to(path)]))
+            ours = [f"policy {it.name}" for it in self.policies if it.is_deployed and it.points_at(path)]
+            users[name] = ", ".join(filter(None, [*ours, self.references.to(path)]))
         return users
 
     def file_readers(self) -> list[Access]:
@@ -101,7 +99,7 @@ def release(deployment: Deployment) -> Release:
         **deployment.login.settings,
         **settings_file.texts(deployment.settings, f"in {deployment.path}"),
     }
-    runtimes = tuple(dict.fromkeys(name.removesuffix(ML) for name in deployment.clusters.runtimes))
+    runtimes = tuple(dict.fromkeys(name.removesuffix(ML) for name in deployment.runtimes))
     return Release(deployment.clusters.location, runtimes, deployment.clusters.extras, settings)
 
 
@@ -162,25 +160,26 @@ def _strangers(site: Site, release: Release) -> Iterator[Unready]:
 
 def _unready(site: Site) -> Iterator[Unready]:
     principals = site.deployment.principals
-    try:
-        yield from runners.unready(site.client, site.under_policy, site.file_readers(), principals)
-    except AdminError as error:
-        # It is for people's information, and nothing that a deployment needs.
-        yield Unready(
-            "policy",
-            site.policy.name,
-            f"who runs its init script, and cannot read it, is not known: {error}",
-            "a deployment does not need it",
-        )
+    for policy in site.policies:
+        try:
+            yield from runners.unready(site.client, policy.under, site.file_readers(), principals)
+        except AdminError as error:
+            # It is for people's information, and nothing that a deployment needs.
+            yield Unready(
+                "policy",
+                policy.name,
+                f"who runs its init script, and cannot read it, is not known: {error}",
+                "a deployment does not need it",
+            )
     yield from refused(site)
 
 
 def refused(site: Site) -> Iterator[Unready]:
-    """Yield what the policy does not say, since the workspace refuses it."""
-    for path in site.policy.refused:
+    """Yield what policies do not say, since the workspace refuses it."""
+    for policy, path in ((it, path) for it in site.policies for path in it.refused):
         yield Unready(
             "policy",
-            site.policy.name,
+            policy.name,
             f"it does not fix {path}, since this workspace refuses that in a policy",
             f"whoever makes a cluster on runtime 19 has to leave {path} at Auto or Cluster libraries",
         )
@@ -199,14 +198,17 @@ def _as_plan(found: Iterator[Change | Kept]) -> Plan:
 def _changes(site: Site, release: Release) -> Iterator[Change | Kept]:
     deployment = site.deployment
     principals = deployment.principals
-    wanted = policies.wanted(deployment, release.script, site.client)
+    wanted = [
+        (policy, policies.wanted(deployment, policy.asked, release.script, site.client))
+        for policy in site.policies
+        if policy.asked
+    ]
     if deployment.needs_secrets:
         site.scope.check(deployment.secrets.keys)
         site.scope.check_shared(deployment.secrets.readable, [it.name for it in principals])
     writers.check(site.client, site.storage, site.user, deployment.clusters.allow_writers)
     folder = release.script.removesuffix(SCRIPT)
-    seal = site.policy.seal(folder) if deployment.policy.deployed else None
-    uploads = list(site.releases.changes(release, seal))
+    uploads = list(site.releases.changes(release, _seals(site, folder)))
     yield from uploads
     yield from site.allowlist.changes(_allowed_scripts(site, release))
     for readers in site.file_readers():
@@ -215,18 +217,29 @@ def _changes(site: Site, release: Release) -> Iterator[Change | Kept]:
         yield from SecretReaders(site.client, site.scope.name).changes(principals)
     if credential := deployment.login.service_credential:
         yield from CredentialUsers(site.client, credential).changes(principals)
-    if deployment.policy.deployed:
-        yield from site.policy.changes(wanted, lambda: site.releases.seal, is_new=bool(uploads))
-        yield from site.policy.users.changes(principals)
+    for policy, to_be in wanted:
+        if policy.asked and policy.is_deployed:
+            yield from policy.changes(to_be, lambda: site.releases.seal, is_new=bool(uploads))
+            yield from policy.users.changes(policy.asked.principals)
     yield from _removals(site, release)
+
+
+def _seals(site: Site, folder: str) -> set[str] | None:
+    """Return the digests that our policies have of a release's files; None if there is no policy of ours."""
+    deployed = [policy for policy in site.policies if policy.is_deployed]
+    pointing = {policy.seal(folder) for policy in deployed if policy.points_at(folder)}
+    return (pointing or {""}) if deployed else None
 
 
 def _removals(site: Site, release: Release | None) -> Iterator[Change | Kept]:
     """Yield what becomes of what is ours and not wanted: all of it, without a release."""
     deployment, record = site.deployment, site.record
     principals = deployment.principals if release else []
-    if deployment.policy.deployed:
-        yield from site.policy.users.removals(record, principals) if release else site.policy.removals()
+    for policy in site.policies:
+        if release and policy.asked:
+            yield from policy.users.removals(record, policy.asked.principals)
+        elif policy.is_deployed:
+            yield from policy.removals()
     yield from _removals_of_secrets(site, principals, is_wanted=bool(release and deployment.needs_secrets))
     location = deployment.clusters.location
     in_use = partial(site.references.to, f"{location}/") if not release else None
@@ -245,7 +258,7 @@ def _removals(site: Site, release: Release | None) -> Iterator[Change | Kept]:
 
 def _allowed_scripts(site: Site, release: Release) -> list[str]:
     """Return the scripts that have to be on the allowlist: the release's, and those that are in use still."""
-    if site.deployment.clusters.access_mode != "standard":
+    if "standard" not in site.deployment.access_modes:
         return []
     folders = [
         f"{site.storage.location}/{name}" for name in site.record.names(RELEASE) if name != release.name

@@ -16,6 +16,7 @@ from databricks.sdk.service import compute, jobs
 
 from azureml_databricks.admin.commands.deploy import Site
 from azureml_databricks.admin.errors import AdminError
+from azureml_databricks.admin.objects.policy import ClusterPolicy
 from azureml_databricks.admin.objects.release import KIND as RELEASE
 from azureml_databricks.admin.objects.release import TASK
 from azureml_databricks.admin.services.databricks import telling
@@ -45,10 +46,10 @@ def verify(
     Raises:
         AdminError: the cluster did not start, or the run did not end well.
     """
-    client, task = site.client, _task(site)
+    client, (policy, task) = site.client, _task(site)
     with telling("the run cannot be started", _RIGHT):
         cluster = compute.ClusterSpec(
-            policy_id=site.policy.id,
+            policy_id=policy.id,
             apply_policy_default_values=True,
             node_type_id=node_type or client.clusters.select_node_type(min_memory_gb=8),
             **SINGLE_NODE,
@@ -66,11 +67,11 @@ def verify(
     return _findings(run, output)
 
 
-def _task(site: Site) -> str:
-    for release in site.record.names(RELEASE):
+def _task(site: Site) -> tuple[ClusterPolicy, str]:
+    for policy, release in itertools.product(site.policies, site.record.names(RELEASE)):
         folder = f"{site.storage.location}/{release}/"
-        if site.policy.points_at(folder):
-            return folder + TASK
+        if policy.points_at(folder):
+            return policy, folder + TASK
     raise AdminError("nothing is deployed yet: `azureml-databricks deploy` comes first")
 
 

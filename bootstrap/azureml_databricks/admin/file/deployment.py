@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 from urllib.parse import unquote
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
 from pydantic.alias_generators import to_camel
 
 from azureml_databricks.admin.bundle.archives import RUNTIMES
@@ -159,7 +159,7 @@ class Workspace(_Section):
 
 
 class Clusters(_Section):
-    """The clusters that the policy is for."""
+    """The clusters that the policies are for; a policy may say other runtimes and another access mode."""
 
     runtimes: Annotated[tuple[RuntimeName, ...], Field(min_length=1)]
     """Databricks runtimes that users may choose from; the first is preset. With `-ml`: ML runtimes."""
@@ -225,13 +225,30 @@ class Secrets(_Section):
         return [*self.keys, *USUAL_KEYS, *self.also_readable]
 
 
+@dataclass(frozen=True)
+class Principal:
+    """A group, user or service principal of the Databricks workspace.
+
+    Attributes:
+        kind: `group_name`, `user_name` or `service_principal_name`, as the permissions API has it.
+        name: the service principal's is its application ID.
+    """
+
+    kind: str
+    name: str
+
+
 class Policy(_Section):
-    """The cluster policy."""
+    """A cluster policy: a table `[policy]`, or several, each `[[policy]]`, with one upload for all."""
 
     name: Annotated[str, Field(min_length=1, max_length=100)]
     """What users pick it by."""
     description: str | None = None
     """What users read about it."""
+    runtimes: Annotated[tuple[RuntimeName, ...], Field(min_length=1)] | None = None
+    """Databricks runtimes of this policy, in the place of those of [clusters]."""
+    access_mode: AccessMode | None = None
+    """The access mode of this policy, in the place of that of [clusters]."""
     family: Text | None = None
     """The ID of a policy family to start from, such as personal-vm."""
     definition: Text | None = None
@@ -247,18 +264,32 @@ class Policy(_Section):
     deployed: bool = True
     """false leaves the policy to Terraform or the like, which `policy render` prints it for."""
 
+    @property
+    def principals(self) -> list[Principal]:
+        """Who may use it, and so needs to read the files and the secrets."""
+        return [
+            *(Principal("group_name", name) for name in self.groups),
+            *(Principal("user_name", name) for name in self.users),
+            *(Principal("service_principal_name", name) for name in self.service_principals),
+        ]
 
-@dataclass(frozen=True)
-class Principal:
-    """A group, user or service principal of the Databricks workspace.
 
-    Attributes:
-        kind: `group_name`, `user_name` or `service_principal_name`, as the permissions API has it.
-        name: the service principal's is its application ID.
-    """
+def _as_list(value: Any) -> Any:
+    return value if isinstance(value, list | tuple) else [value]
 
-    kind: str
-    name: str
+
+def _or_one(described: dict[str, Any]) -> None:
+    """Let an editor take one table as well as a list of them."""
+    one = described.pop("items")
+    described["anyOf"] = [one, {"type": described.pop("type"), "items": one, "minItems": 1}]
+
+
+Policies = Annotated[
+    tuple[Policy, ...],
+    Field(min_length=1),
+    BeforeValidator(_as_list),
+    Field(alias="policy", json_schema_extra=_or_one),
+]
 
 
 class Deployment(_Section):
@@ -269,7 +300,7 @@ class Deployment(_Section):
     clusters: Clusters
     login: Login = Login()
     secrets: Secrets = Secrets()
-    policy: Policy
+    policies: Policies
     settings: dict[str, Any] = {}
     """Settings for the clusters; never a secret."""
 
@@ -287,13 +318,24 @@ class Deployment(_Section):
 
     @property
     def principals(self) -> list[Principal]:
-        """Who may use the policy, and so needs to read the files and the secrets."""
-        policy = self.policy
-        return [
-            *(Principal("group_name", name) for name in policy.groups),
-            *(Principal("user_name", name) for name in policy.users),
-            *(Principal("service_principal_name", name) for name in policy.service_principals),
-        ]
+        """Who may use one of the policies, and so needs to read the files and the secrets."""
+        return list(dict.fromkeys(it for policy in self.policies for it in policy.principals))
+
+    @property
+    def runtimes(self) -> list[str]:
+        """The runtimes of all policies, which one upload serves."""
+        named = (it for policy in self.policies for it in self.clusters_of(policy).runtimes)
+        return list(dict.fromkeys(named))
+
+    @property
+    def access_modes(self) -> set[str]:
+        """The access modes of all policies."""
+        return {self.clusters_of(policy).access_mode for policy in self.policies}
+
+    def clusters_of(self, policy: Policy) -> Clusters:
+        """Return what clusters under one of the policies are to be."""
+        own = {"runtimes": policy.runtimes, "access_mode": policy.access_mode}
+        return self.clusters.model_copy(update={name: value for name, value in own.items() if value})
 
 
 def schema() -> str:

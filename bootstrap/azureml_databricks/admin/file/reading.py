@@ -6,14 +6,14 @@ import difflib
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from azureml_databricks.admin.errors import AdminError
 from azureml_databricks.admin.file import settings_file, toml_file
-from azureml_databricks.admin.file.deployment import ML, Clusters, Deployment
+from azureml_databricks.admin.file.deployment import ML, Deployment, Policy
 from azureml_databricks.settings import NEEDED_FOR_LOGIN, SettingError
 
 # A key in the file, and what is wrong with it.
@@ -47,10 +47,16 @@ def read(path: Path) -> Deployment:
         problems = [_problem(it) for it in found]
     problems += _of_settings(source.document.get("settings"))
     if problems:
-        lines = sorted((source.line(key), text) for key, text in problems)
+        lines = sorted((source.line(_in_file(key, source.document)), text) for key, text in problems)
         raise AdminError("\n".join(f"{path}:{line}: {text}" for line, text in lines))
     deployment._path = path
     return deployment
+
+
+def _in_file(key: tuple[str | int, ...], document: dict[str, Any]) -> tuple[str | int, ...]:
+    """Return a key as the file has it: of one policy alone the table has no number."""
+    is_one = key[:1] == ("policy",) and not isinstance(document.get("policy"), list)
+    return (*key[:1], *key[2:]) if is_one else key
 
 
 def _of_settings(table: Any) -> Iterator[Problem]:
@@ -73,13 +79,8 @@ def _of_settings(table: Any) -> Iterator[Problem]:
 
 def _contradictions(deployment: Deployment, document: dict[str, Any]) -> Iterator[Problem]:
     yield from _of_names(deployment)
-    yield from _of_clusters(deployment.clusters)
+    yield from _of_policies(deployment)
     yield from _of_login(deployment, document)
-    if deployment.policy.family and deployment.policy.definition:
-        yield (
-            ("policy", "definition"),
-            "policy.family and policy.definition are both given: a policy starts from one of them",
-        )
 
 
 def _of_names(deployment: Deployment) -> Iterator[Problem]:
@@ -102,7 +103,27 @@ def _of_names(deployment: Deployment) -> Iterator[Problem]:
         )
 
 
-def _of_clusters(clusters: Clusters) -> Iterator[Problem]:
+def _of_policies(deployment: Deployment) -> Iterator[Problem]:
+    names: dict[str, int] = {}
+    # What [clusters] says is wrong once, however many policies have it from there.
+    of_clusters: dict[Problem, None] = {}
+    for index, policy in enumerate(deployment.policies):
+        if names.setdefault(policy.name, index) != index:
+            yield (
+                ("policy", index, "name"),
+                f"policy.name is {policy.name!r} twice: users pick a policy by its name",
+            )
+        if policy.family and policy.definition:
+            yield (
+                ("policy", index, "definition"),
+                "policy.family and policy.definition are both given: a policy starts from one of them",
+            )
+        of_clusters.update(dict.fromkeys(_of_clusters(deployment, index, policy)))
+    yield from of_clusters
+
+
+def _of_clusters(deployment: Deployment, index: int, policy: Policy) -> Iterator[Problem]:
+    clusters = deployment.clusters_of(policy)
     in_volume = clusters.location.startswith("/Volumes/")
     if clusters.access_mode == "standard" and not in_volume:
         yield (
@@ -116,11 +137,12 @@ def _of_clusters(clusters: Clusters) -> Iterator[Problem]:
             f"clusters.location is {clusters.location!r}: clusters without isolation read no volume; "
             "give a folder below /Workspace, or another accessMode",
         )
-    for index, runtime in enumerate(clusters.runtimes):
+    section: tuple[str | int, ...] = ("policy", index) if policy.runtimes else ("clusters",)
+    for number, runtime in enumerate(clusters.runtimes):
         if clusters.access_mode == "standard" and runtime.endswith(ML):
             yield (
-                ("clusters", "runtimes", index),
-                f"clusters.runtimes has {runtime}: ML runtimes do not run in standard access mode; "
+                (*section, "runtimes", number),
+                f"{section[0]}.runtimes has {runtime}: ML runtimes do not run in standard access mode; "
                 'take it out, or set accessMode = "dedicated"',
             )
 
@@ -142,13 +164,13 @@ def _of_login(deployment: Deployment, document: dict[str, Any]) -> Iterator[Prob
             ("secrets",),
             f"secrets has no meaning with {auth}, which needs none: take it out",
         )
-    if login.auth == "managed-identity" and deployment.clusters.access_mode == "standard":
+    if login.auth == "managed-identity" and "standard" in deployment.access_modes:
         yield (
             ("login", "auth"),
             'login.auth is "managed-identity": standard access mode keeps code from the node\'s identity; '
             'use "service-credential", or another accessMode',
         )
-    if login.auth == "service-credential" and deployment.clusters.access_mode == "no-isolation":
+    if login.auth == "service-credential" and "no-isolation" in deployment.access_modes:
         yield (
             ("login", "auth"),
             'login.auth is "service-credential": clusters without isolation have no Unity Catalog; '
@@ -198,20 +220,31 @@ def _unknown(key: tuple[str | int, ...], name: str) -> str:
 
 def _model(key: tuple[str | int, ...]) -> type[BaseModel]:
     model: type[BaseModel] = Deployment
-    for part in key:
-        annotation = model.model_fields[str(part)].annotation
-        assert isinstance(annotation, type)
-        model = annotation
+    for part in _names(key):
+        annotation = _field_of(model, part).annotation
+        # Of a list of tables, the table.
+        model = annotation if isinstance(annotation, type) else get_args(annotation)[0]
     return model
 
 
 def _field(key: tuple[str | int, ...]) -> Any:
-    fields = _model(key[:1]).model_fields.values()
-    return next(field for field in fields if field.alias == key[1])
+    section, name = _names(key)[:2]
+    return _field_of(_model((section,)), name)
+
+
+def _field_of(model: type[BaseModel], alias: str) -> Any:
+    return next(field for field in model.model_fields.values() if field.alias == alias)
+
+
+def _names(key: tuple[str | int, ...]) -> list[str]:
+    return [part for part in key if isinstance(part, str)]
 
 
 def _choices(key: tuple[str | int, ...]) -> list[str]:
-    return list(_field(key).annotation.__args__)
+    annotation = _field(key).annotation
+    # One that may be left out is a union with None.
+    choices = next((it for it in get_args(annotation) if get_args(it)), annotation)
+    return list(get_args(choices))
 
 
 def _listed(names: list[str]) -> str:

@@ -39,10 +39,12 @@ class Access(ABC):
     Attributes:
         right: such as `READ VOLUME on sales.ml.azureml`.
         needs: what it takes to give it.
+        recorded: what the record calls it, which may be a name from before.
         is_ours: whether it is taken back when it is not wanted any more.
     """
 
     right: str
+    recorded = ""
     needs: str
     is_ours = True
 
@@ -65,14 +67,24 @@ class Access(ABC):
             wanted: who is to have it.
             in_use: says what needs that they have it all the same, and nothing if nothing does.
         """
-        for name in record.names(RIGHT):
-            right, _, holder = name.partition(_FOR)
-            if right != self.right or any(holder == principal.name for principal in wanted):
+        for holder in self._given(record):
+            name = f"{self.right}{_FOR}{holder}"
+            if any(holder == principal.name for principal in wanted):
                 continue
             if in_use and (users := in_use()):
                 yield Kept(RIGHT, name, users)
             else:
                 yield Change("delete", RIGHT, name, partial(self._take_from, holder))
+
+    def rename(self, record: Record) -> None:
+        """Let the record call it by the name of today."""
+        given = [f"{_FOR}{holder}" for holder in self._given(record)]
+        record.rename({(RIGHT, self.recorded + it): (RIGHT, self.right + it) for it in given})
+
+    def _given(self, record: Record) -> list[str]:
+        """Return to whom the record says that we gave it."""
+        head = f"{self.recorded or self.right}{_FOR}"
+        return [name.removeprefix(head) for name in record.names(RIGHT) if name.startswith(head)]
 
     def is_lacked_by(self, names: Set[str]) -> bool:
         """Return whether nobody of these has the right; they are somebody's name and their groups'."""
@@ -225,6 +237,7 @@ class PermissionList(Access):
         id: returns the object's ID, empty while there is none.
         level: the permission.
         name: what the object is called.
+        recorded: what the record calls it, if that may be something else.
     """
 
     needs = "the admin role of the workspace"
@@ -236,6 +249,7 @@ class PermissionList(Access):
         id: Callable[[], str],
         level: PermissionLevel,
         name: str,
+        recorded: str = "",
     ) -> None:
         """Name the object and the right."""
         self._permissions = client.permissions
@@ -243,6 +257,7 @@ class PermissionList(Access):
         self._id = id
         self._level = level
         self.right = f"{level.value.replace('_', ' ')} on {name}"
+        self.recorded = f"{level.value.replace('_', ' ')} on {recorded or name}"
 
     def _holders(self) -> set[str]:
         if not self._id():

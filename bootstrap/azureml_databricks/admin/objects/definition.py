@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from azureml_databricks.admin.errors import AdminError
-from azureml_databricks.admin.file.deployment import ML, Clusters, Deployment
+from azureml_databricks.admin.file.deployment import ML, Clusters, Deployment, Policy
 from azureml_databricks.admin.objects import access_modes
 from azureml_databricks.admin.objects.changes import shown
 from azureml_databricks.settings import BY_NAME, Settings
@@ -29,34 +29,37 @@ _ENVIRONMENTS_SINCE = 19
 _SCALA = {"14.3": ["2.12"], "15.4": ["2.12"], "16.4": ["2.12", "2.13"]}
 
 
-def ours(deployment: Deployment, script: str, base: Mapping[str, Any]) -> Definition:
+def ours(deployment: Deployment, policy: Policy, script: str, base: Mapping[str, Any]) -> Definition:
     """Return what we and the file say, which goes on top of what the admin starts from.
 
     Args:
         deployment: what the file says.
+        policy: which of its policies.
         script: the init script's path.
         base: what the admin starts from; its init scripts keep their places.
 
     Raises:
         AdminError: two of them want something else of one path.
     """
+    clusters = deployment.clusters_of(policy)
     definition: Definition = {
-        "spark_version": _spark_version(deployment.clusters.runtimes),
-        access_modes.PATH: _fixed(access_modes.NAMES[deployment.clusters.access_mode], hidden=True),
+        "spark_version": _spark_version(clusters.runtimes),
+        access_modes.PATH: _fixed(access_modes.NAMES[clusters.access_mode], hidden=True),
     }
-    if _may_have_environments(deployment.clusters):
+    if _may_have_environments(clusters):
         definition[DEPENDENCY_MODE] = _fixed(CLUSTER_LIBRARIES, hidden=True)
     kind = "volumes" if script.startswith("/Volumes/") else "workspace"
-    free = _free_place({**base, **deployment.policy.fixes})
+    free = _free_place({**base, **policy.fixes})
     definition[f"init_scripts.{free}.{kind}.destination"] = _fixed(script)
     if deployment.needs_secrets:
         for setting in Settings.SERVICE_PRINCIPAL:
             key = getattr(deployment.secrets, _snake(setting))
             reference = f"{{{{secrets/{deployment.secrets.scope}/{key}}}}}"
             definition[f"spark_env_vars.{BY_NAME[setting].variable}"] = _fixed(reference, hidden=True)
-    _check(deployment.policy.fixes, definition, f"{deployment.path} (policy.fixes)")
+    which = f" of {policy.name}" if len(deployment.policies) > 1 else ""
+    _check(policy.fixes, definition, f"{deployment.path} (policy.fixes{which})")
     # They may leave us room, and cannot take the rest back.
-    return {**definition, **deployment.policy.fixes, **definition}
+    return {**definition, **policy.fixes, **definition}
 
 
 def composed(base: Definition, ours: Definition, origin: str) -> Definition:

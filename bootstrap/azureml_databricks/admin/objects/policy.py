@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -15,13 +15,14 @@ from databricks.sdk.service import compute
 from databricks.sdk.service.iam import PermissionLevel
 
 from azureml_databricks.admin.errors import AdminError
-from azureml_databricks.admin.file.deployment import Deployment
+from azureml_databricks.admin.file.deployment import Deployment, Policy
 from azureml_databricks.admin.objects import definition as definitions
 from azureml_databricks.admin.objects import pointing
 from azureml_databricks.admin.objects.access import RIGHT, PermissionList
 from azureml_databricks.admin.objects.changes import Change, Difference, Kept, differences
 from azureml_databricks.admin.objects.definition import Definition
-from azureml_databricks.admin.objects.record import Record
+from azureml_databricks.admin.objects.record import Record, policy_called
+from azureml_databricks.admin.objects.under_policy import UnderPolicy
 from azureml_databricks.admin.services import databricks
 from azureml_databricks.admin.services.databricks import telling
 
@@ -86,62 +87,91 @@ class Wanted:
         }
 
 
-def wanted(deployment: Deployment, script: str, client: WorkspaceClient | None = None) -> Wanted:
-    """Return the policy that a deployment wants.
+def wanted(
+    deployment: Deployment, policy: Policy, script: str, client: WorkspaceClient | None = None
+) -> Wanted:
+    """Return a policy as a deployment wants it.
 
     Args:
         deployment: what the file says.
+        policy: which of its policies.
         script: the init script's path.
         client: of the Databricks workspace, which has the families; None to log in if there is need.
 
     Raises:
         AdminError: what it starts from is not there, or wants something else than we need.
     """
-    policy = deployment.policy
     if policy.family:
         base = _family(client or databricks.connect(deployment.databricks)[0], policy.family)
-        definition = definitions.ours(deployment, script, base)
+        definition = definitions.ours(deployment, policy, script, base)
         definitions.composed(base, definition, f"policy family {policy.family}")
     elif policy.definition:
         path = deployment.path.parent / policy.definition
         base = definitions.read(path, deployment.path.parent)
-        ours = definitions.ours(deployment, script, base)
+        ours = definitions.ours(deployment, policy, script, base)
         definition = definitions.composed(base, ours, f"{path} (policy.definition)")
     else:
-        definition = definitions.ours(deployment, script, {})
+        definition = definitions.ours(deployment, policy, script, {})
     name = deployment.workspace.parts[2]
     description = policy.description or f"MLflow goes to the Azure Machine Learning workspace {name}."
     return Wanted(policy.name, description, policy.family, definition)
 
 
 class ClusterPolicy:
-    """The policy that is ours, if it is there.
+    """One policy that is ours, or is to be.
 
     Attributes:
+        asked: what the file says of it, None where the file has no such policy any more.
         found: as it is, None where it is not there.
         id: empty where it is not there.
         name: as it is, empty where it is not there.
         users: who may use it.
+        under: the clusters and jobs under it.
         refused: the paths that the workspace takes in no policy, and that this one is without.
     """
 
-    def __init__(self, client: WorkspaceClient, record: Record) -> None:
-        """Look for it."""
+    def __init__(
+        self,
+        client: WorkspaceClient,
+        record: Record,
+        listed: Sequence[compute.Policy],
+        asked: Policy | None,
+        recorded: str,
+    ) -> None:
+        """Look for it.
+
+        Args:
+            client: of the workspace.
+            record: of what is ours.
+            listed: all policies of the workspace.
+            asked: what the file says of it, None for nothing.
+            recorded: its name in the record, empty where it is not there.
+        """
         self._api = client.cluster_policies
-        self.users = PermissionList(
-            client, "cluster-policies", lambda: self.id, PermissionLevel.CAN_USE, "the policy"
-        )
         self._record = record
-        with telling("policies cannot be listed", _RIGHT):
-            self._all = list(self._api.list())
-        self.found = next((policy for policy in self._all if self._is_ours(policy)), None)
+        self._all = listed
+        self._recorded = recorded
+        self.asked = asked
+        self.found = next((it for it in listed if recorded and _is_ours(record, it, recorded)), None)
         self.id = (self.found and self.found.policy_id) or ""
-        # Not so where it was interrupted while it was made.
-        self._is_known = self.id in (self._known_id(name) for name in record.names(KIND))
         self.name = (self.found and self.found.name) or ""
-        refused = (record.details(KIND, self.name) or {}).get("refused", [])
+        self.users = PermissionList(
+            client,
+            "cluster-policies",
+            lambda: self.id,
+            PermissionLevel.CAN_USE,
+            policy_called(asked.name if asked else recorded),
+            policy_called(recorded) if recorded else "",
+        )
+        self.under = UnderPolicy(client, self.id)
+        refused = (record.details(KIND, recorded) or {}).get("refused", [])
         # No record takes anything else out of the policy.
         self.refused = [path for path in _DISPENSABLE if path in refused]
+
+    @property
+    def is_deployed(self) -> bool:
+        """Whether it is made and changed by us, and not by Terraform or the like."""
+        return not self.asked or self.asked.deployed
 
     def seal(self, folder: str) -> str:
         """Return the digest that the policy has of a release's files, empty if it does not point at it."""
@@ -181,31 +211,19 @@ class ClusterPolicy:
         different = tuple(_different(self.found, wanted.without(self.refused)))
         if not self.found:
             yield Change("create", KIND, wanted.name, partial(self._create, wanted, seal), different)
-        elif different or is_new or not self._is_known:
+        elif different or is_new or not _known_id(self._record, self._recorded):
             yield Change(
                 "update", KIND, wanted.name, partial(self._edit, wanted, self.found, seal), different
             )
 
     def removals(self) -> Iterator[Change | Kept]:
         """Yield what deletes the policy; one that has nothing of ours in it stays."""
-        for name in self._record.names(KIND):
-            if any(self._is_recorded(policy, name) and not self._is_ours(policy) for policy in self._all):
-                yield Kept(KIND, name, f"nothing in it points at {self._record.location}")
-            else:
-                yield Change("delete", KIND, name, self._delete)
-
-    def _is_ours(self, policy: compute.Policy) -> bool:
-        """Whether the record says so, and the policy itself, which only admins write, does too."""
-        is_recorded = any(self._is_recorded(policy, name) for name in self._record.names(KIND))
-        texts = pointing.texts([policy.definition, policy.policy_family_definition_overrides])
-        return is_recorded and any(text.startswith(f"{self._record.location}/") for text in texts)
-
-    def _is_recorded(self, policy: compute.Policy, name: str) -> bool:
-        known = self._known_id(name)
-        return policy.policy_id == known or (not known and policy.name == name)
-
-    def _known_id(self, name: str) -> str:
-        return str((self._record.details(KIND, name) or {}).get("id", ""))
+        if not self._recorded:
+            return
+        if not self.found and any(_is_recorded(self._record, it, self._recorded) for it in self._all):
+            yield Kept(KIND, self._recorded, f"nothing in it points at {self._record.location}")
+        else:
+            yield Change("delete", KIND, self._recorded, self._delete)
 
     def _create(self, wanted: Wanted, seal: Callable[[], str]) -> dict[str, Any]:
         def create(it: Wanted) -> None:
@@ -227,9 +245,10 @@ class ClusterPolicy:
 
         with telling(f"policy {wanted.name} cannot be changed", _RIGHT):
             self._without_what_is_refused(edit, wanted.sealed(seal()))
-        if found.name != wanted.name:
-            self._record.note(KIND, wanted.name, id=self.id)
-            self._record.forget((KIND, found.name or ""))
+        if self._recorded != wanted.name:
+            self._record.rename({(KIND, self._recorded): (KIND, wanted.name)})
+            self.users.rename(self._record)
+            self._recorded = wanted.name
         return self._details(wanted)
 
     def _details(self, wanted: Wanted) -> dict[str, Any]:
@@ -254,6 +273,47 @@ class ClusterPolicy:
                 self._api.delete(self.id)
         # They went with it.
         self._record.forget(*((RIGHT, gone.name) for gone in self.users.removals(self._record, [])))
+
+
+def find(client: WorkspaceClient, record: Record, asked: Sequence[Policy]) -> list[ClusterPolicy]:
+    """Return the policies that the file asks for, in its order, and after them others of ours.
+
+    Args:
+        client: of the workspace.
+        record: of what is ours.
+        asked: the policies of the file.
+
+    Raises:
+        AdminError: policies cannot be listed.
+    """
+    with telling("policies cannot be listed", _RIGHT):
+        listed = list(client.cluster_policies.list())
+    recorded = {name: name for name in record.names(KIND)}
+    names = {it.name for it in asked}
+    new = [it.name for it in asked if it.name not in recorded]
+    gone = [name for name in recorded if name not in names]
+    if len(new) == len(gone) == 1:
+        # One policy that is not called so yet, and one that is not called so any more: it is renamed.
+        recorded[new[0]] = recorded.pop(gone[0])
+    of_file = [ClusterPolicy(client, record, listed, it, recorded.get(it.name, "")) for it in asked]
+    others = [name for name in recorded if name not in names]
+    return [*of_file, *(ClusterPolicy(client, record, listed, None, name) for name in others)]
+
+
+def _is_ours(record: Record, policy: compute.Policy, name: str) -> bool:
+    """Whether the record says so, and the policy itself, which only admins write, does too."""
+    texts = pointing.texts([policy.definition, policy.policy_family_definition_overrides])
+    return _is_recorded(record, policy, name) and any(it.startswith(f"{record.location}/") for it in texts)
+
+
+def _is_recorded(record: Record, policy: compute.Policy, name: str) -> bool:
+    known = _known_id(record, name)
+    return policy.policy_id == known or (not known and policy.name == name)
+
+
+def _known_id(record: Record, name: str) -> str:
+    """Return the ID of a policy, empty where it was interrupted while it was made."""
+    return str((record.details(KIND, name) or {}).get("id", ""))
 
 
 def _family(client: WorkspaceClient, id: str) -> Definition:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from azureml_databricks.admin.errors import AdminError
@@ -28,10 +28,16 @@ _FORMS = {
     "allowlist entry": r"LOCATION/([0-9a-f]{12}/azureml-databricks\.sh)?",
     "secret scope": _NAME,
     "secret": f"{_NAME}/{_NAME}",
-    "right": r"(READ VOLUME on [^/]+|CAN READ on folder LOCATION|CAN USE on the policy"
+    "right": r"(READ VOLUME on [^/]+|CAN READ on folder LOCATION|CAN USE on (the policy|policy [^\x00-\x1f]+)"
     rf"|READ on secret scope {_NAME}|ACCESS on service credential [^/]+) for [^\x00-\x1f]+",
 }
 _ID = re.compile(r"[0-9A-Za-z-]*", re.ASCII)
+
+
+def policy_called(name: str) -> str:
+    """Return what a policy is called in the name of a right, so that no other one can be meant."""
+    is_plain = re.fullmatch(r'[^\s"]+', name)
+    return f"policy {name if is_plain else json.dumps(name, ensure_ascii=False)}"
 
 
 class Record:
@@ -67,6 +73,12 @@ class Record:
             return
         self._made[kind, name] = {**(known or {}), **details}
         self._save()
+
+    def rename(self, names: Mapping[tuple[str, str], tuple[str, str]]) -> None:
+        """Note that things have other names, each a kind and a name."""
+        if names:
+            self._made = {names.get(thing, thing): details for thing, details in self._made.items()}
+            self._save()
 
     def forget(self, *things: tuple[str, str]) -> None:
         """Note that things, each a kind and a name, are removed; with the last, the record goes too."""
@@ -141,7 +153,17 @@ def _parsed(content: bytes, location: str) -> dict[tuple[str, str], dict[str, An
             f"{path} has {wrong[0]} {wrong[1]!r}, which azureml-databricks never writes: see who may write "
             "there, and put back an older version of it"
         )
-    return made
+    return {_of_today(thing, made): details for thing, details in made.items()}
+
+
+def _of_today(thing: tuple[str, str], made: Iterable[tuple[str, str]]) -> tuple[str, str]:
+    """Return a thing by the name that it has since there may be several policies."""
+    kind, name = thing
+    policy = next((its_name for its_kind, its_name in made if its_kind == "policy"), "")
+    if kind == "right" and policy:
+        right = f"CAN USE on {policy_called(policy)}"
+        return kind, re.sub("^CAN USE on the policy(?= for )", lambda _: right, name)
+    return thing
 
 
 def _is_ours(kind: str, name: str, details: dict[str, Any], location: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cached_property
 from typing import Any
 
@@ -17,10 +17,10 @@ _PIPELINES_A_PAGE = 100
 
 
 class References:
-    """A workspace's policies but for one, clusters, jobs and pipelines: read when first asked about."""
+    """A workspace's policies but for some, clusters, jobs and pipelines: read when first asked about."""
 
-    def __init__(self, client: WorkspaceClient, besides: str) -> None:
-        """Name the policy, by its ID, that does not count; empty for none."""
+    def __init__(self, client: WorkspaceClient, besides: Collection[str] = ()) -> None:
+        """Name the policies, by their IDs, that do not count."""
         self._client = client
         self._besides = besides
 
@@ -40,7 +40,7 @@ class References:
 
     def _read(self) -> Iterator[tuple[str, dict[str, Any]]]:
         for policy in self._client.cluster_policies.list():
-            if policy.policy_id != self._besides:
+            if policy.policy_id not in self._besides:
                 yield f"policy {policy.name}", policy.as_dict()
         for cluster in self._client.clusters.list():
             of_a_user = cluster.cluster_source in (compute.ClusterSource.UI, compute.ClusterSource.API)

@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from functools import cached_property, partial
 from importlib.metadata import version
@@ -106,20 +106,21 @@ class Releases:
         self._listed: dict[str, dict[str, int | None]] = {}
         self.seal = ""
 
-    def changes(self, wanted: Release, seal: str | None = None) -> Iterator[Change]:
+    def changes(self, wanted: Release, seals: Set[str] | None = None) -> Iterator[Change]:
         """Yield what uploads a release, if it is not there as it was uploaded.
 
         Args:
             wanted: which.
-            seal: the digest of its files from where only admins write, empty if there is none yet; None if
-                there is no such place, and the record has to be believed.
+            seals: the digests of its files from where only admins write, an empty one where there is none
+                yet; None if there is no such place, and the record has to be believed.
         """
         uploaded = (self._record.details(KIND, wanted.name) or {}).get("files", {})
         found = self._found(wanted.name) if uploaded else {}
         different = differences(found, uploaded)
-        if uploaded and not different and seal is not None and _digest(found) != seal:
+        if uploaded and not different and seals is not None and {_digest(found)} != seals:
             # Whoever can change the files can change the record with them.
-            different = [Difference("the files' digest in the policy", _digest(found), seal or "none")]
+            told = ", ".join(sorted(filter(None, seals))) or "none"
+            different = [Difference("the files' digest in the policy", _digest(found), told)]
         self.seal = _digest(found)
         if not uploaded or different:
             yield Change(

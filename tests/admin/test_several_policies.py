@@ -1,0 +1,220 @@
+"""Several policies in one file: one upload and one scope for all, and each has users and rules of its own."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import jsonschema
+import pytest
+
+from azureml_databricks.admin.file import deployment, toml_file
+from tests.admin.conftest import LOCATION, VOLUME, Admin
+from tests.admin.test_deploy import body, make_cluster
+from tests.admin.workspace_state import state
+from tests.emulated.databricks.callers import Caller
+
+CLUSTERS = f'runtimes = ["15.4"]\naccessMode = "standard"\nlocation = "{LOCATION}"'
+# For a team on shared clusters, and for one that trains with the ML runtime on clusters of its own.
+STANDARD = 'name = "azureml"\ngroups = ["data-scientists"]'
+ML = (
+    'name = "ML for training"\ngroups = ["trainers"]\naccessMode = "dedicated"\nruntimes = ["15.4-ml"]\n'
+    'fixes = {autotermination_minutes = {type = "fixed", value = 60}}'
+)
+
+
+def write(admin: Admin, *policies: str, **sections: str) -> None:
+    """Write the file with a table [[policy]] for each."""
+    admin.write(**{"clusters": CLUSTERS, "policy": "", **sections})
+    text = admin.file.read_text().replace("[policy]\n", "")
+    admin.file.write_text(text + "".join(f"[[policy]]\n{policy}\n\n" for policy in policies))
+
+
+@pytest.fixture
+def two(admin: Admin) -> Admin:
+    """An admin who has deployed two policies."""
+    admin.databricks.user("tom@contoso.com", groups=["trainers"])
+    write(admin, STANDARD, ML)
+    admin.run_or_fail("secrets", "set", stdin=admin.service_principal)
+    admin.run_or_fail("deploy", "--yes")
+    return admin
+
+
+def policies(admin: Admin) -> dict[str, Any]:
+    found: dict[str, Any] = state(admin.databricks, VOLUME)["policies"]
+    return found
+
+
+def user(admin: Admin, name: str) -> Caller:
+    return next(it for it in admin.databricks.callers.all() if it.user_name == name)
+
+
+def test_each_has_users_runtimes_and_an_access_mode_of_its_own_and_all_have_one_release(two: Admin) -> None:
+    now = state(two.databricks, VOLUME)
+
+    shared, trained = now["policies"]["azureml"], now["policies"]["ML for training"]
+    assert shared["users"] == ["admins", "data-scientists"]
+    assert trained["users"] == ["admins", "trainers"]
+    assert shared["definition"]["spark_version"] == {"type": "fixed", "value": "15.4.x-scala2.12"}
+    assert trained["definition"]["spark_version"]["values"] == [
+        "15.4.x-cpu-ml-scala2.12",
+        "15.4.x-gpu-ml-scala2.12",
+    ]
+    assert trained["definition"]["data_security_mode"]["value"] == "DATA_SECURITY_MODE_DEDICATED"
+    assert "autotermination_minutes" not in shared["definition"]
+    script = "init_scripts.0.volumes.destination"
+    assert shared["definition"][script] == trained["definition"][script]
+    assert len([it for it in now["files"] if it.endswith(".tar.gz")]) == 1
+    # And all who may use one of them read the files and the secrets
+    assert now["grants"][VOLUME] == {"data-scientists": ["READ_VOLUME"], "trainers": ["READ_VOLUME"]}
+    assert now["acls"]["azureml"][1:] == [("data-scientists", "READ"), ("trainers", "READ")]
+    assert body(two.run_or_fail("deploy").stdout) == "Nothing to change.\n"
+
+
+def test_status_and_enforce_see_the_clusters_under_each(two: Admin) -> None:
+    make_cluster(two, "shared", who=user(two, "ann@contoso.com"))
+    client = two.databricks.cluster_client(two.databricks.admin)
+    (trained,) = [it for it in client.cluster_policies.list() if it.name == "ML for training"]
+    client.clusters.create(
+        cluster_name="training",
+        policy_id=trained.policy_id,
+        apply_policy_default_values=True,
+        spark_version="15.4.x-cpu-ml-scala2.12",
+        node_type_id="Standard_DS3_v2",
+        num_workers=1,
+        single_user_name="tom@contoso.com",
+    )
+    write(two, STANDARD, ML, settings='onError = "fail"')
+    two.run_or_fail("deploy", "--yes")
+
+    status = json.loads(two.run_or_fail("status", "--json").stdout)
+    enforced = json.loads(two.run_or_fail("deploy", "--enforce", "--yes", "--json").stdout)["enforced"]
+
+    assert [(it["name"], it["complies"]) for it in status["governed"]] == [
+        ("shared", False),
+        ("training", False),
+    ]
+    assert list(status["releases"].values())[-1] == "policy azureml, policy ML for training"
+    assert [it["name"] for it in enforced] == ["shared", "training"]
+
+
+def test_one_that_is_added_uploads_nothing_again(two: Admin) -> None:
+    third = 'name = "for analysts"\ngroups = ["data-scientists"]'
+    write(two, STANDARD, ML, third)
+
+    done = two.run_or_fail("deploy", "--yes")
+
+    assert not [line for line in done.stdout.splitlines() if line.split()[1:2] == ["release"]]
+    assert set(policies(two)) == {"azureml", "ML for training", "for analysts"}
+
+
+def test_one_that_is_taken_out_goes_with_its_users_rights_and_the_others_stay(two: Admin) -> None:
+    write(two, STANDARD)
+
+    two.run_or_fail("deploy", "--yes")
+
+    now = state(two.databricks, VOLUME)
+    assert list(now["policies"]) == ["azureml"]
+    assert now["grants"][VOLUME] == {"data-scientists": ["READ_VOLUME"]}
+    assert body(two.run_or_fail("deploy").stdout) == "Nothing to change.\n"
+
+
+def test_one_that_is_renamed_stays_the_same_policy(two: Admin) -> None:
+    client = two.databricks.cluster_client(two.databricks.admin)
+    before = {it.policy_id for it in client.cluster_policies.list()}
+    write(two, STANDARD, ML.replace("ML for training", "training"))
+
+    two.run_or_fail("deploy", "--yes")
+
+    assert {it.policy_id for it in client.cluster_policies.list()} == before
+    assert set(policies(two)) == {"azureml", "training"}
+    # And the right to use it is known by the new name
+    write(
+        two,
+        STANDARD,
+        ML.replace("ML for training", "training").replace('["trainers"]', '["data-scientists"]'),
+    )
+    done = two.run_or_fail("deploy", "--yes")
+    assert "removed right CAN USE on policy training for trainers\n" in done.stdout
+    assert policies(two)["training"]["users"] == ["admins", "data-scientists"]
+
+
+def test_all_are_removed_by_destroy(admin: Admin) -> None:
+    admin.databricks.user("tom@contoso.com", groups=["trainers"])
+    write(admin, STANDARD, ML)
+    before = state(admin.databricks, VOLUME)
+    admin.run_or_fail("secrets", "set", stdin=admin.service_principal)
+    admin.run_or_fail("deploy", "--yes")
+
+    admin.run_or_fail("destroy", "--yes")
+
+    after = state(admin.databricks, VOLUME)
+    for grants in (before["grants"], after["grants"]):
+        del grants["sales"], grants["sales.ml"]
+    assert after == before
+
+
+def test_a_record_of_the_time_when_there_was_one_policy_is_understood(deployed: Admin) -> None:
+    # Given a record that calls the right as an older version did
+    files = deployed.databricks.cluster_client(deployed.databricks.admin).files
+    path = f"{LOCATION}/azureml-databricks.made.json"
+    contents = files.download(path).contents
+    assert contents
+    old = contents.read().replace(b"CAN USE on policy azureml for", b"CAN USE on the policy for")
+    files.upload(path, io.BytesIO(old), overwrite=True)
+
+    # When somebody is taken out of the file, then the right is taken back
+    deployed.databricks.user("tom@contoso.com", groups=["trainers"])
+    write(deployed, 'name = "azureml"\ngroups = ["trainers"]')
+    deployed.run_or_fail("deploy", "--yes")
+    assert policies(deployed)["azureml"]["users"] == ["admins", "trainers"]
+
+
+def test_policy_render_prints_all_by_their_names(admin: Admin) -> None:
+    write(admin, STANDARD, ML)
+
+    printed = json.loads(admin.run_or_fail("policy", "render").stdout)
+    terraform = json.loads(admin.run_or_fail("policy", "render", "--format", "terraform").stdout)
+
+    assert list(printed) == ["azureml", "ML for training"]
+    resources = terraform["resource"]["databricks_cluster_policy"].values()
+    assert [json.loads(it["definition"]) for it in resources] == list(printed.values())
+
+
+def test_the_schema_takes_one_table_as_well_as_several(admin: Admin) -> None:
+    schema = json.loads(deployment.schema())
+
+    jsonschema.validate(toml_file.read(admin.file).document, schema)
+    write(admin, STANDARD, ML)
+    jsonschema.validate(toml_file.read(admin.file).document, schema)
+
+
+@pytest.mark.parametrize(
+    ("second", "said"),
+    [
+        (STANDARD, ":19: policy.name is 'azureml' twice: users pick a policy by its name"),
+        (
+            'name = "ML"\nruntimes = ["15.4-ml"]',
+            ":20: policy.runtimes has 15.4-ml: ML runtimes do not run in standard access mode; take it out, "
+            'or set accessMode = "dedicated"',
+        ),
+        ('name = "ML"\nusrs = ["ann"]', ":20: policy.usrs is not known: did you mean users?"),
+        (
+            'name = "ML"\naccessMode = "shared"',
+            ":20: policy.accessMode is 'shared': use standard, dedicated, ",
+        ),
+        ("users = []", ":18: policy.name is missing: What users pick it by."),
+        (
+            'name = "ML"\naccessMode = "no-isolation"',
+            ":10: clusters.location is '/Volumes/sales/ml/azureml': clusters without isolation read no ",
+        ),
+    ],
+)
+def test_what_is_wrong_in_one_of_them_is_told_by_its_line(admin: Admin, second: str, said: str) -> None:
+    write(admin, STANDARD, second)
+
+    done = admin.run("plan")
+
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"Error: azureml-databricks.toml{said}"), admin.file.read_text()
