@@ -20,7 +20,6 @@ from tests.emulated.cluster import cluster_node, forget_tokens, start
 from tests.emulated.node import Node
 from tests.emulated.preloaded import Preloaded
 from tests.matrices.on_azure import run as run_with_mlflow
-from tests.matrices.on_azure import run_alone
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -293,30 +292,6 @@ def test_a_service_credential_logs_a_notebooks_run(node: Node, azure: EmulatedAz
 
     assert logged(azure)
     assert len(azure.journal.of(LOGIN, "/token")) == 1
-
-
-def test_a_service_credential_logs_a_udfs_run(azure: EmulatedAzure, tmp_path: Path) -> None:
-    code = """
-        import os, sys
-        from pyspark.sql import SparkSession
-
-        os.environ["PYSPARK_PYTHON"] = sys.executable
-
-        def log(rows):
-            import mlflow
-            with mlflow.start_run() as run:
-                mlflow.log_metric("m", 1)
-            yield run.info.run_id
-
-        spark = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false").getOrCreate()
-        print(spark.sparkContext.parallelize([1], 1).mapPartitions(log).collect())
-        """
-    module = unity_catalog.put_for_udfs(azure, tmp_path)
-
-    done = run_alone("3.17.2", azure, code, **NO_SECRET, **OF_UNITY_CATALOG, **module)
-
-    assert done.returncode == 0, done.stderr
-    assert logged(azure)
 
 
 def test_a_service_credential_that_may_not_be_used_is_told(node: Node, azure: EmulatedAzure) -> None:

@@ -163,6 +163,7 @@ def test_a_run_a_model_and_a_registered_model_with_one_login(node: Node, azure: 
     assert azure.journal.refused == []
 
 
+@pytest.mark.thorough
 def test_it_is_the_same_on_the_ml_variant_of_the_runtime(bundle: Path, azure: EmulatedAzure) -> None:
     variables = {"AZUREML_TRACKING_URI": azure.workspace.tracking_uri, **service_principal(azure)}
     with cluster_node(bundle, variables, azure=azure, ml=True) as node:
