@@ -17,7 +17,7 @@ from pathlib import Path
 
 import uv
 
-from azureml_databricks.admin.bundle import archives, interpreter
+from azureml_databricks.admin.bundle import archives, init_script, interpreter
 from tests import REPOSITORY
 
 _CACHE = REPOSITORY / ".cache" / "archives"
@@ -56,9 +56,8 @@ def _uv(*arguments: str) -> subprocess.CompletedProcess[str]:
 @cache
 def _digest() -> str:
     """Return a digest of the package: its code, which also builds the archives, its locks and init script."""
-    digest = hashlib.sha256()
-    # The init scripts are a link.
-    for folder, folders, names in os.walk(_PACKAGE, followlinks=True):
+    digest = hashlib.sha256(init_script.template().encode())
+    for folder, folders, names in os.walk(_PACKAGE):
         folders[:] = sorted(name for name in folders if name != "__pycache__")
         for file in (Path(folder, name) for name in sorted(names)):
             digest.update(f"{file.relative_to(_PACKAGE)}\0".encode())

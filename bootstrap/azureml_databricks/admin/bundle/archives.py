@@ -25,13 +25,12 @@ from typing import TYPE_CHECKING
 
 import uv
 
-from azureml_databricks.admin.bundle import interpreter, sbom
+from azureml_databricks.admin.bundle import init_script, interpreter, sbom
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
 _PACKAGE = "azureml_databricks"
-_SCRIPT = "azureml-databricks.sh"
 _SETTINGS = "azureml-databricks.json"
 # fmt: off
 NODE_HALF = (
@@ -146,7 +145,7 @@ def build(
     if settings is not None:
         settings_file = out / _SETTINGS
         settings_file.write_bytes(json.dumps(settings, indent=2).encode() + b"\n")
-    script = out / _SCRIPT
+    script = out / init_script.NAME
     # Bytes: a script with line ends of Windows is none.
     script.write_bytes(_render(location, archives, settings).encode())
     return Bundle(archives, script, settings_file)
@@ -289,5 +288,4 @@ def _render(location: str, archives: Sequence[Archive], settings: dict[str, str]
         "SETTINGS": _SETTINGS if settings is not None else "",
         "ON_ERROR": (settings or {}).get("onError") or "warn",
     }
-    template = (files(f"{_PACKAGE}.init_scripts") / _SCRIPT).read_text(encoding="utf-8")
-    return re.sub(r"@([A-Z0-9_]+)@", lambda found: shlex.quote(values[found[1]]), template)
+    return re.sub(r"@([A-Z0-9_]+)@", lambda found: shlex.quote(values[found[1]]), init_script.template())

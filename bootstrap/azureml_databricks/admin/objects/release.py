@@ -18,20 +18,21 @@ from pathlib import Path
 from typing import Any
 
 from azureml_databricks.admin.bundle import archives as bundle
+from azureml_databricks.admin.bundle import init_script
 from azureml_databricks.admin.objects.changes import Change, Difference, Kept, differences
 from azureml_databricks.admin.objects.record import Record
 from azureml_databricks.admin.objects.references import References
 from azureml_databricks.admin.objects.storage import Storage
 
 KIND = "release"
-SCRIPT = "azureml-databricks.sh"
+SCRIPT = init_script.NAME
 TASK = "verify_task.py"
 # What we have ever put into such a folder.
 _OURS = re.compile(r"azureml-databricks(-[\w.+-]+\.tar\.gz|\.json|\.sh)|verify_task\.py")
 _PACKAGE = Path(__file__).parents[2]
 _BUILT_FROM = (
     *("*.py", "admin/bundle/*.py", "bridge/*", "checkup/*"),
-    *("init_scripts/*", "locks/*", "node/*"),
+    *("locks/*", "node/*"),
 )
 # Script and settings are compared as a whole; the script compares the archive when a node starts.
 _COMPARED_BYTES = 64 * 1024
@@ -64,7 +65,7 @@ class Release:
             self.extras,
             dict(self.settings),
         ]
-        digest.update(json.dumps(known, sort_keys=True).encode())
+        digest.update(json.dumps(known, sort_keys=True).encode() + init_script.template().encode())
         for pattern in _BUILT_FROM:
             for path in sorted(_PACKAGE.glob(pattern)):
                 if path.is_file():
