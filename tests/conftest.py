@@ -55,6 +55,7 @@ def azure(_azure: EmulatedAzure) -> Iterator[EmulatedAzure]:
     forget_tokens()
     yield _azure
     _azure.faults.clear()
+    _azure.not_known_yet.clear()
     _azure.metric_names.beyond = "refused"
 
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import sys
+from io import TextIOWrapper
 
 
 def main() -> None:
     """Run the command line."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        # A letter that a code page of Windows lacks is written as standard error does: \\u65e5.
+        sys.stdout.reconfigure(errors="backslashreplace")
     if sys.argv[1:2] == ["node"]:
         from azureml_databricks import node_command
 

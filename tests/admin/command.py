@@ -109,9 +109,12 @@ def _preloaded() -> Preloaded:
 
 
 def main(version: str | None, builds: bool) -> None:
-    """Be the console script, as a `Command` has it."""
+    """Be the console script, as a `Command` has it, for which time does not pass."""
     from azureml_databricks.__main__ import main
+    from azureml_databricks.admin.commands import service_principal
 
+    # The emulated Azure counts requests, and no seconds.
+    service_principal.PAUSES = [0] * len(service_principal.PAUSES)
     if not builds:
         build_once()
     if version:

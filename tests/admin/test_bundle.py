@@ -183,10 +183,10 @@ def test_settings_of_an_earlier_build_do_not_stay(tmp_path: Path) -> None:
 
 def test_a_settings_file_of_windows_is_read_or_named(tmp_path: Path) -> None:
     settings = tmp_path / "settings.toml"
-    settings.write_text('mode = "full"', encoding="utf-8-sig")
+    settings.write_text('mode = "full"', encoding="utf-16")
     assert bundle(tmp_path / "out", "--settings", str(settings)).returncode == 0
 
-    settings.write_text('mode = "full"', encoding="utf-16")
+    settings.write_text('experiment = "Modèle"', encoding="cp1252")
     done = bundle(tmp_path / "out", "--settings", str(settings))
 
     assert done.stderr == f"Error: {settings} is not UTF-8: save it as that\n"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 import json
 import re
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +15,13 @@ import jsonschema
 import pytest
 
 from azureml_databricks.admin.bundle.archives import RUNTIMES
+from azureml_databricks.admin.commands.output import Output
 from azureml_databricks.admin.file import reading as deployment_file
 from azureml_databricks.admin.file import toml_file
 from azureml_databricks.admin.file.deployment import Deployment, Login, Policy
 from azureml_databricks.settings import BY_NAME
 from tests import REPOSITORY
-from tests.admin.command import SCRIPT, Command
+from tests.admin.command import SCRIPT, Command, Done
 
 WORKSPACE_ID = (
     "/subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/analytics"
@@ -395,6 +399,9 @@ def test_init_writes_a_file_that_only_wants_a_workspace_that_is_there(run: Comma
         "azureml-databricks.schema.json  for editors, which complete and check it\n"
         "chosen for you: runtimes 18, access mode standard, service-principal; "
         "change them there before you deploy\n"
+        "next, a service principal for the clusters:\n"
+        'az ad sp create-for-rbac --name "mlflow-on-databricks-forecasting" '
+        f'--role "AzureML Data Scientist" --scopes "{WORKSPACE_ID}" | azureml-databricks secrets set\n'
     )
     written = (run.folder / "azureml-databricks.toml").read_text()
     assert written.startswith("#:schema ./azureml-databricks.schema.json\n")
@@ -433,25 +440,108 @@ def test_init_leaves_a_file_that_is_there(run: Command) -> None:
     assert (run.folder / "azureml-databricks.toml").read_text() == "mine"
 
 
+def init(run: Command, *options: str, **answers: str) -> Done:
+    usual = {
+        "host": "https://adb-1.2.azuredatabricks.net",
+        "workspace": WORKSPACE_ID,
+        "location": "/Volumes/sales/ml/azureml",
+        "group": "data-scientists",
+    }
+    given = [f"--{name}={text}" for name, text in {**usual, **answers}.items()]
+    return run("init", *given, *options)
+
+
 def test_init_tells_where_it_cannot_write(run: Command) -> None:
-    answers = ("--host", "x", "--workspace", "x", "--location", "x", "--group", "x")
+    done = init(run, "--file", "none/azureml-databricks.toml")
 
-    done = run("init", *answers, "--file", "none/azureml-databricks.toml")
-
-    assert done.stderr == "Error: none/azureml-databricks.toml cannot be written: No such file or directory\n"
+    assert done.stderr == ("Error: none/azureml-databricks.toml cannot be written: there is no folder none\n")
 
 
-def test_init_tells_what_was_answered_wrong_and_can_be_run_again(run: Command) -> None:
-    done = run(
-        *("init", "--host", "adb-1.2.azuredatabricks.net", "--workspace", "forecasting"),
-        *("--location", "/Volumes/sales/ml/azureml", "--group", "users"),
-    )
+@pytest.mark.parametrize(
+    ("name", "given", "why"),
+    [
+        ("host", "analytics", "give the address of the Databricks workspace"),
+        ("workspace", "forecasting", "no /subscriptions/"),
+        ("location", "/Volumes/sales", "a volume's path is"),
+        ("group", "a\x7fb", "it has letters that are not printable"),
+    ],
+)
+def test_init_tells_which_answer_is_wrong_and_leaves_nothing(
+    run: Command, name: str, given: str, why: str
+) -> None:
+    done = init(run, **{name: given})
 
     assert done.returncode == 1
-    assert done.stderr.startswith(
-        "Error: azureml-databricks.toml:9: workspace.id is 'forecasting': no /subscr"
+    assert done.stderr.startswith(f"Error: --{name} is {given!r}: {why}")
+    assert done.stderr.endswith("; azureml-databricks.toml is not written\n")
+    assert not [path for path in run.folder.iterdir() if not path.name.startswith(".")]
+
+
+def test_init_writes_what_is_pasted_in_its_usual_form(run: Command) -> None:
+    done = init(
+        run,
+        *("--file", "prod.toml"),
+        host="\ufeffADB-1.2.azuredatabricks.net/?o=1 ",
+        workspace=f"https://ml.azure.com/?wsid={WORKSPACE_ID.replace('/', '%2F')}&tid=1",
+        location="/Volumes/sales/ml/azureml/",
+        group="",
     )
-    assert not (run.folder / "azureml-databricks.toml").exists()
+
+    assert (done.returncode, done.stderr) == (0, "")
+    written = toml_file.read(run.folder / "prod.toml").document
+    assert written["databricks"]["host"] == "https://adb-1.2.azuredatabricks.net"
+    assert written["workspace"]["id"] == WORKSPACE_ID
+    assert written["clusters"]["location"] == "/Volumes/sales/ml/azureml"
+    assert written["policy"]["groups"] == []
+    assert done.stdout.splitlines()[-1].endswith('| azureml-databricks secrets set --file "prod.toml"')
+
+
+WINDOWS = {
+    "UTF-8 with a mark, as Notepad writes": lambda text: text.encode("utf-8-sig"),
+    "UTF-16, as > in PowerShell 5 writes": lambda text: text.encode("utf-16"),
+    "UTF-16 of big ends": lambda text: codecs.BOM_UTF16_BE + text.encode("utf-16-be"),
+    "UTF-16 without a mark": lambda text: text.encode("utf-16-le"),
+}
+
+
+@pytest.mark.parametrize("written", WINDOWS.values(), ids=WINDOWS)
+def test_a_file_is_read_as_windows_writes_it(tmp_path: Path, written: Callable[[str], bytes]) -> None:
+    path = tmp_path / "azureml-databricks.toml"
+    text = described(policy='name = "Modèle €"\ngroups = []\n[settings]\nonError = "fail"')
+    path.write_bytes(written(text.replace("\n", "\r\n")))
+
+    deployment = deployment_file.read(path)
+
+    assert deployment.policy.name == "Modèle €"
+    assert deployment.settings == {"onError": "fail"}
+
+
+def test_what_a_code_page_lacks_is_no_traceback(run: Command) -> None:
+    workspace = WORKSPACE_ID.replace("analytics", "größe-日本")
+    done = subprocess.run(
+        [
+            *(str(SCRIPT), "init", "--host=adb-1.2.azuredatabricks.net", f"--workspace={workspace}"),
+            *("--location=/Workspace/a/b", "--group=users"),
+        ],
+        cwd=run.folder,
+        env={**run.environment, "PYTHONIOENCODING": "cp1252"},
+        capture_output=True,
+        check=True,
+    )
+
+    assert "/resourceGroups/größe-\\u65e5\\u672c/".encode("cp1252") in done.stdout
+    assert "größe-日本" in (run.folder / "azureml-databricks.toml").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252", "cp437", "ascii"])
+def test_a_json_document_is_one_in_any_code_page(monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
+    content = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(content, encoding=encoding, write_through=True))
+
+    Output(as_json=True).document(group="größe-日本 \x1b[31m")
+
+    assert json.loads(content.getvalue().decode("utf-8")) == {"group": "größe-日本 \x1b[31m"}
+    assert b"\x1b" not in content.getvalue()
 
 
 def test_init_does_not_wait_for_answers_where_nobody_is(run: Command) -> None:

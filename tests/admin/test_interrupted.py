@@ -14,7 +14,7 @@ import requests
 from azureml_databricks.admin.bundle import archives as bundles
 from azureml_databricks.admin.commands import deploy
 from azureml_databricks.admin.commands.deploy import Site
-from azureml_databricks.admin.commands.service_principal import ServicePrincipal, plan_to_set
+from azureml_databricks.admin.commands.service_principal import ServicePrincipal, way_to_set
 from azureml_databricks.admin.file import reading as deployment_file
 from azureml_databricks.admin.objects.changes import Plan
 from azureml_databricks.admin.objects.record import LOCK
@@ -43,7 +43,7 @@ class Library:
 
     def set_secrets(self) -> None:
         site = self._site()
-        self._apply(site, plan_to_set(site, ServicePrincipal("tenant", "client", "s3cr3t")))
+        self._apply(site, way_to_set(site)(ServicePrincipal("tenant", "client", "s3cr3t")))
 
     def deploy(self, **settings: str) -> None:
         site = self._site()

@@ -7,9 +7,11 @@ import os
 import pty
 import re
 import subprocess
+from collections.abc import Callable
 
 import pytest
 
+from azureml_databricks.admin.commands import service_principal
 from tests.admin.command import SCRIPT, Done
 from tests.admin.conftest import VOLUME, Admin
 from tests.admin.workspace_state import state
@@ -128,21 +130,123 @@ def _read(terminal: int) -> bytes:
         return b""
 
 
-def test_a_secret_that_cannot_log_in_is_not_put_there(admin: Admin) -> None:
+def writes(admin: Admin) -> list[str]:
+    """What was written in the workspace."""
+    return [it.path for it in admin.databricks.journal if it.method not in ("GET", "HEAD")]
+
+
+def way_out(admin: Admin, command: str = "secrets set", client_id: str = "") -> str:
+    """The last line of an error, which says how one gets another secret."""
+    return (
+        "Error: the secret is not in the scope; if that was its only copy, make another: "
+        f"`az ad app credential reset --id {client_id or admin.azure.principal.client_id} --append "
+        f"| azureml-databricks {command}`\n"
+    )
+
+
+def test_a_service_principal_that_azure_does_not_know_yet_is_waited_for(admin: Admin) -> None:
+    # Given an application that Entra ID has made a moment ago
+    client_id = admin.azure.principal.client_id
+    admin.azure.not_known_yet[client_id] = [700016, 7000229, 90033, 7000215]
+
+    done = admin.run_or_fail("secrets", "set", stdin=admin.service_principal)
+
+    assert done.stdout == (f"waiting for Azure to know {client_id}, two minutes at most\n{SECRETS_MADE}")
+    assert admin.azure.not_known_yet[client_id] == []
+    assert_never_printed(admin, done)
+
+
+def test_a_secret_that_azure_does_not_know_in_two_minutes_is_not_put_there(admin: Admin) -> None:
     wrong = json.loads(admin.service_principal) | {"password": "wr0ng~secret"}
 
     done = admin.run("secrets", "set", stdin=json.dumps(wrong))
 
-    assert (done.returncode, done.stdout) == (1, "")
+    assert done.returncode == 1
     assert done.stderr == (
         f"Error: service principal {admin.azure.principal.client_id} cannot log in to Azure, nothing "
         f"was changed: "
         "AADSTS7000215: Invalid client secret provided. Ensure the secret being sent in the request "
         "is the client "
         "secret value, not the client secret ID, for a secret added to app "
-        f"'{admin.azure.principal.client_id}'\n"
+        f"'{admin.azure.principal.client_id}'\n{way_out(admin)}"
     )
-    assert not list(admin.databricks.journal)
+    assert len(admin.azure.journal.of("login.microsoftonline.com", "oauth2/v2.0/token")) == 16
+    assert not writes(admin)
+
+
+def test_what_azure_refuses_for_good_is_not_waited_for(admin: Admin) -> None:
+    expired = json.loads(admin.service_principal) | {"password": admin.azure.principal.expired_secret}
+
+    done = admin.run("secrets", "set", stdin=json.dumps(expired))
+
+    assert "AADSTS7000222" in done.stderr
+    assert done.stderr.endswith(way_out(admin))
+    assert len(admin.azure.journal.of("login.microsoftonline.com", "oauth2/v2.0/token")) == 1
+    assert not writes(admin)
+
+
+LOST = {
+    "no file in this folder": (lambda admin: admin.file.unlink(), "azureml-databricks.toml cannot be read"),
+    "a file with an error": (lambda admin: admin.write(policy="name = 7"), ":13: policy.name is 7"),
+    "no login to Databricks": (
+        lambda admin: admin.environment.update(DATABRICKS_TOKEN="dapi0"),
+        "refuses the login",
+    ),
+    "a scope of a Key Vault": (
+        lambda admin: admin.databricks.vault.add_key_vault("azureml", {}),
+        "is backed by a Key Vault",
+    ),
+    "no answer to the writing": (
+        lambda admin: admin.databricks.faults.add(path="secrets/put", status=403),
+        "cannot be written",
+    ),
+}
+
+
+@pytest.mark.parametrize(("spoil", "said"), LOST.values(), ids=LOST)
+def test_whatever_goes_wrong_the_way_to_another_secret_is_told(
+    admin: Admin, spoil: Callable[[Admin], object], said: str
+) -> None:
+    spoil(admin)
+
+    done = admin.run("secrets", "set", stdin=admin.service_principal)
+
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert done.stderr.endswith(way_out(admin))
+
+
+def test_a_wrong_option_loses_nothing(admin: Admin) -> None:
+    done = admin.run("secrets", "set", "--fil", "x.toml", stdin=admin.service_principal)
+
+    assert done.returncode == 1
+    assert "No such option" in done.stderr
+    assert done.stderr.endswith(way_out(admin))
+
+
+def test_the_way_out_has_the_options_that_were_given(admin: Admin) -> None:
+    done = admin.run("secrets", "rotate", "--file", "prod.toml", stdin=admin.service_principal)
+
+    assert done.stderr.endswith(way_out(admin, "secrets rotate --file prod.toml"))
+
+
+def test_all_that_can_be_looked_at_is_looked_at_before_azure_is_asked(admin: Admin) -> None:
+    admin.databricks.vault.add_key_vault("azureml", {})
+
+    admin.run("secrets", "set", stdin=admin.service_principal)
+
+    assert not admin.azure.journal.of("login.microsoftonline.com", "oauth2/v2.0/token")
+
+
+def test_a_secret_that_is_in_the_scope_is_not_said_to_be_lost(admin: Admin) -> None:
+    # Given a right that cannot be given, once the secret is written
+    admin.write(policy='name = "azureml"\ngroups = ["nobody-knows-them"]')
+
+    done = admin.run("secrets", "set", stdin=admin.service_principal)
+
+    assert done.returncode == 1
+    assert "made secret azureml/clientSecret" in done.stdout
+    assert "az ad app" not in done.stderr
 
 
 def test_rotate_replaces_the_secret_by_one_that_logs_in(deployed: Admin) -> None:
@@ -201,9 +305,10 @@ def test_rotate_refuses_a_secret_that_cannot_log_in(deployed: Admin) -> None:
 
     assert done.returncode == 1
     assert "cannot log in to Azure, nothing was changed: AADSTS7000215" in done.stderr
+    assert done.stderr.endswith(way_out(deployed, "secrets rotate"))
     assert "wr0ng~secret" not in done.stdout + done.stderr
     assert state(deployed.databricks, VOLUME) == before
-    assert not list(deployed.databricks.journal)
+    assert not writes(deployed)
 
 
 def test_rotate_needs_something_to_replace(admin: Admin) -> None:
@@ -212,6 +317,7 @@ def test_rotate_needs_something_to_replace(admin: Admin) -> None:
     assert done.stderr == (
         "Error: there is no secret scope azureml: clusters would not start; "
         "`azureml-databricks secrets set` puts the service principal there\n"
+        f"{way_out(admin, 'secrets rotate')}"
     )
 
 
@@ -224,7 +330,7 @@ def test_what_somebody_else_put_there_is_not_replaced_unasked(admin: Admin) -> N
 
     assert done.stderr == (
         "Error: secret scope azureml has clientId already, which we have not put there: use it as it is, or "
-        "name other keys in [secrets]\n"
+        f"name other keys in [secrets]\n{way_out(admin)}"
     )
     assert admin.databricks.vault.value("azureml", "clientId") == "somebody's"
 
@@ -240,7 +346,7 @@ def test_a_scope_of_a_key_vault_is_used_and_not_written(admin: Admin) -> None:
     assert refused.stderr == (
         "Error: secret scope azureml is backed by a Key Vault, which Databricks cannot write to: put "
         "tenantId, "
-        "clientId, clientSecret there, `az keyvault secret set --vault-name azureml ...`\n"
+        f"clientId, clientSecret there, `az keyvault secret set --vault-name azureml ...`\n{way_out(admin)}"
     )
     assert not [
         it
@@ -249,16 +355,40 @@ def test_a_scope_of_a_key_vault_is_used_and_not_written(admin: Admin) -> None:
     ]
 
 
+WARNING = "WARNING: The output includes credentials that you must protect. {See} the docs.\n"
+AS_WINDOWS_HANDS_IT_OVER = {
+    "UTF-16, as > in PowerShell 5 writes": lambda text: text.replace("\n", "\r\n").encode("utf-16"),
+    "a mark before UTF-8": lambda text: text.encode("utf-8-sig"),
+    "a warning before it": lambda text: f"{WARNING}{text}\n".encode(),
+    "a warning before and a line after it": lambda text: f"{WARNING}\n  {text}\nDone.\n".encode("utf-16"),
+}
+
+
+@pytest.mark.parametrize("handed", AS_WINDOWS_HANDS_IT_OVER.values(), ids=AS_WINDOWS_HANDS_IT_OVER)
+def test_what_az_prints_is_read_in_any_form(handed: Callable[[str], bytes]) -> None:
+    printed = {"appId": "app", "displayName": "Modèle €", "password": "s3cr3t", "tenant": "tenant"}
+
+    given = service_principal.parse(handed(json.dumps(printed, indent=2, ensure_ascii=False)), "sp.json")
+
+    assert given == service_principal.ServicePrincipal("tenant", "app", "s3cr3t")
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("s3cr3t", "standard input is not JSON: give what `az ad sp create-for-rbac` prints"),
+        (
+            "AppId  Password\na  s3cr3t",
+            "standard input is not JSON: give what `az ad sp create-for-rbac` prints (with --output json)",
+        ),
+        (
+            '["s3cr3t"]',
+            "standard input is not JSON: give what `az ad sp create-for-rbac` prints (with --output json)",
+        ),
         (
             "",
             "standard input is empty: give what `az ad sp create-for-rbac` prints, "
             "if that failed see what it said",
         ),
-        ('["s3cr3t"]', "standard input is not JSON: give what `az ad sp create-for-rbac` prints"),
         (
             '{"appId": "a", "tenant": "t"}',
             "standard input has no password or clientSecret: give what `az ad sp create-for-rbac` prints",
@@ -276,7 +406,8 @@ def test_a_scope_of_a_key_vault_is_used_and_not_written(admin: Admin) -> None:
 def test_what_is_no_service_principal_is_refused_and_not_shown(admin: Admin, text: str, said: str) -> None:
     done = admin.run("secrets", "set", stdin=text)
 
-    assert (done.returncode, done.stderr) == (1, f"Error: {said}\n")
+    lost = way_out(admin, client_id="APP_ID") if text else ""
+    assert (done.returncode, done.stderr) == (1, f"Error: {said}\n{lost}")
 
 
 def test_where_no_secret_is_needed_none_is_asked_for(admin: Admin) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 
 def printable(text: str) -> str:
     """Return a text in one line, with what is no letter or sign written as Python does: x1b."""
@@ -9,9 +11,21 @@ def printable(text: str) -> str:
 
 
 def printable_json(document: str) -> str:
-    """Return a JSON document with such characters in its texts as JSON writes them."""
-    plain = (letter if letter.isprintable() or letter == "\n" else _in_json(letter) for letter in document)
-    return "".join(plain)
+    """Return a JSON document with such characters in its texts as JSON writes them.
+
+    JSON is UTF-8: where standard output is something else, what is not ASCII is written so, too.
+    """
+    is_plain = str.isprintable if is_unicode() else _is_plain_ascii
+    return "".join(letter if is_plain(letter) or letter == "\n" else _in_json(letter) for letter in document)
+
+
+def is_unicode() -> bool:
+    """Return whether standard output takes all letters: a code page of Windows does not."""
+    return (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+
+
+def _is_plain_ascii(letter: str) -> bool:
+    return letter.isascii() and letter.isprintable()
 
 
 def _escaped(letter: str) -> str:

@@ -71,6 +71,8 @@ class EmulatedAzure:
         self.faults = Faults()
         self.generation = Generation()
         self.metric_names = MetricNames()
+        # Of an application that was made a moment ago: what the next requests for a token are refused with.
+        self.not_known_yet: dict[str, list[int]] = {}
         self.ids = Ids(self.workspace)
         self._directory = directory.resolve()
         self._cache = cache
@@ -127,7 +129,7 @@ class EmulatedAzure:
         workspace, tokens = self.workspace, self.tokens
         cloud = workspace.cloud
         principals = (self.principal, self.stranger, self.federated, self.managed_identity)
-        login = login_app(cloud, tokens, principals)
+        login = login_app(cloud, tokens, principals, self.not_known_yet)
         services: dict[str, ASGIApp] = {
             **dict.fromkeys(cloud.login_hosts, login),
             cloud.management_host: management_app(workspace, tokens, principals),

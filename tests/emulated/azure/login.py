@@ -20,8 +20,10 @@ from tests.emulated.azure.identities import Principal, new_id
 from tests.emulated.azure.tokens import Tokens
 
 
-def login_app(cloud: Cloud, tokens: Tokens, principals: tuple[Principal, ...]) -> Starlette:
-    login = _Login(cloud, tokens, principals)
+def login_app(
+    cloud: Cloud, tokens: Tokens, principals: tuple[Principal, ...], not_known_yet: dict[str, list[int]]
+) -> Starlette:
+    login = _Login(cloud, tokens, principals, not_known_yet)
     return Starlette(
         routes=[
             Route("/common/discovery/instance", login.instances),
@@ -32,10 +34,17 @@ def login_app(cloud: Cloud, tokens: Tokens, principals: tuple[Principal, ...]) -
 
 
 class _Login:
-    def __init__(self, cloud: Cloud, tokens: Tokens, principals: tuple[Principal, ...]) -> None:
+    def __init__(
+        self,
+        cloud: Cloud,
+        tokens: Tokens,
+        principals: tuple[Principal, ...],
+        not_known_yet: dict[str, list[int]],
+    ) -> None:
         self._cloud = cloud
         self._tokens = tokens
         self._principals = principals
+        self._not_known_yet = not_known_yet
 
     async def instances(self, request: Request) -> JSONResponse:
         """Which hosts are one cloud's.
@@ -85,15 +94,11 @@ class _Login:
         if form.get("grant_type") != "client_credentials":
             message = "The request body must contain the following parameter: 'grant_type'."
             return _error(400, "unsupported_grant_type", 900144, message, request)
+        if codes := self._not_known_yet.get(client_id):
+            return _not_known_yet(codes.pop(0), tenant, client_id, request)
         principal = next((p for p in self._principals if p.client_id == client_id), None)
         if principal is None:
-            message = (
-                f"Application with identifier '{client_id}' was not found in the directory "
-                f"'{tenant}'. This can happen if the application has not been installed by the "
-                "administrator of the tenant or consented to by any user in the tenant. You may "
-                "have sent your authentication request to the wrong tenant."
-            )
-            return _error(400, "unauthorized_client", 700016, message, request)
+            return _not_known_yet(700016, tenant, client_id, request)
         if "client_assertion" in form:
             if refusal := _refusal(principal, form["client_assertion"]):
                 return _error(401, "invalid_client", *refusal, request)
@@ -105,12 +110,7 @@ class _Login:
             )
             return _error(401, "invalid_client", 7000222, message, request)
         elif form.get("client_secret") != principal.client_secret:
-            message = (
-                "Invalid client secret provided. Ensure the secret being sent in the request is "
-                "the client secret value, not the client secret ID, for a secret added to app "
-                f"'{client_id}'."
-            )
-            return _error(401, "invalid_client", 7000215, message, request)
+            return _not_known_yet(7000215, tenant, client_id, request)
         if not separator:
             message = (
                 f"The provided value for scope {form.get('scope')} is not valid. Client credential "
@@ -142,6 +142,38 @@ def _refusal(principal: Principal, assertion: str) -> tuple[int, str] | None:
     if principal.federation is None:
         return 70025, f"The client '{principal.client_id}' has no configured federated identity credentials."
     return principal.federation.refusal(assertion)
+
+
+def _not_known_yet(code: int, tenant: str, client_id: str, request: Request) -> JSONResponse:
+    """What there is not, or not yet in the part of the directory that answers: it is copied within minutes.
+
+    Source: https://learn.microsoft.com/azure/role-based-access-control/troubleshooting
+    """
+    status, error, message = {
+        700016: (
+            400,
+            "unauthorized_client",
+            f"Application with identifier '{client_id}' was not found in the directory "
+            f"'{tenant}'. This can happen if the application has not been installed by the "
+            "administrator of the tenant or consented to by any user in the tenant. You may "
+            "have sent your authentication request to the wrong tenant.",
+        ),
+        7000215: (
+            401,
+            "invalid_client",
+            "Invalid client secret provided. Ensure the secret being sent in the request is "
+            "the client secret value, not the client secret ID, for a secret added to app "
+            f"'{client_id}'.",
+        ),
+        7000229: (
+            401,
+            "invalid_client",
+            f"The client application {client_id} is missing service principal in the tenant {tenant}. "
+            "See instructions here: https://go.microsoft.com/fwlink/?linkid=2225119",
+        ),
+        90033: (400, "server_error", "A transient error has occurred. Please try again."),
+    }[code]
+    return _error(status, error, code, message, request)
 
 
 def _unknown_tenant(error: str, tenant: str, request: Request) -> JSONResponse:

@@ -13,7 +13,7 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
@@ -25,13 +25,14 @@ from azureml_databricks.admin.file import deployment as deployments
 from azureml_databricks.admin.file import reading as deployment_file
 from azureml_databricks.admin.file import settings_file, starter
 from azureml_databricks.admin.file.deployment import Deployment
-from azureml_databricks.admin.objects.changes import Plan
+from azureml_databricks.admin.objects.changes import Change, Plan
 from azureml_databricks.admin.printable import printable, printable_json
 from azureml_databricks.settings import BY_NAME, SettingError, Settings
 
 if TYPE_CHECKING:
     from azureml_databricks.admin.commands.deploy import Site
-    from azureml_databricks.admin.commands.service_principal import ServicePrincipal
+    from azureml_databricks.admin.commands.given_secret import GivenSecret
+    from azureml_databricks.admin.commands.service_principal import ServicePrincipal, Way
     from azureml_databricks.admin.objects.compliance import Governed
     from azureml_databricks.admin.objects.release import Release
 
@@ -49,10 +50,14 @@ class _Group(click.Group):
             error.exit_code = 1  # type: ignore[misc]
             raise
         except (AdminError, InterpreterError, SettingError, bundles.BundleError) as error:
-            head = "Error: " if os.environ.get("NO_COLOR") else click.style("Error: ", fg="red")
-            for line in str(error).splitlines():
-                click.echo(head + printable(line), err=True)
+            _tell(str(error))
             context.exit(1)
+
+
+def _tell(problems: str) -> None:
+    head = "Error: " if os.environ.get("NO_COLOR") else click.style("Error: ", fg="red")
+    for line in problems.splitlines():
+        click.echo(head + printable(line), err=True)
 
 
 @click.group(
@@ -67,10 +72,11 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
+_FILE = "azureml-databricks.toml"
 _file = click.option(
     "--file",
     type=click.Path(path_type=Path),
-    default="azureml-databricks.toml",
+    default=_FILE,
     show_default=True,
     help="The file that describes the deployment.",
 )
@@ -110,29 +116,52 @@ def init(file: Path, **given: str | None) -> None:
     """Write the file that describes a deployment; what no option says is asked."""
     if file.exists():
         raise AdminError(f"{file} is there already: change it, or move it away")
-    answers = {name: given[name] or _asked(name, question) for name, question in starter.QUESTIONS.items()}
+    if not file.parent.is_dir():
+        raise AdminError(f"{file} cannot be written: there is no folder {file.parent}")
+    answers = {name: _answer(name, given[name], file) for name in starter.QUESTIONS}
     schema_file = file.with_name(starter.SCHEMA_FILE)
     try:
-        file.write_text(starter.text(**answers), encoding="utf-8")
-        schema_file.write_text(f"{deployments.schema()}\n", encoding="utf-8")
-    except OSError as error:
-        raise AdminError(f"{error.filename} cannot be written: {error.strerror}") from None
-    try:
-        # What was answered wrong is told by its line, and no file is left that a second try would find.
+        file.write_bytes(starter.text(**answers).encode())
         written = deployment_file.read(file)
-    except AdminError:
-        file.unlink()
-        raise
+        schema_file.write_bytes(f"{deployments.schema()}\n".encode())
+    except OSError as error:
+        # None is left that a second try would find.
+        file.unlink(missing_ok=True)
+        raise AdminError(f"{error.filename} cannot be written: {error.strerror}") from None
     click.echo(f"{file}  what the deployment is to be")
     click.echo(f"{schema_file}  for editors, which complete and check it")
     chosen = f"runtimes {', '.join(written.clusters.runtimes)}, access mode {written.clusters.access_mode}"
     click.echo(f"chosen for you: {chosen}, {written.login.auth}; change them there before you deploy")
+    click.echo("next, a service principal for the clusters:")
+    click.echo(starter.next_command(written, "" if str(file) == _FILE else f' --file "{file}"'))
 
 
-def _asked(name: str, question: str) -> str:
-    if not sys.stdin.isatty():
-        raise click.UsageError(f"Missing option '--{name}', and nobody is there to ask.")
-    return str(click.prompt(question))
+def _answer(name: str, given: str | None, file: Path) -> str:
+    """Return an answer, which an option has or a person gives, as often as it takes."""
+    question = starter.QUESTIONS[name]
+    if given is None:
+        if not sys.stdin.isatty():
+            raise click.UsageError(f"Missing option '--{name}', and nobody is there to ask.")
+        return str(
+            click.prompt(
+                question.text, default=question.default, show_default=False, value_proc=_checked(question)
+            )
+        )
+    try:
+        return question.answer(given)
+    except ValueError as error:
+        raise AdminError(f"--{name} is {given!r}: {error}; {file} is not written") from None
+
+
+def _checked(question: starter.Question) -> Callable[[str], str]:
+    def answer(given: str) -> str:
+        try:
+            return question.answer(given)
+        except ValueError as error:
+            # So click asks again.
+            raise click.UsageError(f"{given!r}: {error}") from None
+
+    return answer
 
 
 @main.command()
@@ -243,15 +272,43 @@ def verify(deployment: Deployment, output: Output, *, node_type: str | None, tim
     sys.exit(1 if wrong else 0)
 
 
-@main.group(cls=_Group)
+class _SecretsGroup(_Group):
+    """Its commands may have the only copy of a secret: whatever goes wrong, how to go on is told."""
+
+    def invoke(self, context: click.Context) -> Any:
+        from azureml_databricks.admin.commands.given_secret import GivenSecret
+
+        context.obj = given = GivenSecret()
+        command = " ".join(sys.argv[1:])
+        try:
+            return super().invoke(context)
+        except click.UsageError as error:
+            error.show()
+            command = f"secrets {context.invoked_subcommand or 'set'}"
+        except KeyboardInterrupt:
+            _tell("interrupted")
+        except click.exceptions.Exit as error:
+            if not error.exit_code:
+                raise
+        _tell(given.way_out(command))
+        raise click.exceptions.Exit(1)
+
+
+@main.group(cls=_SecretsGroup)
 def secrets() -> None:
     """Put the service principal of the clusters into the secret scope."""
 
 
+def _read_from(context: click.Context, _: click.Parameter, file: BinaryIO | None) -> None:
+    context.obj.file = file
+
+
 _principal = click.option(
     "--from",
-    "origin",
-    type=click.File(),
+    type=click.File("rb"),
+    expose_value=False,
+    is_eager=True,
+    callback=_read_from,
     help="What `az ad sp create-for-rbac` prints: a file, or - for standard input. Else it is asked.",
 )
 
@@ -260,54 +317,56 @@ _principal = click.option(
 @_principal
 @_force
 @_on_a_deployment
-def set_secrets(deployment: Deployment, output: Output, *, origin: Any, force: bool) -> None:
+def set_secrets(deployment: Deployment, output: Output, *, force: bool) -> None:
     """Make the scope, put the service principal's keys there, let the policy's users read them."""
     from azureml_databricks.admin.commands import service_principal
 
-    _put(deployment, output, origin, service_principal.plan_to_set, force=force)
+    _put(deployment, output, service_principal.way_to_set, force=force)
 
 
 @secrets.command()
 @_principal
 @_force
 @_on_a_deployment
-def rotate(deployment: Deployment, output: Output, *, origin: Any, force: bool) -> None:
+def rotate(deployment: Deployment, output: Output, *, force: bool) -> None:
     """Replace the secret by a new one, once that is seen to log in to Azure."""
     from azureml_databricks.admin.commands import service_principal
 
-    _put(deployment, output, origin, service_principal.plan_to_rotate, force=force)
+    _put(deployment, output, service_principal.way_to_rotate, force=force, prove=service_principal.prove_role)
     output.line("Clusters that run keep the old one until they restart: delete it in Entra ID after that.")
 
 
 def _put(
-    deployment: Deployment, output: Output, origin: Any, plan: Callable[..., Plan], *, force: bool
+    deployment: Deployment,
+    output: Output,
+    look: Callable[[Site], Way],
+    *,
+    force: bool,
+    prove: Callable[[ServicePrincipal, Deployment], None] = lambda *_: None,
 ) -> None:
+    """Put a service principal into the scope: first all that can be looked at without it, then its login."""
     from azureml_databricks.admin.commands import deploy as deploying
     from azureml_databricks.admin.commands import service_principal
 
+    given: GivenSecret = click.get_current_context().obj
     service_principal.check_used(deployment)
-    principal = _read_principal(origin)
-    with output.working("logging in as the service principal"):
-        service_principal.prove(principal, deployment)
+    with output.working("looking"):
         site = deploying.Site(deployment, force=force)
-        planned = plan(site, principal)
-    _apply(site, planned, output)
+        way = look(site)
+    principal = given.read()
+    planned = way(principal)
+    with output.working("logging in as the service principal") as status:
+        for number, why in enumerate(service_principal.refusals(principal, deployment)):
+            if given.is_typed:
+                raise AdminError(why)
+            if not number:
+                wait = f"waiting for Azure to know {principal.client_id}, two minutes at most"
+                status.update(plain(wait))
+                output.line(wait, "dim")
+        prove(principal, deployment)
+    secret = f"{site.scope.name}/{deployment.secrets.client_secret}"
+    _apply(site, planned, output, lambda change: given.note(change.name == secret))
     output.document(changes=planned.changes)
-
-
-def _read_principal(origin: Any) -> ServicePrincipal:
-    from azureml_databricks.admin.commands import service_principal
-
-    if origin or not sys.stdin.isatty():
-        source = origin or sys.stdin
-        return service_principal.parse(
-            source.read(), "standard input" if source is sys.stdin else source.name
-        )
-    return service_principal.ServicePrincipal(
-        tenant_id=click.prompt("Tenant (tenant)"),
-        client_id=click.prompt("Application ID (appId)"),
-        client_secret=click.prompt("Secret (password), not shown", hide_input=True),
-    )
 
 
 @main.group(cls=_Group)
@@ -447,7 +506,9 @@ def _show(site: Site, planned: Plan, output: Output) -> None:
     output.plan(planned)
 
 
-def _apply(site: Site, planned: Plan, output: Output) -> None:
+def _apply(
+    site: Site, planned: Plan, output: Output, on_made: Callable[[Change], None] = lambda _: None
+) -> None:
     from azureml_databricks.admin.commands import deploy as deploying
 
     try:
@@ -455,6 +516,7 @@ def _apply(site: Site, planned: Plan, output: Output) -> None:
             made = deploying.apply(site, planned, lambda it: status.update(plain(f"{it.kind} {it.name}")))
             with contextlib.closing(made):
                 for change in made:
+                    on_made(change)
                     output.done(change)
     except KeyboardInterrupt:
         raise AdminError("interrupted: run it again, and it goes on where it stopped") from None

@@ -18,7 +18,7 @@ from rich.text import Text
 
 from azureml_databricks.admin.errors import AdminError
 from azureml_databricks.admin.objects.changes import Change, Difference, Plan, Unready, shown
-from azureml_databricks.admin.printable import printable, printable_json
+from azureml_databricks.admin.printable import is_unicode, printable, printable_json
 
 _STYLES = {"create": "green", "update": "yellow", "delete": "red"}
 _MARKS = {"create": "+", "update": "~", "delete": "-"}
@@ -106,7 +106,8 @@ class Output:
         """Show on a terminal that something takes its time."""
         # On standard output, if that is one: lines that are printed meanwhile go above it.
         beside = self._as_json or not self._console.is_terminal
-        return (Console(stderr=True) if beside else self._console).status(plain(what))
+        console = Console(stderr=True) if beside else self._console
+        return console.status(plain(what), spinner="dots" if is_unicode() else "line")
 
     def document(self, **fields: Any) -> None:
         """Print the document, if that is asked for."""

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from azureml_databricks.admin.commands.deploy import Site
 from azureml_databricks.admin.errors import AdminError
+from azureml_databricks.admin.file.any_text import decoded
 from azureml_databricks.admin.file.deployment import USUAL_KEYS, Deployment, Secrets
 from azureml_databricks.admin.objects.access import SecretReaders
-from azureml_databricks.admin.objects.changes import Plan
+from azureml_databricks.admin.objects.changes import Change, Plan
 from azureml_databricks.admin.objects.secret_scope import SecretScope
 from azureml_databricks.admin.services import workspace
 
@@ -21,6 +27,8 @@ _NAMES = {
     "client_secret": ("password", "clientSecret"),
 }
 _WHAT = "what `az ad sp create-for-rbac` prints"
+# Seconds between two tries to log in: two minutes in all.
+PAUSES = [1, 2, 3, 4, *[10] * 11]
 
 
 @dataclass(frozen=True)
@@ -32,24 +40,25 @@ class ServicePrincipal:
     client_secret: str = field(repr=False)
 
 
-def parse(text: str, origin: str) -> ServicePrincipal:
+# What plans to put a service principal into the scope.
+Way = Callable[[ServicePrincipal], Plan]
+
+
+def parse(content: bytes, origin: str) -> ServicePrincipal:
     """Return the service principal in what `az` prints.
 
     Args:
-        text: the JSON.
+        content: the JSON, perhaps below lines in which `az` warns of something, in any encoding of Unicode.
         origin: where it came from, in words that an error can use.
 
     Raises:
         AdminError: it is not that; nothing of it is shown.
     """
-    if not text.strip():
+    if not content.strip():
         raise AdminError(f"{origin} is empty: give {_WHAT}, if that failed see what it said")
-    try:
-        document = json.loads(text)
-    except ValueError:
-        document = None
-    if not isinstance(document, dict):
-        raise AdminError(f"{origin} is not JSON: give {_WHAT}")
+    document = _object_in(content)
+    if document is None:
+        raise AdminError(f"{origin} is not JSON: give {_WHAT} (with --output json)")
     found = {field: _first(document, names) for field, names in _NAMES.items()}
     if "fileWithCertAndPrivateKey" in document:
         raise AdminError(
@@ -58,6 +67,18 @@ def parse(text: str, origin: str) -> ServicePrincipal:
     if missing := [" or ".join(_NAMES[field]) for field, value in found.items() if not value]:
         raise AdminError(f"{origin} has no {missing[0]}: give {_WHAT}")
     return ServicePrincipal(**found)
+
+
+def _object_in(content: bytes) -> dict[str, Any] | None:
+    try:
+        text = decoded(content)
+    except UnicodeDecodeError:
+        return None
+    for begin in re.finditer(r"^\s*(?=\{)", text, re.MULTILINE):
+        with suppress(ValueError, RecursionError):
+            document, _ = json.JSONDecoder().raw_decode(text, begin.end())
+            return document if isinstance(document, dict) else None
+    return None
 
 
 def check_used(deployment: Deployment) -> None:
@@ -70,19 +91,32 @@ def check_used(deployment: Deployment) -> None:
         raise AdminError(f'clusters need no secret with auth = "{deployment.login.auth}" ([login])')
 
 
-def prove(principal: ServicePrincipal, deployment: Deployment) -> None:
-    """Log in to Azure as a service principal.
+def refusals(principal: ServicePrincipal, deployment: Deployment) -> Iterator[str]:
+    """Log in to Azure as a service principal, which Azure may know a minute after it has made it.
+
+    Yields:
+        Why Azure does not know it yet, each time before a wait.
 
     Raises:
-        AdminError: Azure refuses it.
+        AdminError: Azure refuses it, or does not know it for two minutes.
     """
+    for pause in PAUSES:
+        try:
+            return _log_in(principal, deployment)
+        except workspace.NotYetKnownError as error:
+            yield str(error)
+        time.sleep(pause)
+    return _log_in(principal, deployment)
+
+
+def _log_in(principal: ServicePrincipal, deployment: Deployment) -> None:
     workspace.prove_login(
         principal.tenant_id, principal.client_id, principal.client_secret, deployment.workspace.cloud
     )
 
 
-def plan_to_set(site: Site, principal: ServicePrincipal) -> Plan:
-    """Return what puts a service principal into a scope that has none yet, or one of ours.
+def way_to_set(site: Site) -> Way:
+    """Look at all that can be seen without a secret; return what plans to put it into a scope that has none.
 
     Raises:
         AdminError: the scope cannot be written, or somebody else's secret is in it.
@@ -96,22 +130,25 @@ def plan_to_set(site: Site, principal: ServicePrincipal) -> Plan:
                 f"secret scope {scope.name} has {key} already, which we have not put there: use it as it is, "
                 "or name other keys in [secrets]"
             )
+    readers = list(SecretReaders(site.client, scope.name).changes(site.deployment.principals))
+    return partial(_plan_to_set, site, readers)
+
+
+def _plan_to_set(site: Site, readers: Sequence[Change], principal: ServicePrincipal) -> Plan:
+    keys, scope = site.deployment.secrets, site.scope
     # The keys of the usual manual way; what is there already, somebody's notebooks read.
     usual = dict(zip(USUAL_KEYS, site.deployment.workspace.parts, strict=True))
     besides = {key: value for key, value in usual.items() if key not in scope.keys}
     _check_same(scope, keys, principal)
     values = {**besides, **_secrets(principal, site.deployment)}
-    changes = scope.changes(values, ids=(keys.tenant_id, keys.client_id))
-    readers = SecretReaders(site.client, scope.name).changes(site.deployment.principals)
-    return Plan([*changes, *readers])
+    return Plan([*scope.changes(values, ids=(keys.tenant_id, keys.client_id)), *readers])
 
 
-def plan_to_rotate(site: Site, principal: ServicePrincipal) -> Plan:
-    """Return what puts a new secret of the service principal in the place of the one in the scope.
+def way_to_rotate(site: Site) -> Way:
+    """Look at the same; return what plans to put a new secret in the place of the one in the scope.
 
     Raises:
-        AdminError: the scope cannot be written, there is none in it or another one; or it has no role on the
-            workspace.
+        AdminError: the scope cannot be written, or there is none of ours in it.
     """
     keys, scope = site.deployment.secrets, site.scope
     scope.check_writable(keys.keys)
@@ -122,11 +159,24 @@ def plan_to_rotate(site: Site, principal: ServicePrincipal) -> Plan:
             "secrets set` has not put it there: name other keys in [secrets], `azureml-databricks secrets "
             "set`, and deploy"
         )
+    return partial(_plan_to_rotate, site)
+
+
+def _plan_to_rotate(site: Site, principal: ServicePrincipal) -> Plan:
+    keys, scope = site.deployment.secrets, site.scope
     _check_same(scope, keys, principal)
-    workspace.prove_role(
-        site.deployment.workspace, principal.tenant_id, principal.client_id, principal.client_secret
-    )
     return Plan(list(scope.changes({keys.client_secret: principal.client_secret})))
+
+
+def prove_role(principal: ServicePrincipal, deployment: Deployment) -> None:
+    """Ask the Azure ML workspace something as a service principal.
+
+    Raises:
+        AdminError: it has no role there.
+    """
+    workspace.prove_role(
+        deployment.workspace, principal.tenant_id, principal.client_id, principal.client_secret
+    )
 
 
 def _check_same(scope: SecretScope, keys: Secrets, principal: ServicePrincipal) -> None:

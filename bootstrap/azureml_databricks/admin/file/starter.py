@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
 
 from azureml_databricks.admin.bundle.archives import RUNTIMES
+from azureml_databricks.admin.file.deployment import Deployment, Host, Location, ResourceId
 
 # The newest with long-term support.
 RUNTIME = [runtime.version for runtime in RUNTIMES.values() if runtime.lts][-1]
@@ -53,11 +58,43 @@ groups = {groups}  # who may use it; ["users"] is everybody
 """
 
 
+@dataclass(frozen=True)
+class Question:
+    """What `init` asks.
+
+    Attributes:
+        text: the question.
+        kind: of the answer, a type that pydantic checks and puts into its usual form.
+        default: the answer of who gives none; None where there is none.
+    """
+
+    text: str
+    kind: Any
+    default: str | None = None
+
+    def answer(self, given: str) -> str:
+        """Return an answer in its usual form.
+
+        Raises:
+            ValueError: it is none, and why.
+        """
+        # What is pasted on Windows may have a byte order mark.
+        text = given.strip().strip("\ufeff")
+        if not text.isprintable():
+            raise ValueError("it has letters that are not printable")
+        try:
+            return str(TypeAdapter(self.kind).validate_python(text))
+        except ValidationError as error:
+            raise ValueError(str(error.errors()[0]["ctx"]["error"])) from None
+
+
 QUESTIONS = {
-    "host": "Databricks workspace (https://adb-....azuredatabricks.net)",
-    "workspace": "Azure ML workspace (resource ID, or address in the studio)",
-    "location": "Folder for our files (/Volumes/CATALOG/SCHEMA/VOLUME, or /Workspace/...)",
-    "group": "Group that may use the policy (users is everybody)",
+    "host": Question("Databricks workspace (https://adb-....azuredatabricks.net)", Host),
+    "workspace": Question("Azure ML workspace (resource ID, or address in the studio)", ResourceId),
+    "location": Question(
+        "Folder for our files (/Volumes/CATALOG/SCHEMA/VOLUME, or /Workspace/...)", Location
+    ),
+    "group": Question("Group that may use the policy (users is everybody; empty for none yet)", str, ""),
 }
 
 
@@ -69,11 +106,26 @@ def text(host: str, workspace: str, location: str, group: str) -> str:
         "runtimes": [RUNTIME],
         "access_mode": "standard" if location.startswith("/Volumes/") else "dedicated",
         "location": location,
-        "groups": [group],
+        "groups": [group] if group else [],
     }
     written = {name: json.dumps(value, ensure_ascii=False) for name, value in values.items()}
     lines = _FILE.format(schema=SCHEMA_FILE, **written).splitlines()
     return "".join(f"{_aligned(line)}\n" for line in lines)
+
+
+def next_command(deployment: Deployment, options: str) -> str:
+    """Return the command that makes a service principal for the deployment, and puts it into the scope.
+
+    Args:
+        deployment: which.
+        options: of `secrets set`, from a space on.
+    """
+    _, _, name = deployment.workspace.parts
+    # A second one of the same name would be the first with another secret.
+    return (
+        f'az ad sp create-for-rbac --name "mlflow-on-databricks-{name}" --role "AzureML Data Scientist" '
+        f'--scopes "{deployment.workspace.id}" | azureml-databricks secrets set{options}'
+    )
 
 
 def _aligned(line: str) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from azureml_databricks.admin.errors import AdminError
+from azureml_databricks.admin.file.any_text import decoded
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -62,8 +63,7 @@ def read(path: Path) -> TomlFile:
         AdminError: it cannot be read, or is not TOML.
     """
     try:
-        # Editors on Windows put a byte order mark before UTF-8, and two characters at a line's end.
-        text = path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
+        text = decoded(path.read_bytes())
         return TomlFile(path, text, tomllib.loads(text))
     except OSError as error:
         raise AdminError(f"{path} cannot be read: {error.strerror}") from None

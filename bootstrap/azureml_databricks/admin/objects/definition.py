@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from azureml_databricks.admin.errors import AdminError
+from azureml_databricks.admin.file.any_text import decoded
 from azureml_databricks.admin.file.deployment import ML, Clusters, Deployment, Policy
 from azureml_databricks.admin.objects import access_modes
 from azureml_databricks.admin.objects.changes import shown
@@ -91,7 +92,7 @@ def read(path: Path, folder: Path) -> Definition:
     if real.exists() and not real.is_file():
         raise AdminError(f"{origin} is no file")
     try:
-        definition = json.loads(real.read_text(encoding="utf-8-sig"))
+        definition = json.loads(decoded(real.read_bytes()))
     except OSError as error:
         raise AdminError(f"{origin} cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError) as error:

@@ -37,6 +37,15 @@ _SCOPES = {
 }
 
 
+class NotYetKnownError(AdminError):
+    """Azure does not know a service principal or its secret, which may be since it was made a moment ago."""
+
+
+# What Entra ID refuses what it does not know with: application, secret, service principal; and that it cannot
+# tell now. https://learn.microsoft.com/entra/identity-platform/reference-error-codes
+_NOT_YET_KNOWN = re.compile(r"AADSTS(?:700016|7000215|7000229|90033)\b")
+
+
 def tracking_uri(workspace: deployment.Workspace, login: TokenCredential | None = None) -> str:
     """Return the MLflow tracking URI of a workspace, in the form that nodes use.
 
@@ -84,9 +93,11 @@ def prove_login(tenant_id: str, client_id: str, client_secret: str, cloud: str) 
     """Log in to Azure as a service principal.
 
     Raises:
+        NotYetKnownError: Azure does not know it, or not yet.
         AdminError: Azure refuses it; the message holds no secret.
     """
     try:
+        # A new one each time: MSAL remembers for a minute what it was refused with.
         ClientSecretCredential(
             tenant_id,
             client_id,
@@ -96,7 +107,8 @@ def prove_login(tenant_id: str, client_id: str, client_secret: str, cloud: str) 
             retry_total=1,
         ).get_token(_SCOPES[cloud])
     except (AzureError, ValueError) as error:
-        raise AdminError(
+        refused = NotYetKnownError if _NOT_YET_KNOWN.search(str(error)) else AdminError
+        raise refused(
             f"service principal {client_id} cannot log in to Azure, nothing was changed: {_message(error)}"
         ) from None
 
