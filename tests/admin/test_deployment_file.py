@@ -512,7 +512,7 @@ def test_a_file_is_read_as_windows_writes_it(tmp_path: Path, written: Callable[[
 
     deployment = deployment_file.read(path)
 
-    assert deployment.policy.name == "Modèle €"
+    assert deployment.policies[0].name == "Modèle €"
     assert deployment.settings == {"onError": "fail"}
 
 
