@@ -158,6 +158,15 @@ TABLE = (
         choices=("last", "whole"),
     ),
     Setting(
+        "asyncLogging",
+        "MLFLOW_ENABLE_ASYNC_LOGGING",
+        "`true`: `log_metric` and its like do not wait for Azure, as MLflow's own variable has it; "
+        "[what it means](docs/mlflow.md#logging-in-the-background).",
+        default="false",
+        # As MLflow reads its variable, which any process may have set.
+        choices=("true", "false", "1", "0", "True", "False", "TRUE", "FALSE"),
+    ),
+    Setting(
         "onError",
         "AZUREML_ON_ERROR",
         "`warn`: the first use of MLflow tells what is wrong, all else runs as if we were not there. "

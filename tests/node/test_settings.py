@@ -187,6 +187,12 @@ _WHERE = "take it from the workspace's overview page (MLflow tracking URI)"
         ),
         (
             GIVEN,
+            {"asyncLogging": "yes"},
+            "asyncLogging (in /Volumes/x.json) is 'yes': "
+            "use one of true, false, 1, 0, True, False, TRUE, FALSE",
+        ),
+        (
+            GIVEN,
             {"experiment": "{user}-{notbook}"},
             "experiment (in /Volumes/x.json) is '{user}-{notbook}': {notbook} stands for nothing; there are "
             "{user} and {notebook}",
@@ -217,7 +223,13 @@ def test_variables_that_others_define_keep_their_names() -> None:
         "AZURE_CLIENT_SECRET",
         "AZURE_FEDERATED_TOKEN_FILE",
         "DATABRICKS_DEFAULT_SERVICE_CREDENTIAL_NAME",
+        "MLFLOW_ENABLE_ASYNC_LOGGING",
     }
+
+
+@pytest.mark.parametrize("text", ["true", "True", "1", "FALSE"])
+def test_what_mlflow_reads_of_its_own_variable_is_no_wrong_setting(text: str) -> None:
+    assert Settings({**GIVEN, "MLFLOW_ENABLE_ASYNC_LOGGING": text}, {}).problem == ""
 
 
 @pytest.mark.parametrize(

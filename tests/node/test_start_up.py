@@ -173,14 +173,19 @@ def test_variables_that_the_init_script_could_not_see_count_all_the_same(bundle:
 
 
 def test_the_settings_file_reaches_every_process_and_overrides_no_choice(tmp_path: Path) -> None:
-    settings = f'trackingUri = "{TRACKING_URI}"\ntenantId = "example.com"\n[env]\nTEAM = "churn"\n'
+    settings = (
+        f'trackingUri = "{TRACKING_URI}"\ntenantId = "example.com"\nasyncLogging = true\n'
+        '[env]\nTEAM = "churn"\n'
+    )
     with cluster_node(build_bundle(tmp_path / "out", settings), {}) as node:
         start(node)
-        names = ("TEAM", "AZURE_TENANT_ID", "AZUREML_CURRENT_CLOUD", "MLFLOW_TRACKING_URI")
+        asynchronous = "MLFLOW_ENABLE_ASYNC_LOGGING"
+        names = ("TEAM", "AZURE_TENANT_ID", asynchronous, "AZUREML_CURRENT_CLOUD", "MLFLOW_TRACKING_URI")
         expression = f"[os.environ.get(name) for name in {names!r}]"
 
-        assert dump(node, expression) == ["churn", "example.com", "AzureCloud", TRACKING_URI]
-        assert dump(node, expression, {"TEAM": "mine"})[0] == "mine"
+        assert dump(node, expression) == ["churn", "example.com", "true", "AzureCloud", TRACKING_URI]
+        ours = dump(node, expression, {"TEAM": "mine", asynchronous: "0"})
+        assert ours == ["mine", "example.com", "0", "AzureCloud", TRACKING_URI]
 
 
 def test_an_empty_cloud_which_the_plugin_dies_of_is_filled_in(node: Node) -> None:
