@@ -63,6 +63,7 @@ class Admin:
         """A text in which releases are numbered by their age, and what differs each time has a name."""
         text = text.replace(self.databricks.host, "HOST").replace(version("azureml-databricks"), "VERSION")
         text = re.sub(r"\b[0-9a-f]{32}\b", "DIGEST", text)
+        text = re.sub(r"\b20\d\d-\d\d-\d\d\b", "DATE", text)
         # The last part of a GUID looks like a release.
         found = re.findall(r"(?<![-\w])[0-9a-f]{12}\b", text)
         self._releases += [name for name in dict.fromkeys(found) if name not in self._releases]

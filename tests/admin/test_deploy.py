@@ -144,7 +144,12 @@ def test_destroy_removes_what_was_made_and_leaves_a_workspace_as_it_was(admin: A
     before["grants"]["sales"] = {"data-scientists": ["USE_CATALOG"]}
     before["grants"]["sales.ml"] = {"data-scientists": ["USE_SCHEMA"]}
     assert state(admin.databricks, VOLUME) == before
-    assert body(admin.run_or_fail("destroy", "--yes").stdout) == "Nothing to change.\n"
+    again = admin.run("destroy", "--yes")
+    assert (again.returncode, again.stdout) == (1, "")
+    assert again.stderr == (
+        f"Error: there is no record of a deployment in {LOCATION}: nothing was made there, or it was removed "
+        "before; nothing is removed now (is that the right clusters.location?)\n"
+    )
 
 
 @pytest.fixture

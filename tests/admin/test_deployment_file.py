@@ -405,6 +405,10 @@ def test_init_writes_a_file_that_only_wants_a_workspace_that_is_there(run: Comma
     )
     written = (run.folder / "azureml-databricks.toml").read_text()
     assert written.startswith("#:schema ./azureml-databricks.schema.json\n")
+    # Another deployment in the same Databricks workspace has other names.
+    named = deployment_file.read(run.folder / "azureml-databricks.toml")
+    assert named.secrets.scope == named.policies[0].name == "azureml-forecasting"
+    assert named.clusters.location == "/Volumes/sales/ml/azureml/forecasting"
     assert (run.folder / "azureml-databricks.schema.json").read_text() == run("schema").stdout
     assert run("plan").stderr == (
         "Error: http://127.0.0.1:9 cannot be reached ([Errno 111] Connection refused): is the address right, "
@@ -423,7 +427,7 @@ def test_what_init_writes_as_comments_are_keys_that_there_are(run: Command) -> N
 
     done = run("plan")
 
-    assert count == 17
+    assert count == 15
     assert done.stderr.splitlines() == [
         "Error: azureml-databricks.toml:4: databricks needs host or profile, one of them",
         "Error: azureml-databricks.toml:35: policy.family and policy.definition are both given: a policy "

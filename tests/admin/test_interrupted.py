@@ -51,7 +51,8 @@ class Library:
 
     def destroy(self) -> None:
         site = self._site()
-        self._apply(site, deploy.plan_to_destroy(site))
+        if site.record.is_there:  # or it had come to its end
+            self._apply(site, deploy.plan_to_destroy(site))
 
     def state(self) -> dict[str, Any]:
         return state(self._admin.databricks, VOLUME)

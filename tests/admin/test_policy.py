@@ -248,7 +248,9 @@ def test_a_workspace_that_refuses_that_in_a_policy_gets_one_without(databricks: 
 
     def deploy(description: str) -> tuple[list[str], list[str]]:
         record = Record(storage.at(client, LOCATION))
-        (policy,) = policies.find(client, record, [deployment.Policy(name="azureml")])
+        (policy,) = policies.find(
+            client, record, policies.listed(client), [deployment.Policy(name="azureml")]
+        )
         changes = list(policy.changes(Wanted("azureml", description, None, definition)))
         for change in changes:
             record.note(change.kind, change.name, **(change.act() or {}))

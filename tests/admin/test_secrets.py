@@ -277,7 +277,8 @@ def test_rotate_does_not_mix_two_service_principals(deployed: Admin) -> None:
     done = deployed.run("secrets", "rotate", stdin=json.dumps(other))
 
     assert done.stderr.startswith(
-        f"Error: secret scope azureml has another service principal than {it.client_id}: a cluster that"
+        f"Error: secret scope azureml has service principal {deployed.azure.principal.client_id}, and "
+        f"{it.client_id} is another: a cluster that"
     )
     assert state(deployed.databricks, VOLUME) == before
 

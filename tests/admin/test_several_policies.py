@@ -120,6 +120,35 @@ def test_one_that_is_taken_out_goes_with_its_users_rights_and_the_others_stay(tw
     assert body(two.run_or_fail("deploy").stdout) == "Nothing to change.\n"
 
 
+def test_one_that_is_taken_out_while_a_cluster_has_it_stays_with_all_that_the_cluster_needs(
+    two: Admin,
+) -> None:
+    client = two.databricks.cluster_client(two.databricks.admin)
+    (trained,) = [it for it in client.cluster_policies.list() if it.name == "ML for training"]
+    cluster = client.clusters.create(
+        cluster_name="training",
+        policy_id=trained.policy_id,
+        apply_policy_default_values=True,
+        spark_version="15.4.x-cpu-ml-scala2.12",
+        node_type_id="Standard_DS3_v2",
+        num_workers=1,
+        single_user_name="tom@contoso.com",
+    )
+    before = state(two.databricks, VOLUME)
+    write(two, STANDARD)
+
+    done = two.run_or_fail("deploy", "--yes")
+
+    assert "policy ML for training stays: under it there is cluster training\n" in done.stdout
+    after = state(two.databricks, VOLUME)
+    assert (after["grants"], after["acls"]) == (before["grants"], before["acls"])
+    # And goes when the cluster is gone
+    client.clusters.permanent_delete(str(cluster.cluster_id))
+    two.run_or_fail("deploy", "--yes")
+    assert list(policies(two)) == ["azureml"]
+    assert state(two.databricks, VOLUME)["grants"][VOLUME] == {"data-scientists": ["READ_VOLUME"]}
+
+
 def test_one_that_is_renamed_stays_the_same_policy(two: Admin) -> None:
     client = two.databricks.cluster_client(two.databricks.admin)
     before = {it.policy_id for it in client.cluster_policies.list()}
@@ -190,31 +219,31 @@ def test_the_schema_takes_one_table_as_well_as_several(admin: Admin) -> None:
     jsonschema.validate(toml_file.read(admin.file).document, schema)
 
 
-@pytest.mark.parametrize(
-    ("second", "said"),
-    [
-        (STANDARD, ":19: policy.name is 'azureml' twice: users pick a policy by its name"),
-        (
-            'name = "ML"\nruntimes = ["15.4-ml"]',
-            ":20: policy.runtimes has 15.4-ml: ML runtimes do not run in standard access mode; take it out, "
-            'or set accessMode = "dedicated"',
-        ),
-        ('name = "ML"\nusrs = ["ann"]', ":20: policy.usrs is not known: did you mean users?"),
-        (
-            'name = "ML"\naccessMode = "shared"',
-            ":20: policy.accessMode is 'shared': use standard, dedicated, ",
-        ),
-        ("users = []", ":18: policy.name is missing: What users pick it by."),
-        (
-            'name = "ML"\naccessMode = "no-isolation"',
-            ":10: clusters.location is '/Volumes/sales/ml/azureml': clusters without isolation read no ",
-        ),
-    ],
-)
-def test_what_is_wrong_in_one_of_them_is_told_by_its_line(admin: Admin, second: str, said: str) -> None:
-    write(admin, STANDARD, second)
+WRONG = [
+    (STANDARD, ":19: policy.name is 'azureml' twice: users pick a policy by its name"),
+    (
+        'name = "ML"\nruntimes = ["15.4-ml"]',
+        ":20: policy.runtimes has 15.4-ml: ML runtimes do not run in standard access mode; take it out, "
+        'or set accessMode = "dedicated"',
+    ),
+    ('name = "ML"\nusrs = ["ann"]', ":20: policy.usrs is not known: did you mean users?"),
+    (
+        'name = "ML"\naccessMode = "shared"',
+        ":20: policy.accessMode is 'shared': use standard, dedicated, ",
+    ),
+    ("users = []", ":18: policy.name is missing: What users pick it by."),
+    (
+        'name = "ML"\naccessMode = "no-isolation"',
+        ":10: clusters.location is '/Volumes/sales/ml/azureml': clusters without isolation read no ",
+    ),
+]
 
-    done = admin.run("plan")
 
-    assert done.returncode == 1
-    assert done.stderr.startswith(f"Error: azureml-databricks.toml{said}"), admin.file.read_text()
+def test_what_is_wrong_in_one_of_them_is_told_by_its_line(admin: Admin) -> None:
+    for second, said in WRONG:
+        write(admin, STANDARD, second)
+
+        done = admin.run("plan")
+
+        assert done.returncode == 1
+        assert done.stderr.startswith(f"Error: azureml-databricks.toml{said}"), admin.file.read_text()

@@ -175,7 +175,7 @@ SITUATIONS: dict[str, tuple[Callable[[Admin], object], str]] = {
         with_a_policy_of_eves,
         "there is a policy 'azureml' already, which is not ours (made by eve@contoso.com): choose "
         "another name "
-        "(policy.name), or delete it",
+        "(policy.name)",
     ),
     "a group that is not there": (
         lambda it: it.write(policy='name = "azureml"\ngroups = ["scientists"]'),
@@ -208,8 +208,7 @@ SITUATIONS: dict[str, tuple[Callable[[Admin], object], str]] = {
     "a damaged record": (
         with_a_record("{"),
         f"{LOCATION}/azureml-databricks.made.json is damaged: it is the record of what was made here; "
-        f"put back an "
-        "older version of it",
+        "`azureml-databricks deploy --adopt` makes it anew",
     ),
     "a record of later times": (
         with_a_record('{"format": 2, "made": []}'),

@@ -20,6 +20,9 @@ from tests.emulated.databricks.definitions import Spec
 from tests.emulated.databricks.errors import invalid
 from tests.emulated.databricks.ids import new_number
 
+# By which entries of a job's lists are known.
+_KEYS = {"tasks": "task_key", "job_clusters": "job_cluster_key"}
+
 
 class Jobs:
     """All jobs of the workspace."""
@@ -36,6 +39,7 @@ class Jobs:
             Route(f"{base}/get", self._get, methods=["GET"]),
             Route(f"{base}/list", self._list, methods=["GET"]),
             Route(f"{base}/reset", self._reset, methods=["POST"]),
+            Route(f"{base}/update", self._update, methods=["POST"]),
             Route(f"{base}/delete", self._delete, methods=["POST"]),
         ]
 
@@ -80,6 +84,23 @@ class Jobs:
     async def _reset(self, request: Request) -> JSONResponse:
         sent = await request.json()
         self.found(sent["job_id"])["settings"] = self._checked(sent["new_settings"], caller(request))
+        return JSONResponse({})
+
+    async def _update(self, request: Request) -> JSONResponse:
+        """Replace fields of a job as a whole, and of tasks and job clusters those with the same keys.
+
+        Source: https://docs.databricks.com/api/azure/workspace/jobs/update
+        """
+        sent = await request.json()
+        job = self.found(sent["job_id"])
+        settings = dict(job["settings"])
+        for field, value in (sent.get("new_settings") or {}).items():
+            if key := _KEYS.get(field):
+                entries = [*(settings.get(field) or []), *value]
+                settings[field] = list({it[key]: it for it in entries}.values())
+            else:
+                settings[field] = value
+        job["settings"] = self._checked(settings, caller(request))
         return JSONResponse({})
 
     async def _delete(self, request: Request) -> JSONResponse:

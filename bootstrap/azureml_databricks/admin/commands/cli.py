@@ -94,6 +94,13 @@ _also = click.option(
 )
 
 
+_adopt = click.option(
+    "--adopt",
+    is_flag=True,
+    help="Take for ours what points at the location: its record is lost, or was made for another workspace.",
+)
+
+
 def _on_a_deployment(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options --file and --json; it gets what the file says, and where to print."""
 
@@ -172,10 +179,11 @@ def schema() -> None:
 
 @main.command()
 @_also
+@_adopt
 @_on_a_deployment
-def plan(deployment: Deployment, output: Output, *, also: tuple[str, ...]) -> None:
+def plan(deployment: Deployment, output: Output, *, also: tuple[str, ...], adopt: bool) -> None:
     """Show what deploy would change. Exits with 2 if anything, with 0 if nothing."""
-    _, _, planned = _planned(deployment, output, also)
+    _, _, planned = _planned(deployment, output, also, adopt=adopt)
     output.document(**planned.document)
     sys.exit(_DIFFERS if planned.changes else 0)
 
@@ -183,16 +191,24 @@ def plan(deployment: Deployment, output: Output, *, also: tuple[str, ...]) -> No
 @main.command()
 @click.option("--enforce", is_flag=True, help="Bring clusters and jobs of an older version to the policy's.")
 @_also
+@_adopt
 @_force
 @_yes
 @_on_a_deployment
 def deploy(
-    deployment: Deployment, output: Output, *, enforce: bool, also: tuple[str, ...], force: bool, yes: bool
+    deployment: Deployment,
+    output: Output,
+    *,
+    enforce: bool,
+    also: tuple[str, ...],
+    adopt: bool,
+    force: bool,
+    yes: bool,
 ) -> None:
     """Make the Databricks workspace as the file says. Repeat it if it was interrupted."""
     from azureml_databricks.admin.commands import deploy as deploying
 
-    site, release, planned = _planned(deployment, output, also, force=force)
+    site, release, planned = _planned(deployment, output, also, force=force, adopt=adopt)
     if planned.changes:
         output.confirm("Deploy?", yes=yes)
         _apply(site, planned, output)
@@ -206,22 +222,49 @@ def deploy(
 
 
 @main.command()
+@click.option(
+    "--detach",
+    is_flag=True,
+    help="Take clusters and jobs from under the policies first: they go on without us.",
+)
 @_also
 @_force
 @_yes
 @_on_a_deployment
-def destroy(deployment: Deployment, output: Output, *, also: tuple[str, ...], force: bool, yes: bool) -> None:
-    """Remove what `deploy` and `secrets set` have made, and nothing else."""
+def destroy(
+    deployment: Deployment, output: Output, *, detach: bool, also: tuple[str, ...], force: bool, yes: bool
+) -> None:
+    """Remove what `deploy` and `secrets set` have made, and nothing else. Exits with 2 if something stays."""
     from azureml_databricks.admin.commands import deploy as deploying
 
+    if detach:
+        _detach(deployment, output, force=force, yes=yes)
     with output.working("looking"):
-        site = deploying.Site(deployment, also, force=force)
+        site = deploying.Site(deployment, also, force=force and not detach)
         planned = deploying.plan_to_destroy(site)
     _show(site, planned, output)
     if planned.changes:
         output.confirm("Remove all of this?", yes=yes)
         _apply(site, planned, output)
     output.document(**planned.document)
+    if planned.kept:
+        output.line("What stays goes when nothing needs it any more: run this again then.")
+        sys.exit(_DIFFERS)
+
+
+def _detach(deployment: Deployment, output: Output, *, force: bool, yes: bool) -> None:
+    """Take clusters and jobs from under the policies, showing first what that does to whom."""
+    from azureml_databricks.admin.commands import deploy as deploying
+    from azureml_databricks.admin.objects import detaching
+
+    with output.working("looking"):
+        site = deploying.Site(deployment, force=force)
+        planned = Plan(list(detaching.changes(site.client, site.policies, site.storage.location)))
+    if planned.changes:
+        output.plan(planned)
+        output.confirm("Detach them? Those that run restart.", yes=yes)
+        _apply(site, planned, output)
+        output.line("")
 
 
 @main.command()
@@ -244,7 +287,13 @@ def status(deployment: Deployment, output: Output) -> None:
         ["kind", "name", "state", "as the policy says"],
         [(it.kind, it.name, it.state or "-", it.verdict) for it in governed],
     )
-    output.document(**planned.document, releases=users, governed=governed)
+    key = deployment.secrets.client_secret
+    written = site.scope.written(key) if deployment.needs_secrets else None
+    if written and (age := site.scope.age(key)):
+        output.line("")
+        output.line(f"Secret {site.scope.name}/{key}: written {written:%Y-%m-%d}, {age.days} days ago")
+    secret = {"name": f"{site.scope.name}/{key}", "written": written and written.isoformat()}
+    output.document(**planned.document, releases=users, governed=governed, secret=secret)
     sys.exit(_DIFFERS if planned.changes else 0)
 
 
@@ -486,12 +535,17 @@ def _unnamed(settings: dict[str, str]) -> list[str]:
 
 
 def _planned(
-    deployment: Deployment, output: Output, also: tuple[str, ...] = (), *, force: bool = False
+    deployment: Deployment,
+    output: Output,
+    also: tuple[str, ...] = (),
+    *,
+    force: bool = False,
+    adopt: bool = False,
 ) -> tuple[Site, Release, Plan]:
     from azureml_databricks.admin.commands import deploy as deploying
 
     with output.working("looking"):
-        site = deploying.Site(deployment, also, force=force)
+        site = deploying.Site(deployment, also, force=force, adopt=adopt)
         release = deploying.release(deployment)
         planned = deploying.plan(site, release)
     _show(site, planned, output)

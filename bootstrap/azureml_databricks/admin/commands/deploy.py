@@ -7,6 +7,7 @@ half-way breaks no cluster, and goes on when it is repeated.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
+from datetime import timedelta
 from functools import partial
 
 from databricks.sdk.service.iam import PermissionLevel
@@ -14,8 +15,8 @@ from databricks.sdk.service.iam import PermissionLevel
 from azureml_databricks.admin.errors import AdminError
 from azureml_databricks.admin.file import settings_file
 from azureml_databricks.admin.file.deployment import ML, Deployment, Principal
+from azureml_databricks.admin.objects import adoption, neighbours, runners, storage, writers
 from azureml_databricks.admin.objects import policy as policies
-from azureml_databricks.admin.objects import runners, storage, writers
 from azureml_databricks.admin.objects.access import (
     USE_CREDENTIAL,
     Access,
@@ -26,37 +27,52 @@ from azureml_databricks.admin.objects.access import (
     volume_readers,
 )
 from azureml_databricks.admin.objects.allowlist import Allowlist
-from azureml_databricks.admin.objects.changes import Change, Kept, Plan, Unready
+from azureml_databricks.admin.objects.changes import Change, Difference, Kept, Plan, Unready
 from azureml_databricks.admin.objects.lock import Lock
 from azureml_databricks.admin.objects.record import FOLDER, Record
+from azureml_databricks.admin.objects.record_copy import RecordCopy
 from azureml_databricks.admin.objects.references import References
 from azureml_databricks.admin.objects.release import KIND as RELEASE
 from azureml_databricks.admin.objects.release import SCRIPT, Release, Releases
-from azureml_databricks.admin.objects.secret_scope import SCOPE, SecretScope, recorded_scopes
+from azureml_databricks.admin.objects.secret_scope import SCOPE, SECRET, SecretScope, recorded_scopes
 from azureml_databricks.admin.services import databricks, workspace
+
+# A month before a year is over: https://learn.microsoft.com/cli/azure/ad/sp#az-ad-sp-create-for-rbac
+_OLD = timedelta(days=365 - 31)
 
 
 class Site:
     """A deployment, and the Databricks workspace that it is made in."""
 
-    def __init__(self, deployment: Deployment, also: Sequence[str] = (), *, force: bool = False) -> None:
+    def __init__(
+        self, deployment: Deployment, also: Sequence[str] = (), *, force: bool = False, adopt: bool = False
+    ) -> None:
         """Log in, and read what we have made there.
 
         Args:
             deployment: what the file says.
             also: secret scopes and service credentials besides the file's from which ours is taken.
-            force: whether to take the lock from who has it.
+            force: whether to take the lock from who has it, and to upload what is there already.
+            adopt: whether to take for ours what points at the location or was made for another workspace.
 
         Raises:
             AdminError: there is no login, or what has to be there is not.
         """
         self.deployment = deployment
         self.also = also
+        self.force = force
         self.client, self.user = databricks.connect(deployment.databricks)
         self.storage = storage.at(self.client, deployment.clusters.location)
-        self.record = Record(self.storage)
+        self.copy = RecordCopy(self.client, self.storage.location)
+        of = "/".join(deployment.workspace.parts)
+        self.record = Record(self.storage, of, self.copy, lenient=adopt)
         self.lock = Lock(self.storage, self.record, self.user, force=force)
-        self.policies = policies.find(self.client, self.record, deployment.policies)
+        self.listed = policies.listed(self.client)
+        self.adopted = _taken_back(self) if adopt else []
+        if not adopt:
+            _check_workspace(deployment, self.record)
+            _check_record(self)
+        self.policies = policies.find(self.client, self.record, self.listed, deployment.policies)
         deployed = [policy.id for policy in self.policies if policy.is_deployed]
         self.references = References(self.client, deployed)
         self.releases = Releases(self.storage, self.record, self.references)
@@ -88,6 +104,41 @@ class Site:
         ]
 
 
+def _taken_back(site: Site) -> list[tuple[str, str]]:
+    """Take for ours what was in the record, and return it, each a kind and a name."""
+    names = [it.name for it in site.deployment.policies if it.deployed]
+    copy = None if site.record.is_there else site.copy.read()
+    found = adoption.found(site.client, site.storage, site.listed, names)
+    return site.record.take_back(copy, found)
+
+
+def _check_record(site: Site) -> None:
+    """Look whether there was a record that is gone: without it all that we made would be a stranger's."""
+    if site.record.is_there:
+        return
+    elsewhere = {it.name for it in site.deployment.policies if not it.deployed}
+    pointing = adoption.pointing_here(site.listed, site.storage.location)
+    signs = [f"policy {it.name} has its init script there" for it in pointing if it.name not in elsewhere]
+    signs += [f"a copy of it is {site.copy.path}"] if site.copy.read() is not None else []
+    if signs:
+        raise AdminError(
+            f"the record of what was made in {site.storage.location} is gone, and {' and '.join(signs)}: "
+            "`azureml-databricks deploy --adopt` takes back what is ours"
+        )
+
+
+def _check_workspace(deployment: Deployment, record: Record) -> None:
+    wanted = deployment.workspace.parts
+    if record.workspace.casefold() not in ("", "/".join(wanted).casefold()):
+        _, _, name = record.workspace.rpartition("/")
+        raise AdminError(
+            f"{record.location} has the deployment for the Azure ML workspace {name}, and {deployment.path} "
+            f"is for {wanted[2]}: one location has one deployment; choose another location "
+            "(clusters.location), or, if clusters there are to go to the other workspace from now on, give "
+            "--adopt"
+        )
+
+
 def release(deployment: Deployment) -> Release:
     """Return the release that a deployment wants; Azure is asked for the workspace.
 
@@ -111,12 +162,22 @@ def plan(site: Site, release: Release) -> Plan:
     """
     planned = _as_plan(_changes(site, release))
     planned.unready.extend(_strangers(site, release))
+    planned.unready.extend(site.releases.broken(release))
     planned.unready.extend(dict.fromkeys(_unready(site)))
     return planned
 
 
 def plan_to_destroy(site: Site) -> Plan:
-    """Return what it takes to remove what we have made; what something else points at is kept."""
+    """Return what it takes to remove what we have made; what something else points at is kept.
+
+    Raises:
+        AdminError: there is no record of it.
+    """
+    if not site.record.is_there:
+        raise AdminError(
+            f"there is no record of a deployment in {site.storage.location}: nothing was made there, or it "
+            "was removed before; nothing is removed now (is that the right clusters.location?)"
+        )
     return _as_plan(_removals(site, None))
 
 
@@ -132,10 +193,13 @@ def apply(site: Site, plan: Plan, on_start: Callable[[Change], None]) -> Generat
         AdminError: Databricks refuses one, and those before it are made; or another admin has the lock.
     """
     with site.lock.held():
-        for change in plan.changes:
-            on_start(change)
-            _make(site, change)
-            yield change
+        try:
+            for change in plan.changes:
+                on_start(change)
+                _make(site, change)
+                yield change
+        finally:
+            site.record.keep_copy()
 
 
 def _make(site: Site, change: Change) -> None:
@@ -172,6 +236,53 @@ def _unready(site: Site) -> Iterator[Unready]:
                 "a deployment does not need it",
             )
     yield from refused(site)
+    yield from _under_deleted(site)
+    if site.deployment.needs_secrets:
+        yield from _unready_secrets(site)
+
+
+def _under_deleted(site: Site) -> Iterator[Unready]:
+    for policy, former in ((it, former) for it in site.policies for former in it.former):
+        if users := site.references.to(former):
+            name = policy.asked.name if policy.asked else policy.name
+            yield Unready(
+                "policy",
+                name,
+                f"somebody has deleted the one that it takes the place of ({former}), and under that there "
+                f"is {users}",
+                f"they get no later release: choose {name} for them",
+            )
+
+
+def _unready_secrets(site: Site) -> Iterator[Unready]:
+    keys, scope = site.deployment.secrets, site.scope
+    for it in neighbours.with_secret(site.listed, scope.name, keys.client_secret, site.storage.location):
+        theirs = it.known_id(site.client, scope.name, keys.client_id)
+        yield Unready(
+            SCOPE,
+            scope.name,
+            f"{it} has its secret there, too: clusters of both log in as one service principal"
+            + (f", {theirs}" if theirs else ""),
+            "if that is not meant, name a scope of its own (secrets.scope), `azureml-databricks secrets "
+            "set`, and deploy",
+        )
+    if (age := scope.age(keys.client_secret)) and age > _OLD:
+        yield Unready(
+            SECRET,
+            f"{scope.name}/{keys.client_secret}",
+            f"it was written {age.days} days ago, and what `az` makes is valid for a year",
+            f"`az ad app credential reset --id {scope.known(keys.client_id) or 'CLIENT_ID'} --append | "
+            "azureml-databricks secrets rotate`",
+        )
+    for key in (keys.tenant_id, keys.client_id):
+        if scope.is_overwritten(key):
+            yield Unready(
+                SECRET,
+                f"{scope.name}/{key}",
+                f"somebody has written it since ({scope.written(key):%Y-%m-%d %H:%M} UTC): clusters may log "
+                f"in as another service principal than {scope.known(keys.client_id)}",
+                "`azureml-databricks secrets set` with that service principal puts it back",
+            )
 
 
 def refused(site: Site) -> Iterator[Unready]:
@@ -198,6 +309,7 @@ def _as_plan(found: Iterator[Change | Kept]) -> Plan:
 def _changes(site: Site, release: Release) -> Iterator[Change | Kept]:
     deployment = site.deployment
     principals = deployment.principals
+    yield from _adoption(site)
     wanted = [
         (policy, policies.wanted(deployment, policy.asked, release.script, site.client))
         for policy in site.policies
@@ -208,7 +320,7 @@ def _changes(site: Site, release: Release) -> Iterator[Change | Kept]:
         site.scope.check_shared(deployment.secrets.readable, [it.name for it in principals])
     writers.check(site.client, site.storage, site.user, deployment.clusters.allow_writers)
     folder = release.script.removesuffix(SCRIPT)
-    uploads = list(site.releases.changes(release, _seals(site, folder)))
+    uploads = list(site.releases.changes(release, _seals(site, folder), _present(site), again=site.force))
     yield from uploads
     yield from site.allowlist.changes(_allowed_scripts(site, release))
     for readers in site.file_readers():
@@ -224,6 +336,24 @@ def _changes(site: Site, release: Release) -> Iterator[Change | Kept]:
     yield from _removals(site, release)
 
 
+def _adoption(site: Site) -> Iterator[Change]:
+    """Yield what writes a record of what is taken back."""
+    if site.adopted:
+        found = [Difference(kind, None, name) for kind, name in site.adopted]
+        yield Change("create", "record", site.storage.location, site.record.save, tuple(found), is_ours=False)
+
+
+def _present(site: Site) -> str:
+    """Return the name of the release that our policies point at, else of the last one."""
+    names = site.record.names(RELEASE)
+    pointed_at = [
+        name
+        for name in names
+        if any(it.points_at(f"{site.storage.location}/{name}/") for it in site.policies)
+    ]
+    return next(reversed(pointed_at or names), "")
+
+
 def _seals(site: Site, folder: str) -> set[str] | None:
     """Return the digests that our policies have of a release's files; None if there is no policy of ours."""
     deployed = [policy for policy in site.policies if policy.is_deployed]
@@ -235,25 +365,38 @@ def _removals(site: Site, release: Release | None) -> Iterator[Change | Kept]:
     """Yield what becomes of what is ours and not wanted: all of it, without a release."""
     deployment, record = site.deployment, site.record
     principals = deployment.principals if release else []
+    staying = []
     for policy in site.policies:
         if release and policy.asked:
             yield from policy.users.removals(record, policy.asked.principals)
         elif policy.is_deployed:
-            yield from policy.removals()
-    yield from _removals_of_secrets(site, principals, is_wanted=bool(release and deployment.needs_secrets))
+            removals = list(policy.removals(site.references))
+            staying += [f"policy {it.name}" for it in removals if isinstance(it, Kept) and policy.found]
+            yield from removals
+    is_wanted = bool(release and deployment.needs_secrets)
+    yield from _removals_of_secrets(site, principals, staying, is_wanted=is_wanted)
     location = deployment.clusters.location
-    in_use = partial(site.references.to, f"{location}/") if not release else None
+    in_use = partial(", ".join, staying) if release else partial(site.references.to, f"{location}/")
     for name in given_on(record, USE_CREDENTIAL):
         is_the_files = name == deployment.login.service_credential
         found = CredentialUsers(site.client, name).removals(
             record, principals if is_the_files else [], in_use
         )
         yield from found if is_the_files else _only_with_a_yes(site, "service credential", name, found)
-    yield from site.file_readers()[-1].removals(record, principals, in_use)
+    read_by = partial(_reading, site, in_use)
+    yield from site.file_readers()[-1].removals(record, principals, read_by)
     yield from site.allowlist.removals(_allowed_scripts(site, release) if release else [])
     yield from site.releases.removals(release)
     if not release and (others := site.record.strangers(record.names(RELEASE))):
         yield Kept(FOLDER, location, f"{others} in it, which we have not put there")
+
+
+def _reading(site: Site, in_use: Callable[[], str]) -> str:
+    """Say who needs that our users can read the files, or others that are in the same volume."""
+    location = site.storage.location
+    is_volume = isinstance(site.storage, storage.Volume)
+    others = neighbours.in_volume(site.listed, location) if is_volume else ()
+    return ", ".join(filter(None, [in_use(), *map(str, others)]))
 
 
 def _allowed_scripts(site: Site, release: Release) -> list[str]:
@@ -268,11 +411,13 @@ def _allowed_scripts(site: Site, release: Release) -> list[str]:
 
 
 def _removals_of_secrets(
-    site: Site, principals: Sequence[Principal], *, is_wanted: bool
+    site: Site, principals: Sequence[Principal], staying: Sequence[str], *, is_wanted: bool
 ) -> Iterator[Change | Kept]:
     for name in dict.fromkeys([site.scope.name, *recorded_scopes(site.record)]):
         if is_wanted and name == site.scope.name:
-            yield from SecretReaders(site.client, name).removals(site.record, principals)
+            others = neighbours.with_secret(site.listed, name, "", site.storage.location)
+            in_use = partial(", ".join, [*staying, *map(str, others)])
+            yield from SecretReaders(site.client, name).removals(site.record, principals, in_use)
         elif name == site.scope.name:
             yield from _removals_of_scope(site, name)
         else:

@@ -54,8 +54,10 @@ class Output:
         """Print what is to be done."""
         for change in plan.changes:
             self.line(f"{_MARKS[change.action]} {change.kind} {change.name}", _STYLES[change.action])
+            # Of what is new, nothing is there yet.
+            is_new = change.action == "create" and all(it.found is None for it in change.differences)
             for difference in change.differences:
-                self.difference(difference)
+                self.difference(difference, is_new=is_new)
         for kept in plan.kept:
             self._pair(f"  {kept.kind} {kept.name} stays", [kept.why], "dim")
         self.unready(plan.unready)
@@ -68,9 +70,9 @@ class Output:
         for it in found:
             self._pair(f"! {it.kind} {it.name}", [f"{it.why}; {it.advice}"], "yellow")
 
-    def difference(self, difference: Difference) -> None:
-        """Print a field that differs: what it is, and what it is to be."""
-        sides = [difference.wanted] if difference.found is None else [difference.found, difference.wanted]
+    def difference(self, difference: Difference, *, is_new: bool = False) -> None:
+        """Print a field that differs: what it is, and what it is to be; of a new thing the second only."""
+        sides = [difference.wanted] if is_new else [difference.found, difference.wanted]
         self._pair(f"    {difference.field}", ["(none)" if it is None else shown(it) for it in sides])
 
     def _pair(self, head: str, texts: list[str], style: str = "") -> None:

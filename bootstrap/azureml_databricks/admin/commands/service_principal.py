@@ -15,8 +15,10 @@ from azureml_databricks.admin.commands.deploy import Site
 from azureml_databricks.admin.errors import AdminError
 from azureml_databricks.admin.file.any_text import decoded
 from azureml_databricks.admin.file.deployment import USUAL_KEYS, Deployment, Secrets
+from azureml_databricks.admin.objects import neighbours
 from azureml_databricks.admin.objects.access import SecretReaders
 from azureml_databricks.admin.objects.changes import Change, Plan
+from azureml_databricks.admin.objects.neighbours import Neighbour
 from azureml_databricks.admin.objects.secret_scope import SecretScope
 from azureml_databricks.admin.services import workspace
 
@@ -124,18 +126,16 @@ def way_to_set(site: Site) -> Way:
     keys, scope = site.deployment.secrets, site.scope
     scope.check_writable(keys.keys)
     scope.check_shared(keys.readable, [it.name for it in site.deployment.principals])
-    for key in keys.keys:
-        if key in scope.keys and not scope.is_ours(key):
-            raise AdminError(
-                f"secret scope {scope.name} has {key} already, which we have not put there: use it as it is, "
-                "or name other keys in [secrets]"
-            )
+    if not _neighbours(site):
+        _check_ours(site)
     readers = list(SecretReaders(site.client, scope.name).changes(site.deployment.principals))
     return partial(_plan_to_set, site, readers)
 
 
 def _plan_to_set(site: Site, readers: Sequence[Change], principal: ServicePrincipal) -> Plan:
     keys, scope = site.deployment.secrets, site.scope
+    _check_alone(site, principal)
+    _check_ours(site)
     # The keys of the usual manual way; what is there already, somebody's notebooks read.
     usual = dict(zip(USUAL_KEYS, site.deployment.workspace.parts, strict=True))
     besides = {key: value for key, value in usual.items() if key not in scope.keys}
@@ -153,17 +153,15 @@ def way_to_rotate(site: Site) -> Way:
     keys, scope = site.deployment.secrets, site.scope
     scope.check_writable(keys.keys)
     scope.check(keys.keys)
-    if not (scope.known(keys.tenant_id) and scope.known(keys.client_id)):
-        raise AdminError(
-            f"whose secret is in secret scope {scope.name} is not known here, since `azureml-databricks "
-            "secrets set` has not put it there: name other keys in [secrets], `azureml-databricks secrets "
-            "set`, and deploy"
-        )
+    if not _neighbours(site):
+        _check_known(site)
     return partial(_plan_to_rotate, site)
 
 
 def _plan_to_rotate(site: Site, principal: ServicePrincipal) -> Plan:
     keys, scope = site.deployment.secrets, site.scope
+    _check_alone(site, principal)
+    _check_known(site)
     _check_same(scope, keys, principal)
     return Plan(list(scope.changes({keys.client_secret: principal.client_secret})))
 
@@ -179,14 +177,62 @@ def prove_role(principal: ServicePrincipal, deployment: Deployment) -> None:
     )
 
 
+def _check_alone(site: Site, principal: ServicePrincipal) -> None:
+    """Refuse to put a service principal in the place of another deployment's."""
+    keys, scope = site.deployment.secrets, site.scope
+    for it in _neighbours(site):
+        theirs = it.known_id(site.client, scope.name, keys.client_id)
+        if theirs != principal.client_id:
+            raise AdminError(
+                f"secret scope {scope.name} has {_called(theirs)} of {it}, and {principal.client_id} would "
+                "take its place: give this deployment a scope of its own, "
+                f'scope = "azureml-{site.deployment.workspace.parts[2]}" under [secrets], then '
+                "`azureml-databricks secrets set`, and deploy"
+            )
+
+
+def _neighbours(site: Site) -> list[Neighbour]:
+    """Return the policies of other deployments whose clusters log in with the secret that is there."""
+    name, key = site.scope.name, site.deployment.secrets.client_secret
+    if key not in site.scope.keys:
+        return []
+    return list(neighbours.with_secret(site.listed, name, key, site.storage.location))
+
+
+def _check_ours(site: Site) -> None:
+    """Refuse to put keys in the place of somebody's."""
+    scope = site.scope
+    for key in site.deployment.secrets.keys:
+        if key in scope.keys and not scope.is_ours(key):
+            raise AdminError(
+                f"secret scope {scope.name} has {key} already, which we have not put there: use it as it is, "
+                "or name other keys in [secrets]"
+            )
+
+
+def _check_known(site: Site) -> None:
+    """Refuse to put a secret in the place of one of which we do not know whose it is."""
+    keys, scope = site.deployment.secrets, site.scope
+    if not (scope.known(keys.tenant_id) and scope.known(keys.client_id)):
+        raise AdminError(
+            f"whose secret is in secret scope {scope.name} is not known here, since `azureml-databricks "
+            "secrets set` has not put it there: name other keys in [secrets], `azureml-databricks secrets "
+            "set`, and deploy"
+        )
+
+
+def _called(client_id: str) -> str:
+    return f"service principal {client_id}" if client_id else "the service principal"
+
+
 def _check_same(scope: SecretScope, keys: Secrets, principal: ServicePrincipal) -> None:
     """Refuse to put one service principal in the place of another, key by key, while clusters may start."""
     there = (scope.known(keys.tenant_id), scope.known(keys.client_id))
     if all(there) and there != (principal.tenant_id, principal.client_id) and set(keys.keys) <= scope.keys:
         raise AdminError(
-            f"secret scope {scope.name} has another service principal than {principal.client_id}: a cluster "
-            "that starts in between would get the ID of one and the secret of the other; name other keys in "
-            "[secrets], `azureml-databricks secrets set`, and deploy"
+            f"secret scope {scope.name} has service principal {there[1]}, and {principal.client_id} is "
+            "another: a cluster that starts in between would get the ID of one and the secret of the other; "
+            "name other keys in [secrets], `azureml-databricks secrets set`, and deploy"
         )
 
 

@@ -56,6 +56,12 @@ def _resource_id(value: str) -> str:
     return found[0]
 
 
+def workspace_name(value: str) -> str:
+    """Return the name of the Azure ML workspace in a resource ID or an address; empty if there is none."""
+    found = _RESOURCE_ID.search(unquote(value))
+    return found[3] if found else ""
+
+
 def _guid(value: str) -> str:
     if not re.fullmatch(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", value):
         raise ValueError("it is not a GUID")

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from azureml_databricks.admin.bundle.archives import RUNTIMES
-from azureml_databricks.admin.file.deployment import Deployment, Host, Location, ResourceId
+from azureml_databricks.admin.file.deployment import (
+    Deployment,
+    Host,
+    Location,
+    ResourceId,
+    workspace_name,
+)
 
 # The newest with long-term support.
 RUNTIME = [runtime.version for runtime in RUNTIMES.values() if runtime.lts][-1]
@@ -36,14 +43,14 @@ location = {location}  # only admins may write there
 [login]
 auth = "service-principal"  # or "managed-identity", "service-credential", ...
 
-# [secrets]  # of the service principal; `azureml-databricks secrets set` fills them
-# scope = "azureml"
+[secrets]  # of the service principal; `azureml-databricks secrets set` fills them
+scope = {scope}
 # tenantId = "tenantId"  # names of keys
 # clientId = "clientId"
 # clientSecret = "clientSecret"
 
-[policy]
-name = "azureml"
+[policy]  # or several: [[policy]]
+name = {policy}
 # description = "..."
 groups = {groups}  # who may use it; ["users"] is everybody
 # users = []
@@ -99,13 +106,21 @@ QUESTIONS = {
 
 
 def text(host: str, workspace: str, location: str, group: str) -> str:
-    """Return the file; its arguments answer the questions."""
+    """Return the file; its arguments answer the questions.
+
+    Names are made of the Azure ML workspace's, so that another deployment has others.
+    """
+    name = workspace_name(workspace)
+    own = f"azureml-{name}" if name else "azureml"
+    is_whole_volume = re.fullmatch(r"/Volumes(/[^/]+){3}/?", location)
     values = {
+        "scope": own,
+        "policy": own,
         "host": host,
         "workspace": workspace,
         "runtimes": [RUNTIME],
         "access_mode": "standard" if location.startswith("/Volumes/") else "dedicated",
-        "location": location,
+        "location": f"{location.rstrip('/')}/{name}" if is_whole_volume and name else location,
         "groups": [group] if group else [],
     }
     written = {name: json.dumps(value, ensure_ascii=False) for name, value in values.items()}

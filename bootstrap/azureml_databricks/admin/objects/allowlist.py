@@ -24,6 +24,15 @@ _ATTEMPTS = 5
 _RIGHT = "MANAGE ALLOWLIST on the metastore, or its admin"
 
 
+def entries(client: WorkspaceClient) -> list[str]:
+    """Return all entries of the metastore's list.
+
+    Raises:
+        AdminError: it cannot be read.
+    """
+    return _names(_read(client))
+
+
 class Allowlist:
     """The entries in the metastore's list that are ours."""
 
@@ -86,15 +95,19 @@ class Allowlist:
             )
 
     def _read(self) -> list[ArtifactMatcher]:
-        with telling("the allowlist of init scripts cannot be read", _RIGHT):
-            try:
-                return self._client.artifact_allowlists.get(ArtifactType.INIT_SCRIPT).artifact_matchers or []
-            except NotFound:
-                return []
+        return _read(self._client)
 
     def _write(self, matchers: list[ArtifactMatcher]) -> None:
         with telling("the allowlist of init scripts cannot be changed", _RIGHT):
             self._client.artifact_allowlists.update(ArtifactType.INIT_SCRIPT, matchers)
+
+
+def _read(client: WorkspaceClient) -> list[ArtifactMatcher]:
+    with telling("the allowlist of init scripts cannot be read", _RIGHT):
+        try:
+            return client.artifact_allowlists.get(ArtifactType.INIT_SCRIPT).artifact_matchers or []
+        except NotFound:
+            return []
 
 
 def _names(matchers: list[ArtifactMatcher]) -> list[str]:

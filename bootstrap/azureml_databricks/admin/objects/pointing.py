@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote
 
+_SCRIPT = re.compile(r"(/(?:Volumes|Workspace)/.+)/[0-9a-f]{12}/azureml-databricks\.sh")
+
 
 def points_at(known: Any, place: str) -> bool:
     """Return whether a text in `known` has a place in it.
@@ -25,6 +27,15 @@ def points_at(known: Any, place: str) -> bool:
     """
     wanted = _plain(place).removeprefix("/workspace")
     return any(wanted in f"{_plain(text)}/" for text in texts(known))
+
+
+def deployment_at(known: Any) -> str:
+    """Return the location of the deployment whose init script a policy has, empty if it has none.
+
+    Args:
+        known: the policy, as JSON has it.
+    """
+    return next((found[1] for text in texts(known) if (found := _SCRIPT.fullmatch(text))), "")
 
 
 def texts(known: Any) -> Iterator[str]:

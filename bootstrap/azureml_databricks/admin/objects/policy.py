@@ -22,6 +22,7 @@ from azureml_databricks.admin.objects.access import RIGHT, PermissionList
 from azureml_databricks.admin.objects.changes import Change, Difference, Kept, differences
 from azureml_databricks.admin.objects.definition import Definition
 from azureml_databricks.admin.objects.record import Record, policy_called
+from azureml_databricks.admin.objects.references import References
 from azureml_databricks.admin.objects.under_policy import UnderPolicy
 from azureml_databricks.admin.services import databricks
 from azureml_databricks.admin.services.databricks import telling
@@ -127,6 +128,7 @@ class ClusterPolicy:
         name: as it is, empty where it is not there.
         users: who may use it.
         under: the clusters and jobs under it.
+        former: the IDs of those that were in its place and somebody has deleted.
         refused: the paths that the workspace takes in no policy, and that this one is without.
     """
 
@@ -164,7 +166,11 @@ class ClusterPolicy:
             policy_called(recorded) if recorded else "",
         )
         self.under = UnderPolicy(client, self.id)
-        refused = (record.details(KIND, recorded) or {}).get("refused", [])
+        known = record.details(KIND, recorded) or {}
+        there = {it.policy_id for it in listed}
+        ids = dict.fromkeys([*known.get("former", []), known.get("id", "")])
+        self.former = [it for it in ids if it and it not in there]
+        refused = known.get("refused", [])
         # No record takes anything else out of the policy.
         self.refused = [path for path in _DISPENSABLE if path in refused]
 
@@ -202,9 +208,16 @@ class ClusterPolicy:
         """
         named_so = next((policy for policy in self._all if policy.name == wanted.name), None)
         if named_so and named_so.policy_id != self.id:
+            location = pointing.deployment_at(named_so.as_dict())
+            if location == self._record.location:
+                raise AdminError(
+                    f"policy {wanted.name!r} has its init script in {location}, and the record there does "
+                    "not know it: `azureml-databricks deploy --adopt` takes it back"
+                )
+            whose = f", of the deployment in {location}" if location else ", which is not ours"
             raise AdminError(
-                f"there is a policy {wanted.name!r} already, which is not ours (made by "
-                f"{named_so.creator_user_name}): choose another name (policy.name), or delete it"
+                f"there is a policy {wanted.name!r} already{whose} (made by "
+                f"{named_so.creator_user_name}): choose another name (policy.name)"
             )
         if self.found:
             wanted = wanted.as_it_is_spelt(_own_definition(self.found))
@@ -216,9 +229,14 @@ class ClusterPolicy:
                 "update", KIND, wanted.name, partial(self._edit, wanted, self.found, seal), different
             )
 
-    def removals(self) -> Iterator[Change | Kept]:
-        """Yield what deletes the policy; one that has nothing of ours in it stays."""
+    def removals(self, references: References) -> Iterator[Change | Kept]:
+        """Yield what deletes the policy; one that is in use or has nothing of ours in it stays."""
         if not self._recorded:
+            return
+        if users := references.to(self.id) if self.id else "":
+            # What it points at is needed, too.
+            references.count(self.id)
+            yield Kept(KIND, self._recorded, f"under it there is {users}")
             return
         if not self.found and any(_is_recorded(self._record, it, self._recorded) for it in self._all):
             yield Kept(KIND, self._recorded, f"nothing in it points at {self._record.location}")
@@ -253,7 +271,11 @@ class ClusterPolicy:
 
     def _details(self, wanted: Wanted) -> dict[str, Any]:
         before = (self._record.details(KIND, wanted.name) or {}).get("refused", [])
-        return {"id": self.id, **({"refused": self.refused} if self.refused or before else {})}
+        return {
+            "id": self.id,
+            **({"refused": self.refused} if self.refused or before else {}),
+            **({"former": self.former} if self.former else {}),
+        }
 
     def _without_what_is_refused(self, write: Callable[[Wanted], None], wanted: Wanted) -> None:
         """Write the policy; if the workspace does not know a path that we can do without, without that."""
@@ -275,19 +297,27 @@ class ClusterPolicy:
         self._record.forget(*((RIGHT, gone.name) for gone in self.users.removals(self._record, [])))
 
 
-def find(client: WorkspaceClient, record: Record, asked: Sequence[Policy]) -> list[ClusterPolicy]:
+def listed(client: WorkspaceClient) -> list[compute.Policy]:
+    """Return all policies of a workspace.
+
+    Raises:
+        AdminError: they cannot be listed.
+    """
+    with telling("policies cannot be listed", _RIGHT):
+        return list(client.cluster_policies.list())
+
+
+def find(
+    client: WorkspaceClient, record: Record, there: Sequence[compute.Policy], asked: Sequence[Policy]
+) -> list[ClusterPolicy]:
     """Return the policies that the file asks for, in its order, and after them others of ours.
 
     Args:
         client: of the workspace.
         record: of what is ours.
+        there: all policies of the workspace.
         asked: the policies of the file.
-
-    Raises:
-        AdminError: policies cannot be listed.
     """
-    with telling("policies cannot be listed", _RIGHT):
-        listed = list(client.cluster_policies.list())
     recorded = {name: name for name in record.names(KIND)}
     names = {it.name for it in asked}
     new = [it.name for it in asked if it.name not in recorded]
@@ -295,9 +325,9 @@ def find(client: WorkspaceClient, record: Record, asked: Sequence[Policy]) -> li
     if len(new) == len(gone) == 1:
         # One policy that is not called so yet, and one that is not called so any more: it is renamed.
         recorded[new[0]] = recorded.pop(gone[0])
-    of_file = [ClusterPolicy(client, record, listed, it, recorded.get(it.name, "")) for it in asked]
+    of_file = [ClusterPolicy(client, record, there, it, recorded.get(it.name, "")) for it in asked]
     others = [name for name in recorded if name not in names]
-    return [*of_file, *(ClusterPolicy(client, record, listed, None, name) for name in others)]
+    return [*of_file, *(ClusterPolicy(client, record, there, None, name) for name in others)]
 
 
 def _is_ours(record: Record, policy: compute.Policy, name: str) -> bool:

@@ -10,9 +10,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from azureml_databricks.admin.errors import AdminError
+from azureml_databricks.admin.objects.record_copy import RecordCopy
 from azureml_databricks.admin.objects.storage import Storage
 
 FILE = "azureml-databricks.made.json"
@@ -34,6 +36,10 @@ _FORMS = {
 _ID = re.compile(r"[0-9A-Za-z-]*", re.ASCII)
 
 
+class DamagedError(AdminError):
+    """A record is not as we write it."""
+
+
 def policy_called(name: str) -> str:
     """Return what a policy is called in the name of a right, so that no other one can be meant."""
     is_plain = re.fullmatch(r'[^\s"]+', name)
@@ -41,17 +47,74 @@ def policy_called(name: str) -> str:
 
 
 class Record:
-    """What was made in the workspace, by kind (such as `policy`) and name, with what is to be known of it."""
+    """What was made in the workspace, by kind (such as `policy`) and name, with what is to be known of it.
 
-    def __init__(self, storage: Storage) -> None:
+    Attributes:
+        workspace: the Azure ML workspace that it was made for, empty where that is not known.
+        is_there: whether there was one that could be read.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        workspace: str = "",
+        copy: RecordCopy | None = None,
+        *,
+        lenient: bool = False,
+    ) -> None:
         """Read it.
+
+        Args:
+            storage: the folder that it is in.
+            workspace: the Azure ML workspace that the deployment is for, as it is noted with what is made.
+            copy: what keeps a second copy of it.
+            lenient: whether one that is damaged counts as if there were none.
 
         Raises:
             AdminError: it cannot be read.
         """
         self._storage = storage
+        self._workspace = workspace
+        self._copy = copy
         self._content = storage.read(FILE)
-        self._made = _parsed(self._content, storage.location) if self._content is not None else {}
+        self._made: dict[tuple[str, str], dict[str, Any]] = {}
+        self.workspace = ""
+        self.is_there = self._content is not None
+        if self._content is not None:
+            try:
+                self._made, self.workspace = _parsed(self._content, storage.location)
+            except DamagedError:
+                if not lenient:
+                    raise
+                self.is_there = False
+
+    def take_back(
+        self, copy: bytes | None, found: Iterable[tuple[str, str, dict[str, Any]]]
+    ) -> list[tuple[str, str]]:
+        """Take for ours what a copy of it has, and what is found; return what was not in it. Saves nothing.
+
+        Raises:
+            AdminError: the copy is not what we write.
+        """
+        before = set(self._made)
+        copied = _parsed(copy, self._storage.location)[0] if copy else {}
+        self._made = {**copied, **self._made}
+        for kind, name, details in found:
+            self._made[kind, name] = {**self._made.get((kind, name), {}), **details}
+        return [thing for thing in self._made if thing not in before]
+
+    def save(self) -> None:
+        """Write it, as it is known by now."""
+        self._save()
+
+    def keep_copy(self) -> None:
+        """Make the copy as it is, or delete it where nothing of ours is left.
+
+        Who may write secrets and the volume only leaves it to the next who deploys.
+        """
+        if self._copy:
+            with suppress(AdminError):
+                self._copy.keep(None if self._is_empty else self._content)
 
     @property
     def location(self) -> str:
@@ -114,6 +177,8 @@ class Record:
     def close(self) -> None:
         """Delete the record, if nothing is in it but the folder."""
         if self._is_empty and self._content is not None:
+            # A copy without a record would be taken for a loss.
+            self.keep_copy()
             self._storage.delete(FILE)
             self._content = None
 
@@ -129,12 +194,13 @@ class Record:
 
     def _save(self) -> None:
         made = [{"kind": kind, "name": name, **details} for (kind, name), details in self._made.items()]
-        content = json.dumps({"format": _FORMAT, "made": made}, indent=2).encode() + b"\n"
+        document = {"format": _FORMAT, "workspace": self._workspace or self.workspace, "made": made}
+        content = json.dumps(document, indent=2).encode() + b"\n"
         self._storage.write(FILE, content)
         self._content = content
 
 
-def _parsed(content: bytes, location: str) -> dict[tuple[str, str], dict[str, Any]]:
+def _parsed(content: bytes, location: str) -> tuple[dict[tuple[str, str], dict[str, Any]], str]:
     path = f"{location}/{FILE}"
     try:
         document = json.loads(content)
@@ -145,15 +211,16 @@ def _parsed(content: bytes, location: str) -> dict[tuple[str, str], dict[str, An
             (thing for thing, details in made.items() if not _is_ours(*thing, details, location)), None
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise AdminError(
-            f"{path} is damaged: it is the record of what was made here; put back an older version of it"
+        raise DamagedError(
+            f"{path} is damaged: it is the record of what was made here; `azureml-databricks deploy --adopt` "
+            "makes it anew"
         ) from None
     if wrong:
-        raise AdminError(
+        raise DamagedError(
             f"{path} has {wrong[0]} {wrong[1]!r}, which azureml-databricks never writes: see who may write "
-            "there, and put back an older version of it"
+            "there; `azureml-databricks deploy --adopt` makes it anew"
         )
-    return {_of_today(thing, made): details for thing, details in made.items()}
+    return {_of_today(thing, made): it for thing, it in made.items()}, str(document.get("workspace", ""))
 
 
 def _of_today(thing: tuple[str, str], made: Iterable[tuple[str, str]]) -> tuple[str, str]:
@@ -169,9 +236,11 @@ def _of_today(thing: tuple[str, str], made: Iterable[tuple[str, str]]) -> tuple[
 def _is_ours(kind: str, name: str, details: dict[str, Any], location: str) -> bool:
     """Whether this is something that we would have written."""
     form = _FORMS[kind].replace("LOCATION", re.escape(location)) if kind in _FORMS else "(?!)"
-    files = details.get("files", {})
+    files, times, made_of = (details.get(it, {}) for it in ("files", "times", "of"))
     return (
         re.fullmatch(form, name, re.ASCII if kind != "right" else 0) is not None
-        and _ID.fullmatch(details.get("id", "")) is not None
+        and all(_ID.fullmatch(it) for it in (details.get("id", ""), *details.get("former", [])))
+        and all(isinstance(it, int) for it in times.values())
+        and all(isinstance(it, str) for it in made_of.values())
         and all("/" not in file and isinstance(state, str) for file, state in files.items())
     )

@@ -22,7 +22,11 @@ class References:
     def __init__(self, client: WorkspaceClient, besides: Collection[str] = ()) -> None:
         """Name the policies, by their IDs, that do not count."""
         self._client = client
-        self._besides = besides
+        self._besides = set(filter(None, besides))
+
+    def count(self, policy: str) -> None:
+        """Let a policy, by its ID, count after all."""
+        self._besides.discard(policy)
 
     def to(self, place: str) -> str:
         """Say who points at a place, such as `cluster etl, policy ml`; empty for nobody.
@@ -30,27 +34,29 @@ class References:
         Args:
             place: as of `pointing.points_at`.
         """
-        return ", ".join(who for who, known in self._all if points_at(known, place))
+        return ", ".join(
+            who for who, policy, known in self._all if policy not in self._besides and points_at(known, place)
+        )
 
     @cached_property
-    def _all(self) -> list[tuple[str, dict[str, Any]]]:
+    def _all(self) -> list[tuple[str, str, dict[str, Any]]]:
         what = "policies, clusters, jobs and pipelines"
         with telling(f"{what} cannot be listed", "the admin role of the workspace"):
             return list(self._read())
 
-    def _read(self) -> Iterator[tuple[str, dict[str, Any]]]:
+    def _read(self) -> Iterator[tuple[str, str, dict[str, Any]]]:
+        """Yield what each is called, of a policy its ID, and what is known of it."""
         for policy in self._client.cluster_policies.list():
-            if policy.policy_id not in self._besides:
-                yield f"policy {policy.name}", policy.as_dict()
+            yield f"policy {policy.name}", policy.policy_id or "", policy.as_dict()
         for cluster in self._client.clusters.list():
             of_a_user = cluster.cluster_source in (compute.ClusterSource.UI, compute.ClusterSource.API)
             if not of_a_user and cluster.state == compute.State.TERMINATED:
                 continue  # a job's or a pipeline's never starts again
-            yield f"cluster {cluster.cluster_name or cluster.cluster_id}", cluster.as_dict()
+            yield f"cluster {cluster.cluster_name or cluster.cluster_id}", "", cluster.as_dict()
         for job in self._client.jobs.list(expand_tasks=True):
             name = job.settings and job.settings.name
-            yield f"job {name or job.job_id}", job.as_dict()
+            yield f"job {name or job.job_id}", "", job.as_dict()
         # What its clusters are, no list of pipelines tells.
         for listed in self._client.pipelines.list_pipelines(max_results=_PIPELINES_A_PAGE):
             pipeline = self._client.pipelines.get(listed.pipeline_id or "")
-            yield f"pipeline {pipeline.name or pipeline.pipeline_id}", pipeline.as_dict()
+            yield f"pipeline {pipeline.name or pipeline.pipeline_id}", "", pipeline.as_dict()

@@ -19,10 +19,10 @@ from typing import Any
 
 from azureml_databricks.admin.bundle import archives as bundle
 from azureml_databricks.admin.bundle import init_script
-from azureml_databricks.admin.objects.changes import Change, Difference, Kept, differences
+from azureml_databricks.admin.objects.changes import Change, Difference, Kept, Unready, differences
 from azureml_databricks.admin.objects.record import Record
 from azureml_databricks.admin.objects.references import References
-from azureml_databricks.admin.objects.storage import Storage
+from azureml_databricks.admin.objects.storage import Entry, Storage
 
 KIND = "release"
 SCRIPT = init_script.NAME
@@ -32,9 +32,10 @@ _OURS = re.compile(r"azureml-databricks(-[\w.+-]+\.tar\.gz|\.json|\.sh)|verify_t
 _PACKAGE = Path(__file__).parents[2]
 _BUILT_FROM = (
     *("*.py", "admin/bundle/*.py", "bridge/*", "checkup/*"),
-    *("locks/*", "node/*"),
+    # Not all that is in a clone: a wheel of the same version makes the same release.
+    *("locks/*.txt", "node/*"),
 )
-# Script and settings are compared as a whole; the script compares the archive when a node starts.
+# Smaller files are read each time. Of others the time tells whether they may have changed.
 _COMPARED_BYTES = 64 * 1024
 
 
@@ -73,6 +74,16 @@ class Release:
         return digest.hexdigest()[:12]
 
     @property
+    def made_of(self) -> dict[str, str]:
+        """What an admin knows it by: the version, the runtimes, the packages and the settings."""
+        return {
+            "version": version("azureml-databricks"),
+            "runtimes": ", ".join(self.runtimes),
+            **({"with": ", ".join(self.extras)} if self.extras else {}),
+            **{f"settings.{name}": value for name, value in sorted(self.settings.items())},
+        }
+
+    @property
     def script(self) -> str:
         """The init script's path, as a node sees it."""
         return f"{self.location}/{self.name}/{SCRIPT}"
@@ -104,26 +115,30 @@ class Releases:
         self._record = record
         self._references = references
         self._built: dict[str, bytes] = {}
-        self._listed: dict[str, dict[str, int | None]] = {}
+        self._listed: dict[str, dict[str, Entry]] = {}
         self.seal = ""
 
-    def changes(self, wanted: Release, seals: Set[str] | None = None) -> Iterator[Change]:
+    def changes(
+        self, wanted: Release, seals: Set[str] | None = None, present: str = "", *, again: bool = False
+    ) -> Iterator[Change]:
         """Yield what uploads a release, if it is not there as it was uploaded.
 
         Args:
             wanted: which.
+            present: the name of the one that it takes the place of, empty for none.
+            again: whether it is uploaded in any case.
             seals: the digests of its files from where only admins write, an empty one where there is none
                 yet; None if there is no such place, and the record has to be believed.
         """
         uploaded = (self._record.details(KIND, wanted.name) or {}).get("files", {})
         found = self._found(wanted.name) if uploaded else {}
-        different = differences(found, uploaded)
+        different = differences(found, uploaded) if uploaded else self._new_in(wanted, present)
         if uploaded and not different and seals is not None and {_digest(found)} != seals:
             # Whoever can change the files can change the record with them.
             told = ", ".join(sorted(filter(None, seals))) or "none"
             different = [Difference("the files' digest in the policy", _digest(found), told)]
         self.seal = _digest(found)
-        if not uploaded or different:
+        if not uploaded or different or again:
             yield Change(
                 "update" if uploaded else "create",
                 KIND,
@@ -145,23 +160,64 @@ class Releases:
             else:
                 yield Change("delete", KIND, name, partial(self._delete, name))
 
+    def broken(self, wanted: Release) -> Iterator[Unready]:
+        """Yield what is gone or changed of the older releases that are in use."""
+        for name in self._record.names(KIND):
+            files = (self._record.details(KIND, name) or {}).get("files", {})
+            # Of one that was taken back without a record nobody knows what it was.
+            if name == wanted.name or not files:
+                continue
+            if not (users := self._references.to(f"{self._storage.location}/{name}/")):
+                continue
+            for it in differences(self._found(name), files):
+                state = "is gone" if it.found is None else "is not what was uploaded"
+                yield Unready(
+                    KIND,
+                    name,
+                    f"{it.field} {state}, and {users} start from it",
+                    "`azureml-databricks deploy --enforce` brings them to the present release",
+                )
+
+    def _new_in(self, wanted: Release, present: str) -> list[Difference]:
+        """Return what a release has that the present one has not, in an admin's words."""
+        before = (self._record.details(KIND, present) or {}).get("of")
+        if not before:
+            return []
+        different = differences(before, wanted.made_of)
+        return [
+            Difference(it.field, *("(not set)" if side is None else side for side in (it.found, it.wanted)))
+            for it in different
+        ] or [Difference("code", "of another build of this version", "of this one")]
+
     def strangers(self, name: str) -> str:
         """Say what is in a release's folder that is not ours, such as `notes.txt, old`; empty for nothing."""
         entries = self._entries(name)
-        return ", ".join(it for it, size in entries.items() if size is None or not _OURS.fullmatch(it))
+        return ", ".join(it for it, at in entries.items() if at.size is None or not _OURS.fullmatch(it))
 
-    def _entries(self, name: str) -> dict[str, int | None]:
+    def _entries(self, name: str) -> dict[str, Entry]:
         if name not in self._listed:
             self._listed[name] = self._storage.entries(name)
         return self._listed[name]
 
     def _found(self, name: str) -> dict[str, Any]:
-        sizes = {file: size or 0 for file, size in self._entries(name).items() if _OURS.fullmatch(file)}
-        return {file: self._state(f"{name}/{file}", size) for file, size in sizes.items()}
+        known = self._record.details(KIND, name) or {}
+        return {
+            file: self._state(f"{name}/{file}", entry, known)
+            for file, entry in self._entries(name).items()
+            if _OURS.fullmatch(file)
+        }
 
-    def _state(self, path: str, size: int) -> str:
-        content = self._storage.read(path) if size < _COMPARED_BYTES else None
-        return _state(size, content)
+    def _state(self, path: str, entry: Entry, known: Mapping[str, Any]) -> str:
+        """Return what a file is; a large one is read if it may have changed since it was uploaded."""
+        file, size = path.rpartition("/")[2], entry.size or 0
+        uploaded = str(known.get("files", {}).get(file, ""))
+        if size >= _COMPARED_BYTES:
+            if uploaded == _state(size, None):
+                return uploaded  # by an older version, which took no digest of it
+            is_as_uploaded = entry.modified and entry.modified == known.get("times", {}).get(file)
+            if is_as_uploaded and uploaded.startswith(_state(size, None)):
+                return uploaded
+        return _state(size, self._storage.read(path))
 
     def _build(self, release: Release) -> None:
         with tempfile.TemporaryDirectory() as scratch:
@@ -173,18 +229,20 @@ class Releases:
             self._storage.write(f"{release.name}/{name}", content)
         files = {name: _state(len(content), content) for name, content in self._built.items()}
         self.seal = _digest(files)
-        return {"files": files}
+        entries = self._storage.entries(release.name)
+        times = {name: entries[name].modified for name in files if name in entries}
+        return {"files": files, "times": times, "of": release.made_of}
 
     def _delete(self, name: str) -> None:
         # Listed anew: if somebody has put something there since, the folder is not empty and stays.
-        for file, size in self._storage.entries(name).items():
-            if size is not None and _OURS.fullmatch(file):
+        for file, entry in self._storage.entries(name).items():
+            if entry.size is not None and _OURS.fullmatch(file):
                 self._storage.delete(f"{name}/{file}")
         self._storage.delete(name)
 
 
 def _state(size: int, content: bytes | None) -> str:
-    if content is None or size >= _COMPARED_BYTES:
+    if content is None:
         return f"{size:,} bytes"
     return f"{size:,} bytes, SHA-256 {hashlib.sha256(content).hexdigest()}"
 

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta, timezone
 from functools import partial
+from typing import Any
 
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.service.workspace import ScopeBackendType
@@ -48,7 +50,9 @@ class SecretScope:
         with telling(f"secret scope {name} cannot be read", f"READ on secret scope {name}"):
             self._found = next((scope for scope in self._secrets.list_scopes() if scope.name == name), None)
             self.exists = self._found is not None
-            self.keys = {it.key or "" for it in self._secrets.list_secrets(name)} if self.exists else set()
+            listed = list(self._secrets.list_secrets(name)) if self.exists else []
+        self.keys = {it.key or "" for it in listed}
+        self._written = {it.key or "": it.last_updated_timestamp or 0 for it in listed}
 
     def check(self, keys: list[str]) -> None:
         """Look for keys.
@@ -110,13 +114,27 @@ class SecretScope:
             yield Change("create", SCOPE, self.name, self._create)
         for key, value in values.items():
             action = "update" if key in self.keys else "create"
-            details = {"is": value} if key in ids else {}
-            act = partial(self._put, key, value, details)
+            act = partial(self._put, key, value, is_id=key in ids)
             yield Change(action, SECRET, f"{self.name}/{key}", act)  # type: ignore[arg-type]
 
     def known(self, key: str) -> str:
         """Return the ID that we have put there, empty where that is not known: nobody can read a secret."""
         return str((self._record.details(SECRET, f"{self.name}/{key}") or {}).get("is", ""))
+
+    def written(self, key: str) -> datetime | None:
+        """Return when a key was written last, None where the workspace does not say."""
+        milliseconds = self._written.get(key, 0)
+        return datetime.fromtimestamp(milliseconds / 1000, timezone.utc) if milliseconds else None
+
+    def age(self, key: str) -> timedelta | None:
+        """Return how long ago a key was written, None where the workspace does not say."""
+        written = self.written(key)
+        return datetime.now(timezone.utc) - written if written else None
+
+    def is_overwritten(self, key: str) -> bool:
+        """Return whether somebody else has written a key of ours since."""
+        ours = (self._record.details(SECRET, f"{self.name}/{key}") or {}).get("at")
+        return bool(ours and self._written.get(key)) and self._written[key] != ours
 
     def removals(self, in_use: Callable[[], str]) -> Iterator[Change | Kept]:
         """Yield what becomes of our secrets, and of the scope, if that is ours and has no others.
@@ -143,10 +161,14 @@ class SecretScope:
         with telling(f"secret scope {self.name} cannot be made", "the right to make secret scopes"):
             self._secrets.create_scope(self.name)
 
-    def _put(self, key: str, value: str, details: dict[str, str]) -> dict[str, str]:
+    def _put(self, key: str, value: str, *, is_id: bool) -> dict[str, Any]:
         with telling(f"{self.name}/{key} cannot be written", f"WRITE on secret scope {self.name}"):
             self._secrets.put_secret(self.name, key, string_value=value)
-        return details
+            if not is_id:
+                return {}
+            # By its time it is known again: nobody reads it.
+            listed = self._secrets.list_secrets(self.name)
+            return {"is": value, "at": next(it.last_updated_timestamp for it in listed if it.key == key)}
 
     def _delete(self, key: str) -> None:
         if key in self.keys:

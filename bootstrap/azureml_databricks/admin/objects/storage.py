@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass
 
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.errors import AlreadyExists, NotFound, ResourceAlreadyExists
@@ -15,6 +16,19 @@ from azureml_databricks.admin.services.databricks import telling
 
 # https://learn.microsoft.com/azure/databricks/files/workspace#limitations
 _WORKSPACE_FILE_LIMIT = 10 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What is in a folder.
+
+    Attributes:
+        size: of a file, in bytes; None of anything else.
+        modified: when it was written last, in milliseconds since 1970; 0 where that is not told.
+    """
+
+    size: int | None
+    modified: int = 0
 
 
 class Storage(ABC):
@@ -43,8 +57,8 @@ class Storage(ABC):
                 return False
         return True
 
-    def entries(self, folder: str) -> dict[str, int | None]:
-        """Return what is in a folder, nothing where there is none: of files their bytes, of all else None."""
+    def entries(self, folder: str) -> dict[str, Entry]:
+        """Return what is in a folder by its name, nothing where there is none."""
         with self._reading():
             try:
                 return self._entries(self._path(folder))
@@ -96,7 +110,7 @@ class Storage(ABC):
     def _look(self) -> None: ...
 
     @abstractmethod
-    def _entries(self, path: str) -> dict[str, int | None]: ...
+    def _entries(self, path: str) -> dict[str, Entry]: ...
 
     @abstractmethod
     def _read(self, path: str) -> bytes: ...
@@ -136,9 +150,11 @@ class Volume(Storage):
     def _look(self) -> None:
         self._client.files.get_directory_metadata(self.location)
 
-    def _entries(self, path: str) -> dict[str, int | None]:
+    def _entries(self, path: str) -> dict[str, Entry]:
         return {
-            entry.name or "": None if entry.is_directory else entry.file_size or 0
+            entry.name or "": Entry(
+                None if entry.is_directory else entry.file_size or 0, entry.last_modified or 0
+            )
             for entry in self._client.files.list_directory_contents(path)
         }
 
@@ -181,11 +197,11 @@ class WorkspaceFolder(Storage):
     def _look(self) -> None:
         self._client.workspace.get_status(self.location)
 
-    def _entries(self, path: str) -> dict[str, int | None]:
+    def _entries(self, path: str) -> dict[str, Entry]:
         return {
-            (entry.path or "").rpartition("/")[2]: entry.size or 0
-            if entry.object_type == ObjectType.FILE
-            else None
+            (entry.path or "").rpartition("/")[2]: Entry(
+                entry.size or 0 if entry.object_type == ObjectType.FILE else None, entry.modified_at or 0
+            )
             for entry in self._client.workspace.list(path)
         }
 

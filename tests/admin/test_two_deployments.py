@@ -1,0 +1,127 @@
+"""Two deployments in one workspace, dev and prod: each keeps its own, and what is the other's is named."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.admin.conftest import LOCATION, VOLUME, Admin
+from tests.admin.test_deploy import body
+from tests.admin.workspace_state import state
+
+PROD = f"{LOCATION}/prod"
+CLUSTERS = f'runtimes = ["15.4"]\naccessMode = "standard"\nlocation = "{PROD}"'
+OWN = {"policy": 'name = "azureml-prod"\ngroups = ["data-scientists"]', "secrets": 'scope = "azureml-prod"'}
+DEV = f"the deployment in {LOCATION} (policy azureml)"
+
+
+@pytest.fixture
+def prod(deployed: Admin) -> Admin:
+    """The admin of a second deployment, whose file has the first one's names but for the location."""
+    folder = deployed.folder / "prod"
+    folder.mkdir()
+    prod = Admin(folder, deployed.databricks, deployed.azure)
+    prod.write(clusters=CLUSTERS)
+    return prod
+
+
+def other_principal(admin: Admin) -> str:
+    """What `az` prints of another service principal than the first deployment's."""
+    it = admin.azure.stranger
+    return json.dumps({"tenant": it.tenant_id, "appId": it.client_id, "password": it.client_secret})
+
+
+def unready(admin: Admin, command: str = "plan") -> list[tuple[str, str, str]]:
+    document = json.loads(admin.run(command, "--json").stdout)
+    return [(it["kind"], it["name"], it["why"]) for it in document["unready"]]
+
+
+def test_the_others_service_principal_is_not_replaced(deployed: Admin, prod: Admin) -> None:
+    before = state(deployed.databricks, VOLUME)
+
+    for command in ("set", "rotate"):
+        done = prod.run("secrets", command, stdin=other_principal(prod))
+
+        assert done.returncode == 1
+        assert done.stderr.startswith(
+            f"Error: secret scope azureml has service principal {prod.azure.principal.client_id} of {DEV}, "
+            f"and {prod.azure.stranger.client_id} would take its place: give this deployment a scope of its "
+            'own, scope = "azureml-forecasting" under [secrets], then `azureml-databricks secrets set`, and '
+            "deploy"
+        )
+    assert state(deployed.databricks, VOLUME) == before
+
+
+def test_the_others_policy_is_named_with_its_location(prod: Admin) -> None:
+    done = prod.run("plan")
+
+    assert done.stderr == (
+        f"Error: there is a policy 'azureml' already, of the deployment in {LOCATION} (made by "
+        "admin@contoso.com): choose another name (policy.name)\n"
+    )
+
+
+def test_a_scope_that_both_use_is_told(deployed: Admin, prod: Admin) -> None:
+    prod.write(clusters=CLUSTERS, policy=OWN["policy"])
+
+    told = (
+        f"{DEV} has its secret there, too: clusters of both log in as one service principal, "
+        f"{prod.azure.principal.client_id}"
+    )
+
+    assert unready(prod) == [("secret scope", "azureml", told)]
+    assert unready(deployed) == []
+
+
+def test_with_names_of_its_own_neither_sees_the_other(deployed: Admin, prod: Admin) -> None:
+    # When prod is deployed beside dev, with its own service principal
+    before: dict[str, Any] = state(deployed.databricks, VOLUME)
+    prod.write(clusters=CLUSTERS, **OWN)
+    prod.run_or_fail("secrets", "set", stdin=other_principal(prod))
+    prod.run_or_fail("deploy", "--yes")
+
+    assert unready(prod) == []
+    assert body(deployed.run_or_fail("plan").stdout) == "Nothing to change.\n"
+    # Then dev's removal takes nothing that prod needs, though both are in one volume
+    done = deployed.run("destroy", "--yes")
+    assert f"right READ VOLUME on {VOLUME} for data-scientists stays: " in done.stdout
+    assert f"the deployment in {PROD} (policy azureml-prod)" in done.stdout
+    after = state(deployed.databricks, VOLUME)
+    assert after["grants"] == before["grants"]
+    assert list(after["policies"]) == ["azureml-prod"]
+    assert body(prod.run_or_fail("plan").stdout) == "Nothing to change.\n"
+
+
+def test_a_location_that_has_the_deployment_of_another_workspace_is_refused(prod: Admin) -> None:
+    # Given a file that was copied, and of which only the Azure ML workspace was changed
+    workspace = f'id = "{prod.azure.workspace.resource_id}-prod"'
+    prod.write(workspace=workspace)
+
+    for command in ("plan", "deploy", "destroy", "secrets set"):
+        done = prod.run(*command.split(), stdin=prod.service_principal)
+
+        assert done.returncode == 1
+        assert done.stderr.startswith(
+            f"Error: {LOCATION} has the deployment for the Azure ML workspace forecasting, and "
+            "azureml-databricks.toml is for forecasting-prod: one location has one deployment; choose "
+            "another location (clusters.location), or, if clusters there are to go to the other workspace "
+            "from now on, give --adopt\n"
+        )
+
+
+def test_a_client_id_that_somebody_has_written_since_is_told(deployed: Admin) -> None:
+    # Given somebody who puts another service principal there, as the manual way tells
+    client = deployed.databricks.cluster_client(deployed.databricks.admin)
+    client.secrets.put_secret("azureml", "clientId", string_value=deployed.azure.stranger.client_id)
+
+    ((kind, name, why),) = unready(deployed)
+
+    assert (kind, name) == ("secret", "azureml/clientId")
+    assert why.startswith("somebody has written it since (20")
+    assert why.endswith(f"as another service principal than {deployed.azure.principal.client_id}")
+    assert unready(deployed, "status") == [(kind, name, why)]
+    # When it is put back
+    deployed.run_or_fail("secrets", "set", stdin=deployed.service_principal)
+    assert unready(deployed) == []
