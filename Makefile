@@ -8,7 +8,7 @@ UV_VERSION := 0.13.9
 SHELL_SCRIPTS := init_scripts/azureml-databricks.sh .ci/run
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-emulated test-all spark test-matrix stories parity faults features runtimes lint bundle bench figures lock audit clean
+.PHONY: help setup demo test test-emulated test-all spark test-matrix stories parity faults features runtimes lint bundle dist bench figures lock audit clean
 
 help: ## Show this
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 21
@@ -74,6 +74,9 @@ lint: setup ## Check style, types and shell
 bundle: setup ## Build the bundle to dist/ (LOCATION=/Volumes/... SETTINGS=FILE)
 	$(BIN)/azureml-databricks bundle --runtime $(RUNTIME) --location '$(LOCATION)' --out dist \
 		$(if $(SETTINGS),--settings '$(SETTINGS)')
+
+dist: setup ## Build wheel and sdist to dist/, of what is committed, and try them outside of the repository
+	@$(BIN)/python -m tests.commands.dist
 
 bench: setup ## Print what we cost, beside the manual way (needs valgrind; README=1: renew the README's table)
 	@README=$(README) $(BIN)/python -m tests.commands.bench

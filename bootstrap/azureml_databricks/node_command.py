@@ -36,6 +36,9 @@ def main(arguments: list[str]) -> int:
     except (HookError, LedgerError, OSError) as error:
         _say(f"azureml-databricks: {error}", sys.stderr)
         return _NOT_POSSIBLE
+    if paths.not_a_node:
+        _say(f"azureml-databricks node: {paths.not_a_node}", sys.stderr)
+        return _NOT_POSSIBLE
     report = examination.of_the_node()
     _say(report.text(), sys.stdout)
     return 0 if report.well else _NOT_POSSIBLE

@@ -233,9 +233,12 @@ def check_name(name: str, origin: str, prefix: str = "") -> None:
     elif name not in BY_NAME:
         import difflib  # processes that read their settings at start do without
 
-        near = difflib.get_close_matches(name, BY_NAME, n=1, cutoff=0.5)
+        variables = {setting.variable: setting.name for setting in TABLE}
+        near = difflib.get_close_matches(name, [*BY_NAME, *variables], n=1, cutoff=0.5)
         hint = (
-            f"did you mean {prefix}{near[0]}?" if near else f"the settings are {', '.join(BY_NAME)}, env.NAME"
+            f"did you mean {prefix}{variables.get(near[0], near[0])}?"
+            if near
+            else f"the settings are {', '.join(BY_NAME)}, env.NAME"
         )
         raise SettingError(f"{prefix}{name} ({origin}) is not a setting: {hint}")
 

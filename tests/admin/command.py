@@ -7,6 +7,7 @@ a process that has done nothing but import, and take archives that are built onc
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -25,11 +26,12 @@ _MODULES = ("azure.ai.ml", "azureml.mlflow", "mlflow", "databricks.sdk", "tests.
 
 @dataclass(frozen=True)
 class Done:
-    """What came of a run."""
+    """What came of a run; `progress` is what standard error had of that."""
 
     returncode: int
     stdout: str
     stderr: str
+    progress: list[str]
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,8 @@ class Running:
         texts = [file.read_text() for file in self.files]
         for file in self.files:
             file.unlink()
-        return Done(returncode, texts[1], texts[2])
+        told = re.findall(r"^\.\.\. (.*)\n", texts[2], re.MULTILINE)
+        return Done(returncode, texts[1], re.sub(r"^\.\.\. .*\n", "", texts[2], flags=re.MULTILINE), told)
 
 
 @dataclass(frozen=True)

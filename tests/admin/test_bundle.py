@@ -10,8 +10,10 @@ import sys
 import tarfile
 from pathlib import Path
 
+import click
 import pytest
 
+from azureml_databricks.admin.commands import cli
 from tests import REPOSITORY
 from tests.emulated.workspace import TRACKING_URI
 
@@ -24,7 +26,10 @@ def bundle(out: Path, *options: str, env: dict[str, str] | None = None) -> subpr
     if "--location" not in options:
         command += ["--location", LOCATION]
     command += ["--out", str(out), *options]
-    return subprocess.run(command, capture_output=True, text=True, check=False, env=env)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
+    # How far it is, goes there too.
+    done.stderr = "".join(line for line in done.stderr.splitlines(True) if not line.startswith("... "))
+    return done
 
 
 @pytest.fixture(scope="module")
@@ -169,6 +174,24 @@ def test_settings_that_name_no_whole_workspace_are_pointed_out(tmp_path: Path) -
     assert done.stdout.splitlines()[-1] == (
         "the policy's variables have to name the workspace: AZUREML_SUBSCRIPTION_ID, AZUREML_RESOURCE_GROUP"
     )
+
+
+def test_a_settings_file_with_the_other_files_heading_is_told(tmp_path: Path) -> None:
+    settings = tmp_path / "settings.toml"
+    settings.write_text('[settings]\nonError = "fail"\n')
+
+    done = bundle(tmp_path / "out", "--settings", str(settings))
+
+    assert done.stderr == (
+        f"Error: {settings} has a heading [settings], as azureml-databricks.toml has: this file has settings "
+        "only, without a heading; variables are below [env]\n"
+    )
+
+
+def test_a_runtime_is_known_by_its_ml_variants_name() -> None:
+    assert [cli._runtime(it) for it in ("15.4", "15.4-ml", "15.4 ML")] == ["15.4"] * 3
+    with pytest.raises(click.BadParameter, match=r"'9\.1-ml' is not one of '14\.3', '15\.4'"):
+        cli._runtime("9.1-ml")
 
 
 def test_settings_of_an_earlier_build_do_not_stay(tmp_path: Path) -> None:

@@ -54,6 +54,28 @@ def clusters(**keys: str) -> str:
 
 
 BAD = {
+    "a secret among the settings": (
+        described(settings='clientSecret = "s3cr3t"'),
+        [
+            ":17: settings.clientSecret: no secret belongs in here: `azureml-databricks secrets set` puts it "
+            "into the secret scope"
+        ],
+    ),
+    "a setting by its variable's name": (
+        described(settings='AZUREML_ON_ERROR = "fail"'),
+        [":17: settings.AZUREML_ON_ERROR is not a setting: did you mean onError?"],
+    ),
+    "a setting that is like none": (
+        described(settings="zzzz = 1"),
+        [
+            ":17: settings.zzzz is not a setting: there are enabled, mode, experiment, experimentPaths, "
+            "asyncLogging, onError, env"
+        ],
+    ),
+    "a setting without its heading": (
+        described(policy=f'{POLICY}\nonError = "fail"'),
+        [":15: policy.onError is not known: onError is a setting, which belongs below a line [settings]"],
+    ),
     "no TOML": (
         "[databricks",
         [" is not TOML: Expected ']' at the end of a table declaration (at end of document)"],
@@ -263,17 +285,13 @@ BAD = {
         described(policy=f'{POLICY}\nfamily = "personal-vm"\ndefinition = "policy.json"'),
         [":16: policy.family and policy.definition are both given: a policy starts from one of them"],
     ),
-    "a secret among the settings": (
-        described(settings='clientSecret = "s3cr3t"'),
-        [f":17: clientSecret (in [settings]): {NOT_IN_A_FILE}"],
-    ),
     "a secret among the variables": (
         described(settings='[settings.env]\nTEAM = "churn"\nDB_PASSWORD = "s3cr3t"'),
         [f":19: env.DB_PASSWORD (in [settings]): {NOT_IN_A_FILE}"],
     ),
     "a setting that is none": (
         described(settings='experment = "x"'),
-        [":17: experment (in [settings]) is not a setting: did you mean experiment?"],
+        [":17: settings.experment is not a setting: did you mean experiment?"],
     ),
     "a setting that another section says": (
         described(settings='trackingUri = "azureml://..."'),

@@ -47,7 +47,8 @@ def build_bundle(
     command += [f"--runtime={runtime}" for runtime in runtimes] + [f"--with={extra}" for extra in extras]
     command += ["--settings", str(file)] if settings else []
     program = [_SCRIPT] if anew else [sys.executable, "-c", _COMMAND_LINE]
-    subprocess.run([*program, *command], check=True, cwd=REPOSITORY)
+    done = subprocess.run([*program, *command], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
     return out
 
 

@@ -8,6 +8,7 @@ import os
 import sys
 
 from azureml_databricks.checkup import examination
+from azureml_databricks.node.paths import Paths
 
 
 def main(arguments: list[str]) -> int:
@@ -18,6 +19,8 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument("--json", action="store_true", help="print one line of JSON")
     options = parser.parse_args(arguments)
+    if elsewhere := Paths.of_this_node().not_a_node:
+        sys.exit(f"azureml-databricks doctor: {elsewhere}")
     # It warns of a failed login in its own words, where nobody handles its warnings.
     logging.getLogger("azure").addHandler(logging.NullHandler())
     report = examination.whole()

@@ -24,6 +24,17 @@ class Paths:
         return cls(Path(elsewhere if elsewhere and not Path("/databricks").exists() else "/"))
 
     @property
+    def not_a_node(self) -> str:
+        """Say in one line that this machine is no node of a cluster, empty where it is one."""
+        databricks = self.root / "databricks"
+        if databricks.is_dir():
+            return ""
+        return (
+            f"this is no node of a Databricks cluster (there is no {databricks}): run it there, in a "
+            "notebook `%sh azureml-databricks doctor`; on an admin's machine, `azureml-databricks verify`"
+        )
+
+    @property
     def home(self) -> Path:
         """All that is ours and only ours."""
         return self.root / "databricks/azureml-databricks"

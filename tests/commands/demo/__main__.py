@@ -119,7 +119,8 @@ def _run(
         _console.print(log.read_text(), style="dim", end="", markup=False)
     _step(f"runs {name}, which has no line of Azure in it, in a kernel on the driver")
     azure.journal.clear()
-    ran = run(_HERE / name, notebook.context(driver))
+    with _console.status("the notebook runs (a minute)"):
+        ran = run(_HERE / name, notebook.context(driver))
     _console.print(f"   predicted: {ran.cells[-1].outputs[-1].data['text/plain']}", style="dim")
     hosts = dict(azure.journal.hosts())
     tokens = len(azure.journal.of("login.*", "/token"))

@@ -18,14 +18,16 @@ import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import distributions, version
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import uv
 
 from azureml_databricks.admin.bundle import init_script, interpreter, sbom
+from azureml_databricks.admin.progress import tell
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
@@ -119,6 +121,7 @@ def build(
     out: Path,
     settings: dict[str, str] | None,
     extras: Sequence[str] = (),
+    built: Path | None = None,
 ) -> Bundle:
     """Write the archives, the script and the settings to `out`.
 
@@ -128,15 +131,22 @@ def build(
         out: the folder to write to; made if need be.
         settings: by name, without secrets; None for none.
         extras: which of `EXTRAS` the archives carry.
+        built: a folder to take the archives from, which `bundle` has built elsewhere; None to build them.
 
     Raises:
-        BundleError: the packages cannot be fetched.
+        BundleError: the packages cannot be fetched, or `built` has not the archives of this version.
         InterpreterError: there is no Python of a runtime's version to compile for it.
     """
     out.mkdir(parents=True, exist_ok=True)
     asked = [runtime for runtime in RUNTIMES.values() if runtime in runtimes]
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        archives = list(pool.map(lambda runtime: _archive(runtime, extras, out), asked))
+        names = ", ".join(runtime.version for runtime in asked)
+        tell(f"taking those of runtime {names} from {built}" if built else f"building for runtime {names}")
+        archives = []
+        make = partial(_taken, built) if built else _archive
+        for archive in pool.map(lambda runtime: make(runtime, extras, out), asked):
+            tell(f"built {with_size(archive.path.name, archive.path.stat().st_size)}")
+            archives.append(archive)
     settings_file = None
     # What an earlier build has left would be uploaded along.
     for left in {out / _SETTINGS, *out.glob("azureml-databricks-*-runtime-*.tar.gz")}:
@@ -151,14 +161,50 @@ def build(
     return Bundle(archives, script, settings_file)
 
 
+def with_size(name: str, size: int) -> str:
+    """Return what is told of a file of so many bytes."""
+    return f"{name}, {size / 1e6:.1f} MB"
+
+
 def lock_name(runtime: str, extras: Sequence[str]) -> str:
     """Return the name of the file in `locks` that a bundle is made of."""
     return "-".join((runtime, *sorted(extras)))
 
 
-def _archive(runtime: Runtime, extras: Sequence[str], out: Path) -> Archive:
+def _name(runtime: Runtime, extras: Sequence[str]) -> str:
     ours = version("azureml-databricks")
-    path = out / f"azureml-databricks-{ours}-runtime-{lock_name(runtime.version, extras)}.tar.gz"
+    return f"azureml-databricks-{ours}-runtime-{lock_name(runtime.version, extras)}.tar.gz"
+
+
+def _taken(built: Path, runtime: Runtime, extras: Sequence[str], out: Path) -> Archive:
+    """Copy an archive that was built elsewhere, by this version: it would be the same bytes."""
+    source, path = built / _name(runtime, extras), out / _name(runtime, extras)
+    wanted = _about(runtime, extras)
+    try:
+        with tarfile.open(source) as tar:
+            file = tar.extractfile("BUNDLE.json")
+            about = json.loads(file.read()) if file else {}
+        shutil.copyfile(source, path)
+    except (OSError, KeyError, ValueError, tarfile.TarError, EOFError) as error:
+        raise BundleError(
+            f"{source} cannot be taken ({error}): build it with azureml-databricks {wanted['version']}, "
+            f"`azureml-databricks bundle --runtime {runtime.version} ... --out {built}`"
+        ) from None
+    if {key: about.get(key) for key in wanted} != wanted:
+        raise BundleError(f"{source} is not what its name says, {wanted}: build it again")
+    return Archive(runtime, path, hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+def _about(runtime: Runtime, extras: Sequence[str]) -> dict[str, Any]:
+    return {
+        "version": version("azureml-databricks"),
+        "runtime": runtime.version,
+        "with": sorted(extras),
+    }
+
+
+def _archive(runtime: Runtime, extras: Sequence[str], out: Path) -> Archive:
+    path = out / _name(runtime, extras)
     with tempfile.TemporaryDirectory() as scratch:
         _fill(Path(scratch), runtime, extras)
         _pack(Path(scratch), path)
@@ -188,9 +234,7 @@ def _fill(folder: Path, runtime: Runtime, extras: Sequence[str]) -> None:
     _hide_modules(folder)
     _add_ourselves(folder)
     about = {
-        "version": version("azureml-databricks"),
-        "runtime": runtime.version,
-        "with": sorted(extras),
+        **_about(runtime, extras),
         "packages": dict(sorted((it.name, it.version) for it in distributions(path=[str(folder)]))),
     }
     (folder / "BUNDLE.json").write_text(json.dumps(about))
@@ -224,7 +268,13 @@ def _lock(runtime: Runtime, extras: Sequence[str]) -> Traversable:
 
 
 def _uv(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([uv.find_uv_bin(), *arguments], capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [uv.find_uv_bin(), *arguments],
+        env=interpreter.environment_of_uv(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def _last_line(text: str) -> str:
@@ -232,8 +282,11 @@ def _last_line(text: str) -> str:
 
 
 def _hide_modules(folder: Path) -> None:
-    """Take out which modules the packages have: MLflow would require what only the bundle has of a model."""
-    for name in ("RECORD", "top_level.txt"):
+    """Take out which modules the packages have: MLflow would require what only the bundle has of a model.
+
+    And what uv notes of where it found them, which is not the same with an index and with a folder of wheels.
+    """
+    for name in ("RECORD", "top_level.txt", "uv_cache.json", "direct_url.json"):
         for file in folder.glob(f"*.dist-info/{name}"):
             file.unlink()
 

@@ -9,9 +9,11 @@ import contextlib
 import functools
 import json
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -19,6 +21,8 @@ import click
 
 from azureml_databricks.admin.bundle import archives as bundles
 from azureml_databricks.admin.bundle.interpreter import InterpreterError
+from azureml_databricks.admin.commands import help_texts
+from azureml_databricks.admin.commands.debug import show_requests
 from azureml_databricks.admin.commands.output import Output, plain
 from azureml_databricks.admin.errors import AdminError
 from azureml_databricks.admin.file import deployment as deployments
@@ -43,6 +47,13 @@ _DIFFERS = 2
 class _Group(click.Group):
     """Tells what an admin did wrong in lines, and exits with 1, since 2 says that something differs."""
 
+    def list_commands(self, context: click.Context) -> list[str]:
+        return sorted(self.commands, key=help_texts.ORDER.index) if self.name == "main" else [*self.commands]
+
+    def add_command(self, command: click.Command, name: str | None = None) -> None:
+        command.epilog = command.epilog or help_texts.examples(name or command.name or "")
+        super().add_command(command, name)
+
     def invoke(self, context: click.Context) -> Any:
         try:
             return super().invoke(context)
@@ -62,7 +73,7 @@ def _tell(problems: str) -> None:
 
 @click.group(
     cls=_Group,
-    epilog="`azureml-databricks node --help` tells of the commands for a cluster's node.",
+    epilog=help_texts.EPILOG,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(package_name="azureml-databricks")
@@ -106,8 +117,11 @@ def _on_a_deployment(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @_file
     @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+    @click.option("--debug", is_flag=True, help="Show the requests on standard error; no secret is in them.")
     @functools.wraps(command)
-    def wrapped(*, file: Path, as_json: bool, **options: Any) -> None:
+    def wrapped(*, file: Path, as_json: bool, debug: bool, **options: Any) -> None:
+        if debug:
+            show_requests()
         command(deployment_file.read(file), Output(as_json=as_json), **options)
 
     return wrapped
@@ -183,12 +197,18 @@ def schema() -> None:
 @_on_a_deployment
 def plan(deployment: Deployment, output: Output, *, also: tuple[str, ...], adopt: bool) -> None:
     """Show what deploy would change. Exits with 2 if anything, with 0 if nothing."""
-    _, _, planned = _planned(deployment, output, also, adopt=adopt)
-    output.document(**planned.document)
+    site, release, planned = _planned(deployment, output, also, adopt=adopt)
+    output.document(**_about(site, release), **planned.document)
     sys.exit(_DIFFERS if planned.changes else 0)
 
 
 @main.command()
+@click.option(
+    "--bundle",
+    "built",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Take the archives from this folder, which `bundle` has built elsewhere.",
+)
 @click.option("--enforce", is_flag=True, help="Bring clusters and jobs of an older version to the policy's.")
 @_also
 @_adopt
@@ -199,6 +219,7 @@ def deploy(
     deployment: Deployment,
     output: Output,
     *,
+    built: Path | None,
     enforce: bool,
     also: tuple[str, ...],
     adopt: bool,
@@ -208,7 +229,7 @@ def deploy(
     """Make the Databricks workspace as the file says. Repeat it if it was interrupted."""
     from azureml_databricks.admin.commands import deploy as deploying
 
-    site, release, planned = _planned(deployment, output, also, force=force, adopt=adopt)
+    site, release, planned = _planned(deployment, output, also, force=force, adopt=adopt, built=built)
     if planned.changes:
         output.confirm("Deploy?", yes=yes)
         _apply(site, planned, output)
@@ -218,7 +239,7 @@ def deploy(
         # They may have been the last that pointed at an old release.
         site = deploying.Site(deployment, also)
         _apply(site, deploying.plan(site, release), output)
-    output.document(**planned.document, enforced=enforced)
+    output.document(**_about(site, release), **planned.document, enforced=enforced)
 
 
 @main.command()
@@ -273,7 +294,7 @@ def status(deployment: Deployment, output: Output) -> None:
     """Compare what is deployed with the file. Exits with 2 if they differ, with 0 if not."""
     from azureml_databricks.admin.objects import compliance
 
-    site, _, planned = _planned(deployment, output)
+    site, release, planned = _planned(deployment, output)
     with output.working("looking"):
         governed = [
             it for policy in site.policies for it in compliance.governed(site.client, policy, policy.under)
@@ -293,7 +314,9 @@ def status(deployment: Deployment, output: Output) -> None:
         output.line("")
         output.line(f"Secret {site.scope.name}/{key}: written {written:%Y-%m-%d}, {age.days} days ago")
     secret = {"name": f"{site.scope.name}/{key}", "written": written and written.isoformat()}
-    output.document(**planned.document, releases=users, governed=governed, secret=secret)
+    output.document(
+        **_about(site, release), **planned.document, releases=users, governed=governed, secret=secret
+    )
     sys.exit(_DIFFERS if planned.changes else 0)
 
 
@@ -352,18 +375,18 @@ def _read_from(context: click.Context, _: click.Parameter, file: BinaryIO | None
     context.obj.file = file
 
 
-_principal = click.option(
-    "--from",
-    type=click.File("rb"),
-    expose_value=False,
-    is_eager=True,
-    callback=_read_from,
-    help="What `az ad sp create-for-rbac` prints: a file, or - for standard input. Else it is asked.",
-)
+def _principal_of(command: str) -> Callable[..., Any]:
+    return click.option(
+        "--from",
+        type=click.File("rb"),
+        expose_value=False,
+        callback=_read_from,
+        help=f"What `{command}` prints: a file, or - for standard input. Else it is asked.",
+    )
 
 
 @secrets.command(name="set")
-@_principal
+@_principal_of("az ad sp create-for-rbac")
 @_force
 @_on_a_deployment
 def set_secrets(deployment: Deployment, output: Output, *, force: bool) -> None:
@@ -374,7 +397,7 @@ def set_secrets(deployment: Deployment, output: Output, *, force: bool) -> None:
 
 
 @secrets.command()
-@_principal
+@_principal_of("az ad app credential reset --append")
 @_force
 @_on_a_deployment
 def rotate(deployment: Deployment, output: Output, *, force: bool) -> None:
@@ -465,14 +488,24 @@ def _without_templates(text: str) -> str:
     return text.replace("${", "$${").replace("%{", "%%{")
 
 
+def _runtime(given: str) -> str:
+    """Return a runtime, which may be named by its ML variant: 15.4-ml, 15.4 ML."""
+    runtime = re.sub(r"[- ]?ml$", "", given, flags=re.IGNORECASE)
+    if runtime not in bundles.RUNTIMES:
+        known = ", ".join(map(repr, bundles.RUNTIMES))
+        raise click.BadParameter(f"{given!r} is not one of {known}.", param_hint="'--runtime'")
+    return runtime
+
+
 @main.command()
 @click.option(
     "--runtime",
     "runtimes",
     required=True,
     multiple=True,
-    type=click.Choice(list(bundles.RUNTIMES)),
-    help="The clusters' Databricks runtime; once for each, if they have several.",
+    type=_runtime,
+    metavar=f"[{'|'.join(bundles.RUNTIMES)}]",
+    help="The clusters' Databricks runtime, which serves its ML variant, too; once for each of several.",
 )
 @click.option(
     "--with",
@@ -513,7 +546,8 @@ def bundle(
     try:
         settings = settings_file.read(settings_path) if settings_path else None
         asked = [bundles.RUNTIMES[runtime] for runtime in runtimes]
-        built = bundles.build(asked, location, out, settings, extras)
+        with Output(as_json=False).working("building"):
+            built = bundles.build(asked, location, out, settings, extras)
     except OSError as error:
         raise click.ClickException(f"{error.filename or out} cannot be written: {error.strerror}") from None
     for archive in built.archives:
@@ -523,6 +557,30 @@ def bundle(
         click.echo(f"{built.settings}  the settings")
     if missing := _unnamed(settings or {}):
         click.echo(f"the policy's variables have to name the workspace: {', '.join(missing)}")
+
+
+_ON_A_NODE: dict[str, Any] = {
+    "add_help_option": False,
+    "context_settings": {"ignore_unknown_options": True, "allow_extra_args": True},
+}
+
+
+@main.command(**_ON_A_NODE)
+@click.pass_context
+def doctor(context: click.Context) -> None:
+    """On a cluster: look at everything between it and Azure ML."""
+    from azureml_databricks.checkup import cli as doctor
+
+    context.exit(doctor.main(context.args))
+
+
+@main.command(**_ON_A_NODE)
+@click.pass_context
+def node(context: click.Context) -> None:
+    """On a cluster: what is in service there, and taking it out."""
+    from azureml_databricks import node_command
+
+    context.exit(node_command.main(context.args))
 
 
 def _unnamed(settings: dict[str, str]) -> list[str]:
@@ -541,15 +599,27 @@ def _planned(
     *,
     force: bool = False,
     adopt: bool = False,
+    built: Path | None = None,
 ) -> tuple[Site, Release, Plan]:
     from azureml_databricks.admin.commands import deploy as deploying
 
     with output.working("looking"):
         site = deploying.Site(deployment, also, force=force, adopt=adopt)
-        release = deploying.release(deployment)
+        release = replace(deploying.release(deployment), built=built)
         planned = deploying.plan(site, release)
     _show(site, planned, output)
     return site, release, planned
+
+
+def _about(site: Site, release: Release) -> dict[str, Any]:
+    """Return what `--json` has of where this is, for other tools to go on with."""
+    policies = [{"name": it.name, "id": it.id} for it in site.policies]
+    return {
+        "host": site.client.config.host,
+        "release": release.name,
+        "script": release.script,
+        "policies": policies,
+    }
 
 
 def _show(site: Site, planned: Plan, output: Output) -> None:

@@ -6,7 +6,8 @@ import dataclasses
 import json
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -16,6 +17,7 @@ from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
+from azureml_databricks.admin import progress
 from azureml_databricks.admin.errors import AdminError
 from azureml_databricks.admin.objects.changes import Change, Difference, Plan, Unready, shown
 from azureml_databricks.admin.printable import is_unicode, printable, printable_json
@@ -104,12 +106,22 @@ class Output:
                 self._console.print(table)
             click.echo(re.sub(r" +$", "", captured.get(), flags=re.MULTILINE), nl=False)
 
-    def working(self, what: str) -> Status:
-        """Show on a terminal that something takes its time."""
+    @contextmanager
+    def working(self, what: str) -> Iterator[Status]:
+        """Show that something takes its time: on a terminal a sign of life, in a log what is told of it."""
         # On standard output, if that is one: lines that are printed meanwhile go above it.
         beside = self._as_json or not self._console.is_terminal
         console = Console(stderr=True) if beside else self._console
-        return console.status(plain(what), spinner="dots" if is_unicode() else "line")
+        status = console.status(plain(what), spinner="dots" if is_unicode() else "line")
+
+        def show(text: str) -> None:
+            if console.is_terminal:
+                status.update(plain(text))
+            else:
+                click.echo(f"... {printable(text)}", err=True)
+
+        with status, progress.shown_by(show):
+            yield status
 
     def document(self, **fields: Any) -> None:
         """Print the document, if that is asked for."""

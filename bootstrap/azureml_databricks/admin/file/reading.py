@@ -14,10 +14,11 @@ from pydantic_core import ErrorDetails
 from azureml_databricks.admin.errors import AdminError
 from azureml_databricks.admin.file import settings_file, toml_file
 from azureml_databricks.admin.file.deployment import ML, Deployment, Policy
-from azureml_databricks.settings import NEEDED_FOR_LOGIN, SettingError
+from azureml_databricks.settings import BY_NAME, NEEDED_FOR_LOGIN, TABLE, SettingError
 
 # A key in the file, and what is wrong with it.
 Problem = tuple[tuple[str | int, ...], str]
+_NO_SECRET = "no secret belongs in here: `azureml-databricks secrets set` puts it into the secret scope"
 # What other sections say: setting -> section.
 _NOT_A_SETTING_HERE = {
     **dict.fromkeys(
@@ -66,6 +67,12 @@ def _of_settings(table: Any) -> Iterator[Problem]:
         if section := _NOT_A_SETTING_HERE.get(name):
             yield ("settings", name), f"settings.{name} is not said here: [{section}] says it"
             continue
+        if name in BY_NAME and BY_NAME[name].secret:
+            yield ("settings", name), f"settings.{name}: {_NO_SECRET}"
+            continue
+        if name not in BY_NAME and name != "env":
+            yield ("settings", name), f"settings.{name} is not a setting: {_nearest_setting(name)}"
+            continue
         # One by one, so that each is found on its own line.
         single = [{name: {key: text}} for key, text in value.items()] if isinstance(value, dict) else []
         for entry in single or [{name: value}]:
@@ -75,6 +82,16 @@ def _of_settings(table: Any) -> Iterator[Problem]:
                 settings_file.texts(entry, "in [settings]")
             except SettingError as error:
                 yield key, str(error)
+
+
+def _nearest_setting(name: str) -> str:
+    """Say which setting is meant, of those that may be here: by its name, or by its variable's."""
+    here = [it for it in TABLE if it.name not in _NOT_A_SETTING_HERE and not it.secret]
+    names = {**{it.name: it.name for it in here}, **{it.variable: it.name for it in here}}
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    return (
+        f"did you mean {names[near[0]]}?" if near else f"there are {_listed([it.name for it in here])}, env"
+    )
 
 
 def _contradictions(deployment: Deployment, document: dict[str, Any]) -> Iterator[Problem]:
@@ -209,10 +226,9 @@ def _problem(found: ErrorDetails) -> Problem:
 
 def _unknown(key: tuple[str | int, ...], name: str) -> str:
     if re.search("secret|password", str(key[-1]), re.IGNORECASE):
-        return (
-            f"{name} is not known, and no secret belongs in here: "
-            "`azureml-databricks secrets set` puts it into the secret scope"
-        )
+        return f"{name} is not known, and {_NO_SECRET}"
+    if key[-1] in BY_NAME and key[-1] not in _NOT_A_SETTING_HERE:
+        return f"{name} is not known: {key[-1]} is a setting, which belongs below a line [settings]"
     known = [field.alias or field_name for field_name, field in _model(key[:-1]).model_fields.items()]
     near = difflib.get_close_matches(str(key[-1]), known, n=1, cutoff=0.5)
     return f"{name} is not known: " + (f"did you mean {near[0]}?" if near else f"there are {_listed(known)}")

@@ -18,7 +18,13 @@ def read(path: Path) -> dict[str, str]:
         AdminError: the file cannot be read, or is not TOML.
         SettingError: something in it is not a setting, a wrong value or a secret.
     """
-    return texts(toml_file.read(path).document, f"in {path}")
+    document = toml_file.read(path).document
+    if isinstance(document.get("settings"), dict):
+        raise SettingError(
+            f"{path} has a heading [settings], as azureml-databricks.toml has: this file has settings only, "
+            "without a heading; variables are below [env]"
+        )
+    return texts(document, f"in {path}")
 
 
 def texts(table: dict[str, Any], origin: str) -> dict[str, str]:

@@ -23,6 +23,7 @@ from azureml_databricks.admin.objects.changes import Change, Difference, Kept, U
 from azureml_databricks.admin.objects.record import Record
 from azureml_databricks.admin.objects.references import References
 from azureml_databricks.admin.objects.storage import Entry, Storage
+from azureml_databricks.admin.progress import tell
 
 KIND = "release"
 SCRIPT = init_script.NAME
@@ -48,12 +49,14 @@ class Release:
         runtimes: the keys of `bundle.RUNTIMES` that it is for.
         extras: which of `bundle.EXTRAS` it carries.
         settings: by name.
+        built: a folder with the archives, which `bundle` has built elsewhere; None to build them.
     """
 
     location: str
     runtimes: tuple[str, ...]
     extras: tuple[str, ...]
     settings: Mapping[str, str]
+    built: Path | None = None
 
     @cached_property
     def name(self) -> str:
@@ -96,7 +99,7 @@ class Release:
         """
         runtimes = [bundle.RUNTIMES[runtime] for runtime in self.runtimes]
         folder = f"{self.location}/{self.name}"
-        built = bundle.build(runtimes, folder, out, dict(self.settings), self.extras)
+        built = bundle.build(runtimes, folder, out, dict(self.settings), self.extras, self.built)
         assert built.settings
         archives = [archive.path for archive in built.archives]
         return [*archives, built.settings, built.script, _PACKAGE / "admin/bundle" / TASK]
@@ -226,6 +229,8 @@ class Releases:
     def _upload(self, release: Release) -> dict[str, Any]:
         self._storage.make(release.name)
         for name, content in self._built.items():
+            if len(content) >= _COMPARED_BYTES:
+                tell(f"uploading {bundle.with_size(name, len(content))}")
             self._storage.write(f"{release.name}/{name}", content)
         files = {name: _state(len(content), content) for name, content in self._built.items()}
         self.seal = _digest(files)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import configparser
 import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import requests
 from databricks.sdk import WorkspaceClient
@@ -14,10 +16,14 @@ from databricks.sdk.errors import PermissionDenied, Unauthenticated
 from databricks.sdk.errors.base import DatabricksError
 
 from azureml_databricks.admin.errors import AdminError, silence
+from azureml_databricks.admin.file.any_text import decoded
 from azureml_databricks.admin.file.deployment import Databricks, same_host
 
 _ANSWER_SECONDS = 20
 _RETRY_SECONDS = 60
+_TWO_LOGINS = "more than one authorization method configured:"
+# Variables by which the SDK logs in: https://learn.microsoft.com/azure/databricks/dev-tools/auth/env-vars
+_LOGINS = ("DATABRICKS_TOKEN", "DATABRICKS_CLIENT_ID", "DATABRICKS_AUTH_TYPE", "ARM_CLIENT_ID")
 # What Azure Databricks answers, as 403, to a token that it does not know.
 _NO_LOGIN = "Invalid access token"
 
@@ -30,6 +36,7 @@ def connect(databricks: Databricks) -> tuple[WorkspaceClient, str]:
     """
     silence("databricks.sdk")
     _check_environment(databricks)
+    profile = databricks.profile or _profile_of(databricks.host or "")
     where = databricks.host or f"the host of profile {databricks.profile}"
     remedy = f"`databricks auth login {_option(databricks)}`, or set DATABRICKS_TOKEN"
     try:
@@ -37,8 +44,8 @@ def connect(databricks: Databricks) -> tuple[WorkspaceClient, str]:
             # The SDK tries for minutes.
             requests.head(f"{databricks.host}/.well-known/databricks-config", timeout=_ANSWER_SECONDS)
         config = Config(
-            host=databricks.host,
-            profile=databricks.profile,
+            host=None if profile else databricks.host,
+            profile=profile or None,
             product="azureml-databricks",
             retry_timeout_seconds=_RETRY_SECONDS,
             # Its own way to read a file asks for an address first, which workspaces may refuse.
@@ -48,7 +55,13 @@ def connect(databricks: Databricks) -> tuple[WorkspaceClient, str]:
         user = client.current_user.me().user_name or ""
     except (Unauthenticated, PermissionDenied) as error:
         raise AdminError(f"{where} refuses the login ({_first_line(error)}): {remedy}") from None
-    except ValueError as error:  # what the SDK's Config raises
+    except (ValueError, configparser.Error) as error:  # what the SDK's Config raises
+        if _TWO_LOGINS in str(error):
+            found = _first_line(error).partition(_TWO_LOGINS)[2].strip()
+            raise AdminError(
+                f"there are several logins to {where} ({found}): set DATABRICKS_AUTH_TYPE to the one that is "
+                "meant (pat, oauth-m2m, azure-cli, ...), or unset the variables of the others"
+            ) from None
         raise AdminError(f"no login to {where} ({_first_line(error)}): {remedy}") from None
     except (requests.RequestException, TimeoutError) as error:
         raise AdminError(
@@ -58,6 +71,20 @@ def connect(databricks: Databricks) -> tuple[WorkspaceClient, str]:
     except DatabricksError as error:
         raise AdminError(f"{where} does not answer as a workspace does: {_first_line(error)}") from None
     return client, user
+
+
+def _profile_of(host: str) -> str:
+    """Return the one profile of ~/.databrickscfg that is for a host, if no variable says how to log in."""
+    if not host or any(os.environ.get(name) for name in _LOGINS):
+        return ""
+    file = Path(os.environ.get("DATABRICKS_CONFIG_FILE") or "~/.databrickscfg").expanduser()
+    profiles = configparser.ConfigParser(interpolation=None, default_section="")
+    try:
+        profiles.read_string(decoded(file.read_bytes()))
+    except (OSError, UnicodeDecodeError, configparser.Error):
+        return ""  # the SDK says what is wrong with it, if it is asked for
+    found = [name for name in profiles.sections() if same_host(profiles[name].get("host", ""), host)]
+    return found[0] if len(found) == 1 else ""
 
 
 def _check_environment(databricks: Databricks) -> None:
@@ -90,7 +117,13 @@ def telling(what: str, needs: str) -> Iterator[None]:
     except DatabricksError as error:
         raise AdminError(f"{what}: {_first_line(error)}") from None
     except (requests.RequestException, TimeoutError) as error:
-        raise AdminError(f"{what}: Databricks cannot be reached ({_cause(error)})") from None
+        raise AdminError(f"{what}: {_address(error)} cannot be reached ({_cause(error)})") from None
+
+
+def _address(error: BaseException) -> str:
+    """Return the address that was asked, without what signs it."""
+    request = getattr(error, "request", None)
+    return (getattr(request, "url", None) or "Databricks").partition("?")[0]
 
 
 def _cause(error: BaseException) -> str:

@@ -107,6 +107,11 @@ def prove_login(tenant_id: str, client_id: str, client_secret: str, cloud: str) 
             retry_total=1,
         ).get_token(_SCOPES[cloud])
     except (AzureError, ValueError) as error:
+        if isinstance(error, ServiceRequestError | ServiceResponseError):
+            raise AdminError(
+                f"{AUTHORITIES[cloud]} cannot be reached, nothing was changed ({_message(error)}): does the "
+                "network (HTTPS_PROXY) let it through?"
+            ) from None
         refused = NotYetKnownError if _NOT_YET_KNOWN.search(str(error)) else AdminError
         raise refused(
             f"service principal {client_id} cannot log in to Azure, nothing was changed: {_message(error)}"

@@ -1,0 +1,145 @@
+"""Networks as companies have them: certificates of their own, mirrors, no way out; several logins."""
+
+from __future__ import annotations
+
+import ssl
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+import trustme
+
+from azureml_databricks.admin.bundle import archives
+from azureml_databricks.admin.services import databricks
+from tests.admin.conftest import Admin
+
+HOST = "https://adb-1.2.azuredatabricks.net"
+
+
+def test_archives_that_were_built_elsewhere_are_deployed(admin_with_secrets: Admin) -> None:
+    admin = admin_with_secrets
+    options = ("--runtime", "15.4", "--location", "/Volumes/sales/ml/azureml", "--out", "built")
+
+    refused = admin.run("deploy", "--yes", "--bundle", ".")
+    admin.run_or_fail("bundle", *options)
+    done = admin.run_or_fail("deploy", "--yes", "--bundle", "built")
+
+    assert "azureml-databricks bundle --runtime 15.4" in refused.stderr
+    assert done.progress[0] == "taking those of runtime 15.4 from built"
+    # It is the release that would have been built here.
+    assert "Nothing to change" in admin.run_or_fail("plan").stdout
+
+
+def test_an_archive_of_something_else_is_not_taken(tmp_path: Path) -> None:
+    runtime = archives.RUNTIMES["15.4"]
+    (tmp_path / archives._name(runtime, ())).write_bytes(b"no archive")
+
+    with pytest.raises(archives.BundleError, match="cannot be taken"):
+        archives._taken(tmp_path, runtime, (), tmp_path / "out")
+
+
+@pytest.fixture
+def profiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty ~/.databrickscfg, and no variable that says how to log in."""
+    file = tmp_path / ".databrickscfg"
+    monkeypatch.setenv("DATABRICKS_CONFIG_FILE", str(file))
+    for name in databricks._LOGINS:
+        monkeypatch.delenv(name, raising=False)
+    return file
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_a_profile_is_found_by_its_host(profiles: Path, encoding: str) -> None:
+    text = f"[DEFAULT]\nhost = https://adb-3.4.azuredatabricks.net\n[prod]\nhost = {HOST}/?o=1\ntoken = x\n"
+    profiles.write_text(text, encoding=encoding)
+
+    assert databricks._profile_of(HOST) == "prod"
+    assert databricks._profile_of("https://adb-5.6.azuredatabricks.net") == ""
+
+
+def test_no_profile_is_taken_where_two_fit_or_a_variable_says_how(
+    profiles: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    profiles.write_text(f"[a]\nhost = {HOST}\n[b]\nhost = {HOST}\n")
+    assert databricks._profile_of(HOST) == ""
+
+    profiles.write_text(f"[a]\nhost = {HOST}\n")
+    monkeypatch.setenv("DATABRICKS_TOKEN", "x")
+    assert databricks._profile_of(HOST) == ""
+
+
+def test_the_login_of_a_profile_is_used_and_two_logins_are_named(admin_with_secrets: Admin) -> None:
+    admin = admin_with_secrets
+    token = admin.environment.pop("DATABRICKS_TOKEN")
+    (admin.folder / ".databrickscfg").write_text(f"[prod]\nhost = {admin.databricks.host}\ntoken = {token}\n")
+
+    assert admin.run("plan").returncode == 2
+
+    two = {"DATABRICKS_TOKEN": token, "DATABRICKS_CLIENT_ID": "a", "DATABRICKS_CLIENT_SECRET": "s3cr3t"}
+    admin.environment.update(two)
+    done = admin.run("plan")
+    assert "(oauth and pat): set DATABRICKS_AUTH_TYPE" in done.stderr
+    assert "s3cr3t" not in done.stderr + done.stdout
+
+
+class Mirror(BaseHTTPRequestHandler):
+    """An index without packages."""
+
+    asked: list[str]
+
+    def do_GET(self) -> None:
+        self.asked.append(self.path)
+        self.send_error(404)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def mirror(tmp_path: Path) -> Iterator[tuple[str, list[str]]]:
+    """An index behind a certificate of the company's own, and what was asked of it."""
+    ca = trustme.CA()
+    ca.cert_pem.write_to_path(tmp_path / "ca.pem")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ca.issue_cert("localhost").configure_cert(context)
+    handler = type("Asked", (Mirror,), {"asked": []})
+    server = HTTPServer(("localhost", 0), handler)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"https://localhost:{server.server_port}/simple", handler.asked  # type: ignore[attr-defined]
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_uv_trusts_the_certificates_that_all_else_trusts(
+    mirror: tuple[str, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address, asked = mirror
+    settings = {
+        "UV_DEFAULT_INDEX": address,
+        "UV_NO_CACHE": "1",
+        "UV_HTTP_RETRIES": "0",
+        "NO_PROXY": "localhost",
+    }
+    for name, value in {**settings, "REQUESTS_CA_BUNDLE": str(tmp_path / "ca.pem")}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+
+    archives._uv("pip", "install", "--target", str(tmp_path / "out"), "not-there==1")
+
+    assert asked == ["/simple/not-there/"]
+
+
+def test_what_uv_notes_of_where_a_package_came_from_is_in_no_archive(tmp_path: Path) -> None:
+    notes = tmp_path / "a-1.dist-info"
+    notes.mkdir()
+    for name in ("uv_cache.json", "direct_url.json", "METADATA"):
+        (notes / name).touch()
+
+    archives._hide_modules(tmp_path)
+
+    assert [path.name for path in notes.iterdir()] == ["METADATA"]
