@@ -94,17 +94,55 @@ def test_a_notebook_has_both_uris_and_no_extra_cell(node: Node, azure: EmulatedA
     assert json.loads(notebook.cells[0].outputs[0].text) == [azure.workspace.tracking_uri] * 2
 
 
-def test_importing_mlflow_imports_nothing_of_azure(node: Node) -> None:
-    done = run(
-        node,
-        """
-        import json, mlflow, sys
-        ours = ("azureml.", "azure.", "msal", "msrest", "azureml_databricks.bridge.stores")
-        print(json.dumps([name for name in sys.modules if name.startswith(ours)]))
-        """,
-    )
+# What logs in, and what sends files.
+LOGS_IN = {"azure.core", "azure.identity", "msal"}
+SENDS_FILES = {"azure.core", "azure.storage", "msrest", "isodate", "oauthlib"}
+FIRST_RUN = f"""
+    import json, sys
+    heavy = {sorted(LOGS_IN | SENDS_FILES)!r}
+    def imported():
+        return [name for name in heavy if name in sys.modules]
+    steps = []
+    import mlflow
+    steps.append([name for name in sys.modules if name.startswith(("azureml.", "azure.", "cryptography"))])
+    mlflow.set_experiment("imports")
+    steps.append(imported())
+    with mlflow.start_run():
+        mlflow.log_metric("a", 1)
+        steps.append(imported())
+        mlflow.log_text("a", "a.txt")
+        steps.append(imported())
+    print(json.dumps(steps))
+"""
 
-    assert answer(done) == []
+
+def test_nothing_is_imported_before_it_is_used(node: Node) -> None:
+    # When a user's first process logs in
+    first = answer(run(node, FIRST_RUN))
+
+    # Then it imports what that takes, and not what sends files until it sends one
+    assert isinstance(first, list)
+    assert [set(step) for step in first] == [set(), LOGS_IN, LOGS_IN, LOGS_IN | SENDS_FILES]
+
+    # When another has the token that the first has left
+    second = answer(run(node, FIRST_RUN))
+
+    # Then it imports nothing of Azure until it sends a file
+    assert isinstance(second, list)
+    assert [set(step) for step in second] == [set(), set(), set(), LOGS_IN | SENDS_FILES]
+
+
+def test_the_plugins_own_package_has_all_of_its_names_when_they_are_asked_for(node: Node) -> None:
+    ask = "import mlflow; mlflow.set_experiment('names'); from azureml.mlflow import get_portal_url as it"
+    other = "import azureml.mlflow as plugin, json; names = set(vars(plugin))"
+    code = f"{other}; print(json.dumps(sorted(names)))"
+    whole = answer(run(node, code))
+
+    late = answer(run(node, f"{ask}\n{code}"))
+
+    assert isinstance(late, list)
+    assert isinstance(whole, list)
+    assert set(late) >= set(whole)
 
 
 def test_what_the_runtime_presets_later_is_put_right_on_import(node: Node, azure: EmulatedAzure) -> None:

@@ -26,7 +26,6 @@ from azure.core.exceptions import (
 from azure.storage.blob import BlobClient, ExponentialRetry
 from azureml.mlflow._client._common._http_policy import HandleTimeoutPolicy
 from azureml.mlflow._client.constants import ClientEnvVars
-from azureml.mlflow._internal.utils import ServiceContext
 from azureml.mlflow._restclient.artifact._azure_machine_learning_workspaces import (
     AzureMachineLearningWorkspaces as AllArtifactsClient,
 )
@@ -47,7 +46,7 @@ from azureml_databricks.bridge.background import Background
 from azureml_databricks.bridge.connections import transport
 from azureml_databricks.bridge.of_this_process import OfThisProcess
 from azureml_databricks.bridge.parallel import in_parallel, threads_for_each
-from azureml_databricks.bridge.workspace import service_context
+from azureml_databricks.bridge.workspace import WorkspaceContext, service_context
 
 # Where records.py keeps its own: no business of who lists a run's artifacts.
 HIDDEN = ".azureml-databricks"
@@ -76,7 +75,7 @@ class Container:
     where: Mapping[str, str]
     origin: str
     container: str
-    context: ServiceContext
+    context: WorkspaceContext
 
     @classmethod
     def at(cls, artifact_uri: str) -> Container:
@@ -84,14 +83,14 @@ class Container:
         return _opened(artifact_uri, [])[0]
 
     @classmethod
-    def of_run(cls, context: ServiceContext, experiment: str, run_id: str) -> Container:
+    def of_run(cls, context: WorkspaceContext, experiment: str, run_id: str) -> Container:
         """Return a run's; `experiment` is its experiment's id or name."""
         client = _client(RunArtifactsClient, context)
         where = {**_names(context), "experiment_name": experiment, "run_id": run_id}
         return cls(client.run_artifacts, where, "ExperimentRun", f"dcid.{run_id}", context)
 
     @classmethod
-    def of_upload(cls, context: ServiceContext, origin: str, container: str) -> Container:
+    def of_upload(cls, context: WorkspaceContext, origin: str, container: str) -> Container:
         """Return those of a model that was registered from a local folder."""
         client = _client(AllArtifactsClient, context)
         where = {**_names(context), "origin": origin, "container": container}
@@ -155,7 +154,7 @@ class Container:
         return {**_names(self.context), "origin": self.origin, "container": self.container}
 
 
-def _client(make: Any, context: ServiceContext) -> Any:
+def _client(make: Any, context: WorkspaceContext) -> Any:
     """Return a REST client of the plugin, made as it does itself, over the connections of this process."""
     seconds = float(os.environ.get(ClientEnvVars.AZUREML_HTTP_REQUEST_TIMEOUT, 300))
     return make(
@@ -167,7 +166,7 @@ def _client(make: Any, context: ServiceContext) -> Any:
     )
 
 
-def _names(context: ServiceContext) -> dict[str, str]:
+def _names(context: WorkspaceContext) -> dict[str, str]:
     return {
         "subscription_id": context.subscription_id,
         "resource_group_name": context.resource_group_name,

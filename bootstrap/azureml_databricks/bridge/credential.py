@@ -9,18 +9,20 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from azure.core.credentials import AccessToken, TokenCredential
-from azure.core.exceptions import ServiceRequestError, ServiceResponseError
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import UNAUTHENTICATED
 
-from azureml_databricks.bridge import logins
 from azureml_databricks.bridge.patience import in_time
-from azureml_databricks.bridge.shared_tokens import Answer, SharedTokens
+from azureml_databricks.bridge.shared_tokens import Answer, SharedTokens, Token
 from azureml_databricks.node import variables
 from azureml_databricks.settings import BY_NAME, SettingError, Settings, is_misplaced, is_secret
+
+if TYPE_CHECKING:
+    from azure.core.credentials import TokenCredential
+
+    from azureml_databricks.bridge.logins import Way
 
 # One cell makes many requests, and autologging swallows errors: a failure answers for them all.
 _FAILURE_LASTS_SECONDS = 30
@@ -46,7 +48,7 @@ class AzureCredential:
         self._host = host
         self._tokens: dict[tuple[str, ...], SharedTokens] = {}
 
-    def get_token(self, *scopes: str, claims: str | None = None, **kwargs: Any) -> AccessToken:
+    def get_token(self, *scopes: str, claims: str | None = None, **kwargs: Any) -> Token:
         """Return a token, from memory while one is valid: this process's, else this user's on the node.
 
         Args:
@@ -59,7 +61,7 @@ class AzureCredential:
         """
         return self._get(scopes, {**kwargs, "claims": claims} if claims else kwargs, anew=bool(claims))
 
-    def log_in(self, *scopes: str) -> AccessToken:
+    def log_in(self, *scopes: str) -> Token:
         """Return a token that was asked for now, whatever is in the node's memory.
 
         Raises:
@@ -67,7 +69,7 @@ class AzureCredential:
         """
         return self._get(scopes, {}, anew=True)
 
-    def _get(self, scopes: tuple[str, ...], kwargs: dict[str, Any], *, anew: bool) -> AccessToken:
+    def _get(self, scopes: tuple[str, ...], kwargs: dict[str, Any], *, anew: bool) -> Token:
         settings = _settings()
 
         def ask(known: Answer, seconds: float) -> Answer:
@@ -100,6 +102,9 @@ class AzureCredential:
         kwargs: dict[str, Any],
     ) -> Answer:
         """Log in; return what is known then."""
+        # Not at the top: a token that is shared needs no library to log in.
+        from azureml_databricks.bridge import logins
+
         way = logins.WAYS[settings["auth"]]
         try:
             # A new one: what an old one has in memory was counted by a clock that may have been put back.
@@ -112,11 +117,13 @@ class AzureCredential:
             return known.with_failure(failure, lasts, told_to_wait=bool(told))
         return Answer.of(token)
 
-    def _cause(self, error: Exception, way: logins.Way, settings: Settings) -> str:
+    def _cause(self, error: Exception, way: Way, settings: Settings) -> str:
         texts = {name: settings[name] for name in _OF_A_LOGIN if not BY_NAME[name].secret}
         texts["host"] = self._host
         texts["proxy"] = way_out()
-        if isinstance(error, logins.ToldToWaitError):
+        from azureml_databricks.bridge.logins import ToldToWaitError
+
+        if isinstance(error, ToldToWaitError):
             return way.explain_wait(error, texts)
         return _without_secrets(way.explain(error, _is_of_the_network(error), texts), settings)
 
@@ -140,13 +147,16 @@ def _settings() -> Settings:
     except SettingError as wrong:
         raise AzureLoginError(str(wrong)) from None
     if missing := ", ".join(settings.missing_for_login):
+        from azureml_databricks.bridge import logins
+
         raise AzureLoginError(f"{missing} not set; {logins.WAYS[settings['auth']].who_sets}")
     return settings
 
 
-def _token_of(inner: TokenCredential, scopes: tuple[str, ...], kwargs: dict[str, Any]) -> AccessToken:
+def _token_of(inner: TokenCredential, scopes: tuple[str, ...], kwargs: dict[str, Any]) -> Token:
     try:
-        return inner.get_token(*scopes, **kwargs)
+        token = inner.get_token(*scopes, **kwargs)
+        return Token(token.token, token.expires_on)
     finally:
         if close := getattr(inner, "close", None):
             close()
@@ -166,6 +176,8 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _is_of_the_network(error: BaseException) -> bool:
+    from azure.core.exceptions import ServiceRequestError, ServiceResponseError
+
     silence = (ServiceRequestError, ServiceResponseError, TimeoutError)
     return any(isinstance(each, silence) for each in _causes(error))
 

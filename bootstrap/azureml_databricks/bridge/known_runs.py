@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from mlflow.entities import Metric, Run
 
 from azureml_databricks.bridge import limits
-from azureml_databricks.bridge.artifacts import Container
 from azureml_databricks.bridge.kept import KEPT, Kept, Point, point
 from azureml_databricks.bridge.records import Record, Records
 from azureml_databricks.bridge.service import Service
@@ -147,7 +146,7 @@ class KnownRuns:
 
     def records(self, run_id: str) -> Records:
         """Return the records of a run."""
-        return Records(Container.at(self.artifact_uri(run_id)))
+        return records_at(self.artifact_uri(run_id))
 
     def add_note(self, run_id: str, note: Record) -> None:
         """Add a record of the run itself."""
@@ -165,4 +164,12 @@ class KnownRuns:
 
 def notes_at(artifact_uri: str) -> list[Record]:
     """Return the records of the run itself whose artifacts are there, the oldest first."""
-    return Records(Container.at(artifact_uri)).all(_NOTES).get(_NOTES, [])
+    return records_at(artifact_uri).all(_NOTES).get(_NOTES, [])
+
+
+def records_at(artifact_uri: str) -> Records:
+    """Return the records of the run whose artifacts are there."""
+    # Not at the top: most runs have no records, and need no client of Azure's storage.
+    from azureml_databricks.bridge.artifacts import Container
+
+    return Records(Container.at(artifact_uri))

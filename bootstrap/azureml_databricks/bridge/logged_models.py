@@ -43,12 +43,12 @@ from mlflow.utils.validation import _validate_logged_model_name
 
 from azureml_databricks.bridge import refusals, unavailable
 from azureml_databricks.bridge.addresses import RUN_ADDRESS
-from azureml_databricks.bridge.artifacts import Container, path_within, telling
+from azureml_databricks.bridge.known_runs import records_at
 from azureml_databricks.bridge.of_this_process import OfThisProcess
 from azureml_databricks.bridge.outgoing import MARK
 from azureml_databricks.bridge.parallel import in_parallel
 from azureml_databricks.bridge.points_of_models import Points, PointsOfModels
-from azureml_databricks.bridge.records import Record, Records
+from azureml_databricks.bridge.records import Record
 from azureml_databricks.bridge.tracking import WorkspaceTrackingStore
 
 # The model's run, then the model's time of birth and a random part: of two models the later one sorts last.
@@ -103,6 +103,9 @@ class LoggedModelsStore(WorkspaceTrackingStore):
         run = self.runs.read(source_run_id) if source_run_id else self._carrier(experiment_id, name)
         now = get_current_time_millis()
         key = f"{now:011x}{secrets.token_hex(2)}"
+        # Not at the top: most processes make no models, and need no client of Azure's storage.
+        from azureml_databricks.bridge.artifacts import Container, telling
+
         container = Container.at(run.info.artifact_uri)
         with telling(f"look for a model {name} in run {run.info.run_id}"):
             taken = next(container.addresses(f"{name}/"), None)
@@ -334,7 +337,7 @@ def newest_at(artifact_uri: str) -> LoggedModel | None:
 
 
 def _of_run(run_id: str, artifact_uri: str) -> list[LoggedModel]:
-    kept = Records(Container.at(artifact_uri)).all(_MODELS)
+    kept = records_at(artifact_uri).all(_MODELS)
     return [
         _model(f"m-{run_id}-{folder.rpartition('/')[2]}", records, artifact_uri)
         for folder, records in kept.items()
@@ -393,6 +396,8 @@ def _location(recorded: object, artifact_uri: str) -> str:
 
     Everybody with a role on the workspace can write one that leads elsewhere.
     """
+    from azureml_databricks.bridge.artifacts import path_within
+
     its_run, claimed = RUN_ADDRESS.fullmatch(artifact_uri), RUN_ADDRESS.fullmatch(str(recorded))
     root = artifact_uri[: its_run.start("path")] if its_run and its_run["path"] else artifact_uri
     folder = ""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
+from azureml_databricks.bridge import plugin_package
 from azureml_databricks.node import variables
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ def tracking_store(store_uri: str, artifact_uri: str | None = None) -> TrackingS
     """Build the tracking store of an `azureml://` URI."""
     import mlflow.entities
 
+    plugin_package.put_off()
     from azureml_databricks.bridge.workspace import service_context
 
     if hasattr(mlflow.entities, "LoggedModel"):
@@ -35,6 +37,7 @@ def tracking_store(store_uri: str, artifact_uri: str | None = None) -> TrackingS
 
 def model_registry_store(store_uri: str, tracking_uri: str | None = None) -> ModelRegistryStore:
     """Build the model registry store of an `azureml://` URI."""
+    plugin_package.put_off()
     from azureml_databricks.bridge.registry import WorkspaceModelRegistryStore
     from azureml_databricks.bridge.workspace import model_registry_context
 
@@ -44,6 +47,7 @@ def model_registry_store(store_uri: str, tracking_uri: str | None = None) -> Mod
 
 def unity_catalog_store(store_uri: str, tracking_uri: str) -> ModelRegistryStore:
     """Build the model registry store of a `databricks-uc` URI, for MLflow 3."""
+    plugin_package.put_off()
     from azureml_databricks.bridge.unity_catalog import UnityCatalogStore
 
     store: ModelRegistryStore = UnityCatalogStore(store_uri, tracking_uri)  # type: ignore[no-untyped-call]
@@ -52,6 +56,7 @@ def unity_catalog_store(store_uri: str, tracking_uri: str) -> ModelRegistryStore
 
 def artifact_repository(artifact_uri: str, *args: Any, **kwargs: Any) -> ArtifactRepository:
     """Build the artifact repository of an `azureml://` URI; MLflow's versions pass more or less along."""
+    plugin_package.put_off()
     from azureml_databricks.bridge.artifacts import WorkspaceArtifactRepository
 
     repository: ArtifactRepository = WorkspaceArtifactRepository(artifact_uri, *args, **kwargs)

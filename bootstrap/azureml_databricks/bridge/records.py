@@ -13,12 +13,12 @@ import json
 import secrets
 import time
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from azure.core.exceptions import ResourceNotFoundError
-
-from azureml_databricks.bridge import artifacts
 from azureml_databricks.bridge.parallel import in_parallel
+
+if TYPE_CHECKING:
+    from azureml_databricks.bridge.artifacts import Container
 
 Record = dict[str, Any]
 
@@ -34,7 +34,7 @@ class Records:
         container: the run's artifacts.
     """
 
-    def __init__(self, container: artifacts.Container) -> None:
+    def __init__(self, container: Container) -> None:
         """Take the container."""
         self._container = container
 
@@ -44,6 +44,9 @@ class Records:
         Raises:
             MlflowException: Azure ML or its storage cannot, in one line.
         """
+        # Not at the top: most runs have no records, and need no client of Azure's storage.
+        from azureml_databricks.bridge import artifacts
+
         path = f"{artifacts.HIDDEN}/{folder}/{time.time_ns():020}-{secrets.token_hex(4)}.json"
         content = json.dumps(record, separators=(",", ":")).encode()
         with artifacts.telling(f"keep a record of {self._container.container.removeprefix('dcid.')}"):
@@ -55,6 +58,8 @@ class Records:
         Raises:
             MlflowException: Azure ML or its storage does not give them, in one line.
         """
+        from azureml_databricks.bridge import artifacts
+
         with artifacts.telling(f"read the records of {self._container.container.removeprefix('dcid.')}"):
             found = sorted(self._container.addresses(f"{artifacts.HIDDEN}/{folder}/"))
             records = in_parallel(self._record, found)
@@ -69,6 +74,10 @@ class Records:
         place = self._container.container, path
         if place in _read:
             return _read[place]
+        from azure.core.exceptions import ResourceNotFoundError
+
+        from azureml_databricks.bridge import artifacts
+
         stream = io.BytesIO()
         # A path comes first, then what is in it: another process may be in between.
         with suppress(ResourceNotFoundError):

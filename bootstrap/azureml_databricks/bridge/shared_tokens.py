@@ -19,8 +19,8 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from typing import NamedTuple
 
-from azure.core.credentials import AccessToken
 from cryptography.fernet import Fernet, InvalidToken
 
 from azureml_databricks.node.locks import held
@@ -31,6 +31,18 @@ _PATIENCE_SECONDS = 10.0
 _ALL_SECONDS = 14.0
 # As azure-identity has it; of Unity Catalog's it is not known, and each request to Azure ML asks for a token.
 _RENEWED_BEFORE_SECONDS = 300
+
+
+class Token(NamedTuple):
+    """What azure-core has as `AccessToken`, without the import of azure-core.
+
+    Attributes:
+        token: the token itself.
+        expires_on: when it no longer counts, in seconds since 1970.
+    """
+
+    token: str
+    expires_on: int
 
 
 @dataclass(frozen=True)
@@ -54,7 +66,7 @@ class Answer:
     told_to_wait: bool = False
 
     @classmethod
-    def of(cls, token: AccessToken) -> Answer:
+    def of(cls, token: Token) -> Answer:
         """Return what is known once a token has come."""
         lives = token.expires_on - time.time()
         next_in = max(lives - _RENEWED_BEFORE_SECONDS, lives / 2)
@@ -92,9 +104,9 @@ class Answer:
         )
 
     @property
-    def access_token(self) -> AccessToken:
+    def access_token(self) -> Token:
         """The token as azure-core has it."""
-        return AccessToken(self.token, int(self.expires_on))
+        return Token(self.token, int(self.expires_on))
 
 
 class SharedTokens:

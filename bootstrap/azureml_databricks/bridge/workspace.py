@@ -6,11 +6,11 @@ Every request that carries a token is made by what is here: nowhere else is a lo
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from azureml.mlflow._common._cloud.cloud import Cloud, _get_cloud_or_default
-from azureml.mlflow._internal.utils import ServiceContext
 from mlflow.exceptions import MlflowException
 
 from azureml_databricks import tracking_uri
@@ -37,7 +37,38 @@ _OF_AZURE = frozenset(
 )
 
 
-def model_registry_context(uri: str) -> ServiceContext | RegistryServiceContext:
+@dataclass(frozen=True)
+class WorkspaceContext:
+    """What the plugin's classes ask of a workspace: its own class would import all that it can do besides.
+
+    Attributes:
+        host_url: such as `https://westeurope.api.azureml.ms`.
+        subscription_id: the workspace's subscription.
+        resource_group_name: the workspace's resource group.
+        workspace_name: its name.
+        auth: the login.
+        cloud: the Azure cloud.
+        location: the plugin knows none either.
+    """
+
+    host_url: str
+    subscription_id: str
+    resource_group_name: str
+    workspace_name: str
+    auth: AzureCredential
+    cloud: Cloud
+    location: str | None = None
+
+    def _get_scope(self) -> str:
+        return (
+            f"/subscriptions/{self.subscription_id}/resourceGroups/{self.resource_group_name}"
+            f"/providers/Microsoft.MachineLearningServices/workspaces/{self.workspace_name}"
+        )
+
+    _get_workspace_scope = _get_scope
+
+
+def model_registry_context(uri: str) -> WorkspaceContext | RegistryServiceContext:
     """Return the context of where models are registered: in a workspace, or in an Azure ML registry.
 
     Raises:
@@ -61,7 +92,7 @@ def model_registry_context(uri: str) -> ServiceContext | RegistryServiceContext:
     )
 
 
-def service_context(uri: str) -> ServiceContext:
+def service_context(uri: str) -> WorkspaceContext:
     """Return the context of the workspace that `uri` names: a tracking URI, or one of its artifacts'.
 
     Raises:
@@ -72,7 +103,7 @@ def service_context(uri: str) -> ServiceContext:
     except tracking_uri.TrackingUriError as wrong:
         raise MlflowException.invalid_parameter_value(f"{uri!r}: {wrong}") from None
     cloud = _get_cloud_or_default()
-    return ServiceContext(
+    return WorkspaceContext(
         host_url=f"https://{workspace.host}",
         subscription_id=workspace.subscription_id,
         resource_group_name=workspace.resource_group,
