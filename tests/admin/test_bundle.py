@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
 import subprocess
 import sys
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -88,6 +90,45 @@ def test_every_module_in_the_archive_is_compiled_for_the_runtimes_python(built: 
     for source in sources:
         folder, _, name = source.rpartition("/")
         assert f"{folder}/__pycache__/{name[:-3]}.cpython-311.pyc".lstrip("/") in names
+
+
+def test_nothing_in_the_archive_asks_for_what_was_left_out_of_it(built: Path, tmp_path: Path) -> None:
+    # Given what a node unpacks
+    with tarfile.open(next(built.glob("*.tar.gz"))) as archive:
+        archive.extractall(tmp_path, filter="data")
+    plugin = tmp_path / "azureml/mlflow"
+    assert not list(plugin.rglob("aio"))
+
+    # Then each module of the plugin that another one names is there
+    missing = [f"{file}: {name}" for file in plugin.rglob("*.py") for name in _not_there(file, tmp_path)]
+    assert missing == []
+
+
+def _not_there(file: Path, root: Path) -> Iterator[str]:
+    """Yield what of the plugin `file` imports and is not there, save where that is caught."""
+    tree = ast.parse(file.read_bytes())
+    caught = {
+        id(node)
+        for tried in ast.walk(tree)
+        if isinstance(tried, ast.Try)
+        for handler in tried.handlers
+        for node in ast.walk(handler)
+    }
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.ImportFrom) or id(node) in caught:
+            continue
+        parts = file.relative_to(root).parts[: -node.level] if node.level else ()
+        module = [*parts, *(node.module or "").split(".")]
+        path = root.joinpath(*(part for part in module if part))
+        # The generator's place for a client's own code, where there is any.
+        if path.name == "_patch":
+            continue
+        if path.is_relative_to(root / "azureml/mlflow") and not _is_module(path):
+            yield ".".join(module)
+
+
+def _is_module(path: Path) -> bool:
+    return path.with_suffix(".py").is_file() or path.is_dir()
 
 
 def test_the_script_knows_its_archive_and_is_clean_shell(built: Path) -> None:

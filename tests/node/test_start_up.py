@@ -237,24 +237,34 @@ def test_a_settings_file_spoilt_by_hand_leaves_every_python_as_it_was(
 @pytest.mark.skipif(
     not shutil.which("valgrind"), reason="valgrind, which counts instructions, is not installed"
 )
-@pytest.mark.parametrize(
-    ("python", "env"),
-    [
-        (BASE, {}),
-        (CLUSTER, {}),
-        (CLUSTER, {"PYTHONPATH": "/databricks/spark/python:/databricks/python_shell"}),
-    ],
-    ids=["base", "cluster", "cluster with a notebook's path"],
-)
-def test_a_start_takes_at_most_two_and_a_half_per_cent_more_instructions(
-    bundle: Path, python: str, env: dict[str, str]
-) -> None:
+def test_a_start_takes_at_most_two_per_cent_more_instructions(bundle: Path) -> None:
+    paths = {"PYTHONPATH": "/databricks/spark/python:/databricks/python_shell"}
+    # Where PYTHONPATH is set the base Python compiles a line of ours, which it has no place to keep compiled.
+    allowed: list[tuple[str, dict[str, str], float]] = [
+        (BASE, {}, 1.02),
+        (BASE, paths, 1.0275),
+        (CLUSTER, {}, 1.02),
+        (CLUSTER, paths, 1.02),
+    ]
     with cluster_node(bundle, GIVEN) as node:
-        bare = instructions_at_start(node, python, env=env)
+        bare = [instructions_at_start(node, python, env=env) for python, env, _ in allowed]
 
         start(node)
 
-        assert instructions_at_start(node, python, env=env) <= bare * 1.025
+        for (python, env, most), before in zip(allowed, bare, strict=True):
+            assert instructions_at_start(node, python, env=env) <= before * most, (python, env)
+
+
+def test_an_idle_interpreter_gains_less_than_300_kilobytes(bundle: Path) -> None:
+    # What is shared with other processes counts in part. The least of several: a kernel moves things about.
+    say = "print(int(open('/proc/self/smaps_rollup').read().partition('Pss:')[2].split()[0]))"
+    with cluster_node(bundle, GIVEN) as node:
+        command = [node.inside(CLUSTER), "-c", say]
+        before = min(int(node.run(command).stdout) for _ in range(5))
+
+        start(node)
+
+        assert min(int(node.run(command).stdout) for _ in range(5)) < before + 300
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,16 @@ except Exception:
     pass
 """
 
+# Each word of it is compiled at every start: that of `PYTHONPATH`, and the text where there is one. Only a
+# sitecustomize on PYTHONPATH can shadow ours.
+_RUN_FROM_PTH = """\
+import posix; b"PYTHONPATH" in posix.environ and exec({text!r})  {begin}
+"""
+_RUN_BRIEFLY = """\
+try:exec(__import__("_frozen_importlib_external").SourcelessFileLoader("_",{start!r}).get_code("_"),{{}})
+except Exception:0
+"""
+
 # What ran from a `.pth` ran before `site` had made all of the path.
 _RUN_OR_REORDER = """\
 if hasattr(sys, "azureml_databricks"):
@@ -124,15 +134,15 @@ def install(paths: Paths, ledger: Ledger) -> None:
         HookError: the distribution's own sitecustomize is broken.
         OSError: a file cannot be written.
     """
-    run = _RUN.format(start=str(paths.current / "azureml_databricks/node/_start.pyc"))
+    start = str(paths.current / "azureml_databricks/node/_start.pyc")
+    run = _RUN.format(start=start)
     run_or_reorder = _RUN_OR_REORDER.format(run=textwrap.indent(run, "    ").rstrip())
     for hook in all_hooks(paths):
         word = _LEAVE_WORD.format(way=hook.way)
         if hook.way == ".pth":
-            # One line, by the rules of `site`. Only a sitecustomize on PYTHONPATH can shadow ours, and
-            # compiling this at each start would cost as much as all the rest.
-            line = f'import os; "PYTHONPATH" in os.environ and exec({word + run!r})  {BEGIN.decode()}\n'
-            ledger.write(hook.path, line.encode())
+            # One line, by the rules of `site`.
+            text = _RUN_BRIEFLY.format(start=start)
+            ledger.write(hook.path, _RUN_FROM_PTH.format(text=text, begin=BEGIN.decode()).encode())
         elif hook.way == "sitecustomize":
             _install_sitecustomize(paths, hook.path, word + run_or_reorder, ledger)
         else:

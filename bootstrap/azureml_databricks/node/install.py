@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from azureml_databricks.node import hooks, processes, variables
+from azureml_databricks.node import hooks, processes, program, variables
 from azureml_databricks.node.ledger import BEGIN, Ledger
 from azureml_databricks.node.locks import held
 from azureml_databricks.node.paths import Paths
@@ -38,8 +38,6 @@ main()' "$@"
 _NODE = "azureml_databricks/node"
 # Far longer than a run takes.
 _PATIENCE_SECONDS = 120
-# One program: what it imports would cost every start.
-_PROGRAM = ("conf_files.py", "apply.py", "start.py")
 
 
 @dataclass(frozen=True)
@@ -171,8 +169,7 @@ def _settle(paths: Paths, unpacked: Path, sha256: str, known: Knowledge) -> Path
         shutil.rmtree(unpacked)
         return release
     _lay_down(unpacked / _NODE / "laid_down.py", laid_down)
-    program = (Path(__file__).with_name(name).read_text(encoding="utf-8") for name in _PROGRAM)
-    started = "\n\n".join((*program, f"{_call_of_run(release, known)}\n"))
+    started = program.source(_call_of_run(release, known))
     _lay_down(unpacked / _NODE / "_start.py", started, compiled=unpacked / _NODE / "_start.pyc")
     release.parent.mkdir(exist_ok=True)
     os.rename(unpacked, release)
@@ -186,7 +183,7 @@ def _call_of_run(release: Path, known: Knowledge) -> str:
     if wanted:
         texts.update((name, text) for name, (text, _) in wanted.overrides.items() if name in texts)
     as_given = {os.fsencode(name): os.fsencode(text) for name, text in texts.items()}
-    return f"run({str(release)!r}, {as_given!r}, {tuple(wanted) if wanted else None!r})"
+    return f"run({str(release)!r}, {as_given!r}, {wanted.encoded() if wanted else None!r})"
 
 
 def _lay_down(path: Path, source: str, compiled: Path | None = None) -> None:

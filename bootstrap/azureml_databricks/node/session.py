@@ -30,7 +30,7 @@ def complete() -> None:
     wanted = variables.wanted_now()
     if wanted:
         before = dict(os.environ)
-        apply(_RELEASE, wanted)
+        apply(_RELEASE, wanted.encoded())
         _remember(before, [*wanted.exports, *wanted.overrides, *wanted.given])
         _hand_on(variables.given(variables.settings_now()))
 

@@ -15,10 +15,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from azureml_databricks.node.apply import apply
     from azureml_databricks.node.conf_files import spark_confs
-    from azureml_databricks.node.variables import Wanted
+    from azureml_databricks.node.variables import Encoded
 
 
-def run(release: str, known: "dict[bytes, bytes]", wanted: "Wanted | None") -> None:
+def run(release: str, known: "dict[bytes, bytes]", wanted: "Encoded | None") -> None:
     """Give this process the variables that point MLflow at the workspace.
 
     Args:
@@ -27,8 +27,12 @@ def run(release: str, known: "dict[bytes, bytes]", wanted: "Wanted | None") -> N
         wanted: what follows from `known`; None where nothing is configured.
     """
     sys.azureml_databricks = release  # type: ignore[attr-defined]  # tells the other hooks
+    # Which of them ran: a `.pth` leaves no word itself, which would have to be compiled at every start.
+    sys.__dict__.setdefault("azureml_databricks_hooks", [".pth"])
+    environ = posix.environ  # `os.environ` would encode each name
     try:
-        if not as_at_install(known) or spark_confs():
+        as_at_install = all(environ.get(name, b"") in (b"", text) for name, text in known.items())
+        if not as_at_install or spark_confs():
             # Somebody set a setting for this process or cluster: worth the imports that reading it takes.
             wanted = wanted_now(release)
     except Exception:  # noqa: BLE001  # the first use of MLflow meets it again, and tells of it
@@ -38,20 +42,15 @@ def run(release: str, known: "dict[bytes, bytes]", wanted: "Wanted | None") -> N
         suit_program(release)
 
 
-def wanted_now(release: str) -> "Wanted | None":
+def wanted_now(release: str) -> "Encoded | None":
     """Return what this process should have by all that is set for it."""
     sys.path.insert(0, release)
     try:
         from azureml_databricks.node import variables
     finally:
         sys.path.remove(release)
-    return variables.wanted_now()
-
-
-def as_at_install(known: "dict[bytes, bytes]") -> bool:
-    """Return whether each variable is unset, or has the text that it had at install time."""
-    # `os.environ` would spend eight times ten thousand instructions on encoding.
-    return all(posix.environ.get(name, b"") in (b"", text) for name, text in known.items())
+    wanted = variables.wanted_now()
+    return wanted and wanted.encoded()
 
 
 def suit_program(release: str) -> None:

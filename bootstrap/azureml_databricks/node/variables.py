@@ -17,6 +17,8 @@ _REGISTRY_PRESETS = ("databricks-uc", "databricks")
 _CLOUD = BY_NAME["cloud"].variable
 
 _Overrides = dict[str, tuple[str, tuple[str, ...]]]
+# What is wanted, as a process has its variables.
+Encoded = tuple[dict[bytes, bytes], dict[bytes, tuple[bytes, tuple[bytes, ...]]], dict[bytes, bytes]]
 
 # What this process has had from us before its Spark conf was known, or from another task's: nobody's choice.
 _uris: set[str] = set()
@@ -36,6 +38,18 @@ class Wanted(NamedTuple):
     exports: dict[str, str]
     overrides: _Overrides
     given: dict[str, str]
+
+    def encoded(self) -> Encoded:
+        """Return it as `apply` takes it."""
+        encode = os.fsencode
+        return (
+            {encode(name): encode(text) for name, text in self.exports.items()},
+            {
+                encode(name): (encode(text), tuple(map(encode, presets)))
+                for name, (text, presets) in self.overrides.items()
+            },
+            {encode(name): encode(text) for name, text in self.given.items()},
+        )
 
     def __repr__(self) -> str:
         names = [*self.exports, *self.overrides, *self.given]

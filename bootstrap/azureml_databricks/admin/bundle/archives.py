@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 import uv
 
 from azureml_databricks.admin.bundle import init_script, interpreter, sbom
+from azureml_databricks.admin.bundle.left_out import leave_out
 from azureml_databricks.admin.progress import tell
 
 if TYPE_CHECKING:
@@ -232,6 +233,7 @@ def _fill(folder: Path, runtime: Runtime, extras: Sequence[str]) -> None:
     # Ours, which import on first use, stand in for the plugin's.
     next(folder.glob("azureml_mlflow-*.dist-info/entry_points.txt")).unlink()
     _hide_modules(folder)
+    leave_out(folder)
     _add_ourselves(folder)
     about = {
         **_about(runtime, extras),
