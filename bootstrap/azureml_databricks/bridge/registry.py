@@ -7,8 +7,9 @@ import re
 import sys
 import tempfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 from urllib.request import url2pathname
 
@@ -23,13 +24,13 @@ from mlflow.store.model_registry import (
     SEARCH_MODEL_VERSION_MAX_RESULTS_THRESHOLD,
     SEARCH_REGISTERED_MODEL_MAX_RESULTS_THRESHOLD,
 )
-from mlflow.utils.search_utils import SearchModelUtils, SearchModelVersionUtils, SearchUtils
+from mlflow.utils.search_utils import SearchModelUtils, SearchModelVersionUtils
 
 from azureml_databricks import tracking_uri
 from azureml_databricks.bridge import addresses, aliases, limits, model_ids, refusals, version_tags
 from azureml_databricks.bridge.aliases import KeptAliases
 from azureml_databricks.bridge.model_ids import KnowsModelIds
-from azureml_databricks.bridge.pages import in_pages
+from azureml_databricks.bridge.pages import Begun, in_pages, in_pages_of_all
 from azureml_databricks.bridge.unavailable import NoPrompts, without_prompts
 
 if TYPE_CHECKING:
@@ -52,11 +53,14 @@ _BY_NAME = re.compile(r"\s*name\s*=\s*'[^']*'\s*")
 _NEWEST_FIRST = ["last_updated_timestamp DESC", "name ASC", "version_number DESC"]
 _TIMESTAMP = re.compile(r"^timestamp\b")
 
-_Entity = TypeVar("_Entity")
-
 
 class WorkspaceModelRegistryStore(KeptAliases, KnowsModelIds, NoPrompts, AzureMLflowModelRegistry):  # type: ignore[misc]  # no types
     """The plugin's registry store, which takes a model from wherever MLflow can read it."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Make the store as the plugin does."""
+        super().__init__(*args, **kwargs)
+        self._searches: Begun[list[Any]] = Begun()
 
     def create_model_version(
         self,
@@ -146,16 +150,21 @@ class WorkspaceModelRegistryStore(KeptAliases, KnowsModelIds, NoPrompts, AzureML
         filter_string = without_prompts(filter_string)
         size = sys.maxsize if max_results is None else max_results
         if filter_string and not _BY_NAME.fullmatch(filter_string):
-            found = self._candidates(filter_string)
-            for version in found:
-                version._version = int(version.version)  # type: ignore[assignment]  # so MLflow compares it
-            found = SearchModelVersionUtils.filter(found, filter_string)
-            found = SearchModelVersionUtils.sort(found, order_by or _NEWEST_FIRST)
-            for version in found:
-                version._version = str(version.version)
-            return _page(found, size, page_token)
+            known_as = ("versions", filter_string, *(order_by or ()))
+            find_all = partial(self._found_versions, filter_string, order_by or _NEWEST_FIRST)
+            return in_pages_of_all(self._searches, known_as, find_all, size, page_token)
         search = super().search_model_versions
         return in_pages(lambda size, token: search(filter_string, size, order_by, token), size, page_token)
+
+    def _found_versions(self, filter_string: str, order_by: list[str]) -> list[ModelVersion]:
+        found = self._candidates(filter_string)
+        for version in found:
+            version._version = int(version.version)  # type: ignore[assignment]  # so MLflow compares it
+        found = SearchModelVersionUtils.filter(found, filter_string)
+        found = SearchModelVersionUtils.sort(found, order_by)
+        for version in found:
+            version._version = str(version.version)
+        return found
 
     def _candidates(self, filter_string: str) -> list[ModelVersion]:
         """Return all versions, or those of the one model that a filter is for."""
@@ -178,9 +187,13 @@ class WorkspaceModelRegistryStore(KeptAliases, KnowsModelIds, NoPrompts, AzureML
         wanted = without_prompts(filter_string)
         size = sys.maxsize if max_results is None else max_results
         if wanted and not _BY_NAME.fullmatch(wanted):
-            found = SearchModelUtils.filter(self.search_registered_models(), wanted)
             orders = [_TIMESTAMP.sub("last_updated_timestamp", order) for order in order_by or ()]
-            return _page(SearchModelUtils.sort(found, orders), size, page_token)
+
+            def find_all() -> list[RegisteredModel]:
+                found = SearchModelUtils.filter(self.search_registered_models(), wanted)
+                return list(SearchModelUtils.sort(found, orders))
+
+            return in_pages_of_all(self._searches, ("models", wanted, *orders), find_all, size, page_token)
         search = super().search_registered_models
         return in_pages(lambda size, token: search(wanted, size, order_by, token), size, page_token)
 
@@ -239,10 +252,6 @@ def _note_version(model: LoggedModel, version: ModelVersion) -> None:
     versions.append({"name": version.name, "version": version.version})
     client = mlflow.MlflowClient(tracking_uri.parse(model.artifact_location).tracking_uri)
     client.set_logged_model_tags(model.model_id, {_MODEL_VERSIONS: json.dumps(versions)})
-
-
-def _page(found: list[_Entity], max_results: int, page_token: str | None) -> PagedList[_Entity]:
-    return PagedList(*SearchUtils.paginate(found, page_token, max_results))
 
 
 def _folder(place: str) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from mlflow.entities import Run
@@ -155,12 +155,50 @@ class Ask(Protocol):
         """Return what it has of them."""
 
 
+@dataclass
+class SoFar:
+    """What a search has come to so far: its next page goes on from there.
+
+    Attributes:
+        marked: runs of which something is kept, by id; None until the service was asked for them.
+        found: those that the service has given, by id.
+        is_all: whether it has no more.
+        token: where it goes on.
+    """
+
+    marked: dict[str, Run] | None = None
+    found: dict[str, Run] = field(default_factory=dict)
+    is_all: bool = False
+    token: str | None = None
+
+    @property
+    def runs(self) -> list[Run]:
+        """All of them, each once."""
+        return list({**self.found, **(self.marked or {})}.values())
+
+    def go_on(
+        self, ask: Ask, whole: Callable[[Iterable[Run]], list[Run]], wanted: Search, enough: int
+    ) -> None:
+        """Ask the service until it has given so many runs."""
+        if self.is_all or (missing := enough - len(self.found)) <= 0:
+            return
+        order = wanted.order_by if wanted.is_of_service else []
+        page = ask(wanted.asked_filter, order, missing, self.token)
+        marked = self.marked or {}
+        new = {run.info.run_id: run for run in whole(run for run in page if run.info.run_id not in marked)}
+        self.found.update(
+            (run.info.run_id, marked.get(run.info.run_id) or new[run.info.run_id]) for run in page
+        )
+        self.token, self.is_all = page.token, not page.token
+
+
 def search(
     ask: Ask,
     whole: Callable[[Iterable[Run]], list[Run]],
     wanted: Search,
     max_results: int | None,
     page_token: str | None,
+    so_far: SoFar,
 ) -> tuple[list[Run], str | None]:
     """Return a page of runs, and the token of the next, in as few requests as possible.
 
@@ -170,22 +208,24 @@ def search(
         wanted: what is looked for.
         max_results: how many, None for as many as MLflow thinks right.
         page_token: where to begin, None for the beginning.
+        so_far: what earlier pages have come to; takes what this one does.
 
     Raises:
         MlflowException: the token is none, or the service refuses.
     """
     size = _MOST if max_results is None else max_results
-    simple, marked = wanted.is_of_service and not _is_ours(page_token), list[Run]()
-    if not wanted.is_exact and (page_token is None or not simple):
-        marked = ask(wanted.marked_filter, [], sys.maxsize)
-    if simple and not marked:
-        found = ask(wanted.asked_filter, wanted.order_by, size, page_token)
-        return whole(found), found.token
+    simple = wanted.is_of_service and not _is_ours(page_token)
+    if so_far.marked is None:
+        ask_for_marked = not wanted.is_exact and (page_token is None or not simple)
+        marked = ask(wanted.marked_filter, [], sys.maxsize) if ask_for_marked else []
+        if simple and not marked:
+            found = ask(wanted.asked_filter, wanted.order_by, size, page_token)
+            return whole(found), found.token
+        so_far.marked = {run.info.run_id: run for run in whole(marked)}
     begin = _offset(page_token)
-    enough = begin + size + len(marked) if wanted.is_of_service else sys.maxsize
-    found = ask(wanted.asked_filter, wanted.order_by if wanted.is_of_service else [], enough)
-    runs = {run.info.run_id: run for run in (*found, *marked)}
-    return _page(wanted.found(whole(runs.values())), begin, size, more=bool(found.token))
+    enough = begin + size + len(so_far.marked) if wanted.is_of_service else sys.maxsize
+    so_far.go_on(ask, whole, wanted, enough)
+    return _page(wanted.found(so_far.runs), begin, size, more=not so_far.is_all)
 
 
 def _is_ours(token: str | None) -> bool:

@@ -30,7 +30,7 @@ from mlflow.store.tracking import SEARCH_MAX_RESULTS_THRESHOLD
 from mlflow.tracking import fluent
 from mlflow.utils.async_logging.run_operations import RunOperations
 from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_MODELS, MLFLOW_RUN_NAME
-from mlflow.utils.search_utils import SearchExperimentsUtils, SearchUtils
+from mlflow.utils.search_utils import SearchExperimentsUtils
 
 from azureml_databricks.bridge import (
     experiment_names,
@@ -48,10 +48,10 @@ from azureml_databricks.bridge.kept import cut
 from azureml_databricks.bridge.known_runs import KnownRuns
 from azureml_databricks.bridge.of_this_process import OfThisProcess
 from azureml_databricks.bridge.outgoing import Batch
-from azureml_databricks.bridge.pages import in_pages
+from azureml_databricks.bridge.pages import Begun, in_pages, in_pages_of_all
 from azureml_databricks.bridge.reading import Reader
 from azureml_databricks.bridge.records import Record
-from azureml_databricks.bridge.searching import Search
+from azureml_databricks.bridge.searching import Search, SoFar
 from azureml_databricks.bridge.sending import Sender
 from azureml_databricks.bridge.service import Service
 from azureml_databricks.bridge.unavailable import NoTraces
@@ -78,6 +78,8 @@ class WorkspaceTrackingStore(NoTraces, TellsWhichIsSet, AzureMLRestStore):  # ty
         self._reader = Reader(self.service, self.runs, self.sender, self.with_notes)
         self._creation = Creation(self.service, self.runs, self.sender)
         self._background = OfThisProcess(partial(BatchesInBackground, self._log))
+        self._searches: Begun[SoFar] = Begun()
+        self._found: Begun[list[Experiment]] = Begun()
         links.lead_to_studio(WorkspaceTrackingStore)
 
     def _call_endpoint(self, *args: Any, **kwargs: Any) -> Any:
@@ -205,7 +207,12 @@ class WorkspaceTrackingStore(NoTraces, TellsWhichIsSet, AzureMLRestStore):  # ty
         if max_results is not None:
             limits.require_page(max_results, SEARCH_MAX_RESULTS_THRESHOLD)
         wanted = Search.of(filter_string, order_by)
-        return searching.search(ask, self._reader.found, wanted, max_results, page_token)
+        known_as = (*experiment_ids, run_view_type, filter_string, *(order_by or ()))
+        so_far = (self._searches.take(known_as) if page_token else None) or SoFar()
+        page, token = searching.search(ask, self._reader.found, wanted, max_results, page_token, so_far)
+        if token:
+            self._searches.keep(known_as, so_far)
+        return page, token
 
     def create_experiment(
         self,
@@ -257,11 +264,16 @@ class WorkspaceTrackingStore(NoTraces, TellsWhichIsSet, AzureMLRestStore):  # ty
 
         if not experiment_names.decide(filter_string, order_by):
             return in_pages(ask, max_results, page_token)
-        known = in_pages(lambda size, token: search(view_type, size, None, None, token), sys.maxsize, None)
-        found = SearchExperimentsUtils.sort(
-            SearchExperimentsUtils.filter(known, filter_string), order_by or ["creation_time DESC"]
-        )
-        return PagedList(*SearchUtils.paginate(found, page_token, max_results or len(found) or 1))
+
+        def find_all() -> list[Experiment]:
+            known = in_pages(
+                lambda size, token: search(view_type, size, None, None, token), sys.maxsize, None
+            )
+            found = SearchExperimentsUtils.filter(known, filter_string)
+            return list(SearchExperimentsUtils.sort(found, order_by or ["creation_time DESC"]))
+
+        known_as = (view_type, filter_string, *(order_by or ()))
+        return in_pages_of_all(self._found, known_as, find_all, max_results or sys.maxsize, page_token)
 
     def rename_experiment(self, experiment_id: str, new_name: str) -> NoReturn:
         """Say that there is no such thing.

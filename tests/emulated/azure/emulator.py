@@ -25,7 +25,7 @@ from tests.emulated.azure.journal import Journal
 from tests.emulated.azure.limits import MetricNames
 from tests.emulated.azure.login import login_app
 from tests.emulated.azure.management import management_app
-from tests.emulated.azure.mlflow_server import copy_run, start_mlflow_server
+from tests.emulated.azure.mlflow_server import copy_model, copy_run, start_mlflow_server
 from tests.emulated.azure.server import Server, listen
 from tests.emulated.azure.tokens import Tokens
 from tests.emulated.azure.tracking import Generation
@@ -92,6 +92,10 @@ class EmulatedAzure:
     def copy_run(self, run_id: str, count: int) -> None:
         """Have `count` more runs that are as one is, whose metrics are 0, 1, 2, ...; the journal has none."""
         copy_run(self._directory, self.ids.run_behind(run_id), count)
+
+    def copy_model(self, name: str, count: int) -> None:
+        """Have `count` more models that are as one is, NAME-0, NAME-1, ...; the journal has none."""
+        copy_model(self._directory, name, count)
 
     @property
     def environment(self) -> dict[str, str]:

@@ -42,17 +42,33 @@ def copy_run(directory: Path, run_id: str, count: int) -> None:
         run_id: as the server has it.
         count: how many.
     """
+    tables = ("runs", "params", "tags", "metrics", "latest_metrics")
+    _copy(directory, tables, "run_uuid", run_id, [uuid4().hex for _ in range(count)])
+
+
+def copy_model(directory: Path, name: str, count: int) -> None:
+    """Add `count` registered models that are as one is, versions included, named `NAME-0`, `NAME-1`, ...
+
+    Args:
+        directory: the server's.
+        name: of the one that is there.
+        count: how many.
+    """
+    tables = ("registered_models", "registered_model_tags", "model_versions", "model_version_tags")
+    _copy(directory, tables, "name", name, [f"{name}-{number}" for number in range(count)])
+
+
+def _copy(directory: Path, tables: tuple[str, ...], key: str, original: str, copies: list[str]) -> None:
     with closing(sqlite3.connect(directory / "mlflow.db", timeout=60)) as database, database:
-        for number in range(count):
-            new = {run_id: uuid4().hex}
-            for table in ("runs", "params", "tags", "metrics", "latest_metrics"):
-                found = database.execute(f"SELECT * FROM {table} WHERE run_uuid = ?", [run_id])
-                names = [each[0] for each in found.description]
-                for row in found.fetchall():
-                    fields = {name: new.get(value, value) for name, value in zip(names, row, strict=True)}
+        for table in tables:
+            found = database.execute(f"SELECT * FROM {table} WHERE {key} = ?", [original])
+            names = [each[0] for each in found.description]
+            marks = ", ".join("?" * len(names))
+            for row in found.fetchall():
+                for number, copy in enumerate(copies):
+                    fields = dict(zip(names, row, strict=True)) | {key: copy}
                     if "artifact_uri" in fields:
-                        fields["artifact_uri"] = fields["artifact_uri"].replace(run_id, new[run_id])
+                        fields["artifact_uri"] = fields["artifact_uri"].replace(original, copy)
                     if "metrics" in table:
                         fields["value"] = number
-                    marks = ", ".join("?" * len(names))
                     database.execute(f"INSERT INTO {table} VALUES ({marks})", list(fields.values()))
