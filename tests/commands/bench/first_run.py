@@ -1,0 +1,91 @@
+"""What a process costs until its first run is logged, and what metrics cost after it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tests.commands.bench.place import Place, Way
+from tests.commands.bench.rows import MANUAL, PLUGIN, Row
+from tests.emulated.cluster import forget_tokens
+
+_IMPORTED = "import mlflow"
+_READY = "import mlflow\nmlflow.get_tracking_uri()"
+_RUN = """
+import mlflow
+mlflow.set_experiment("bench")
+with mlflow.start_run():
+    mlflow.log_metric("a", 1)
+"""
+_MODULES = "\nimport json, sys; print(json.dumps(len(sys.modules)))"
+_METRICS = """
+import json, mlflow, time
+mlflow.set_experiment("bench")
+with mlflow.start_run():
+    mlflow.log_metric("first", 1)
+    started = time.perf_counter()
+    for step in range({count}):
+        mlflow.log_metric("loss", step, step=step)
+    {flush}
+    print(json.dumps(time.perf_counter() - started))
+"""
+
+
+def rows(place: Place) -> Iterator[Row]:
+    """Measure each way."""
+    tries = place.sizes.tries
+    for what, code, beside in (
+        ("process start to a ready tracking URI", _READY, MANUAL),
+        ("process start to `import mlflow` done", _IMPORTED, PLUGIN),
+    ):
+        other = place.manual if beside == MANUAL else place.plugin
+        yield Row(what, beside, place.ours.seconds(code, tries), other.seconds(code, tries), "{:.2f} s")
+    ours, theirs = (_requests(place, way, _READY) for way in (place.ours, place.manual))
+    yield Row("requests to Azure until a ready tracking URI", MANUAL, ours, theirs)
+    with place.far_away() as at:
+        seconds = {name: way.seconds(_RUN, tries) for name, way in _ways(place)}
+    for beside in (PLUGIN, MANUAL):
+        yield Row(
+            f"process start to the end of a first run, {at}", beside, seconds[""], seconds[beside], "{:.2f} s"
+        )
+    counted = {name: _requests(place, way, _RUN) for name, way in _ways(place)}
+    modules = {name: way.run(_RUN + _MODULES) for name, way in _ways(place)}
+    for beside in (PLUGIN, MANUAL):
+        yield Row("requests to Azure for it", beside, counted[""], counted[beside], in_readme=False)
+    yield Row(
+        "modules imported until then, with the token that another process has left",
+        PLUGIN,
+        modules[""],
+        modules[PLUGIN],
+        in_readme=False,
+    )
+    yield from _metrics(place)
+
+
+def _metrics(place: Place) -> Iterator[Row]:
+    count = place.sizes.metrics
+    with place.far_away() as at:
+        figures = {}
+        for name, way, mode in (
+            ("one by one", place.ours, "false"),
+            (PLUGIN, place.plugin, "false"),
+            ("in the background", place.ours, "true"),
+        ):
+            place.azure.journal.clear()
+            flush = "mlflow.flush_async_logging()" if mode == "true" else ""
+            seconds = way.run(_METRICS.format(count=count, flush=flush), MLFLOW_ENABLE_ASYNC_LOGGING=mode)
+            figures[name] = seconds, len(place.azure.journal.of("*", "/runs/log-"))
+    for name in ("one by one", "in the background"):
+        what = f"{count:,} metrics, {name}, {at}"
+        yield Row(what, PLUGIN, figures[name][0], figures[PLUGIN][0], "{:.1f} s")
+        yield Row("their requests", PLUGIN, figures[name][1], figures[PLUGIN][1], in_readme=False)
+
+
+def _ways(place: Place) -> tuple[tuple[str, Way], ...]:
+    return ("", place.ours), (PLUGIN, place.plugin), (MANUAL, place.manual)
+
+
+def _requests(place: Place, way: Way, code: str) -> int:
+    forget_tokens(way.node.path("/dev/shm"))
+    place.azure.journal.clear()
+    way.run(f"{code}\nprint(0)")
+    return len(place.azure.journal)
