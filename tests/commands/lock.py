@@ -38,6 +38,7 @@ def main() -> None:
         _lock_bundle(runtime)
         _lock_bundle(runtime, *EXTRAS)
     _lock_manual_way(RUNTIMES["15.4"])
+    _lock_tracers(RUNTIMES["15.4"])
     for mlflow, python in environments.VERSIONS.items():
         _lock_stories(mlflow, python)
     for lock in distribution.LOCKS:
@@ -91,6 +92,18 @@ def _lock_manual_way(runtime: Runtime) -> None:
     folder, here = _HERE / "manual_way", shipped(runtime.version)
     with _beside(runtime, here, here) as options:
         _compile(folder / "requirements.in", *options, out=folder / f"{runtime.version}.txt")
+
+
+def _lock_tracers(runtime: Runtime) -> None:
+    """Lock the tracers that a start is tried beside."""
+    folder = REPOSITORY / "tests/node"
+    _compile(
+        folder / "tracers.in",
+        f"--python-version={runtime.python}",
+        _PLATFORM,
+        "--only-binary=:all:",
+        out=folder / "tracers.txt",
+    )
 
 
 def _lock_stories(mlflow: str, python: str) -> None:
