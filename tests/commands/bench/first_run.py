@@ -26,7 +26,8 @@ with mlflow.start_run():
     for step in range({count}):
         mlflow.log_metric("loss", step, step=step)
     {flush}
-    print(json.dumps(time.perf_counter() - started))
+    seconds = time.perf_counter() - started
+print(json.dumps(seconds))
 """
 
 
