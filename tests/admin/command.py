@@ -1,7 +1,7 @@
 """The command line, in a folder and with variables of an admin's own.
 
-Importing databricks-sdk and azure-ai-ml takes seconds, and so does filling a bundle. So runs are forked from
-a process that has done nothing but import, and take archives that are built once.
+Importing databricks-sdk takes seconds, and so does filling a bundle. So runs are forked from a process that
+has done nothing but import, and take archives that are built once.
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ from tests.emulated.archives import build_once
 from tests.emulated.preloaded import Preloaded, Program
 
 SCRIPT = Path(sys.executable).with_name("azureml-databricks")
-# What takes seconds; azure-ai-ml imports the plugin where it is installed.
-_MODULES = ("azure.ai.ml", "azureml.mlflow", "mlflow", "databricks.sdk", "tests.admin.command")
+# What takes a second or more.
+_MODULES = ("azure.identity", "databricks.sdk", "tests.admin.command")
+# What takes seconds as well, and serves no command.
+_NEVER_IMPORTED = ("azure.ai.ml", "azureml.mlflow", "mlflow")
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,9 @@ def main(version: str | None, builds: bool) -> None:
     from azureml_databricks.__main__ import main
     from azureml_databricks.admin.commands import service_principal
 
+    for name in _NEVER_IMPORTED:
+        # Whoever imports it gets an error.
+        sys.modules[name] = None  # type: ignore[assignment]
     # The emulated Azure counts requests, and no seconds.
     service_principal.PAUSES = [0] * len(service_principal.PAUSES)
     if not builds:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -54,8 +55,11 @@ class Admin:
         return json.dumps(printed, indent=2)
 
     def recorded(self) -> str:
-        """What was asked of the workspace since it was last asked, for a golden file."""
-        text = self.plain(self.databricks.recorded())
+        """What was asked of the workspace since it was last asked, for a golden file.
+
+        What is only read, and at once, is in the order of the alphabet.
+        """
+        text = _with_sorted_reads(self.plain(self.databricks.recorded()))
         self.databricks.journal.clear()
         return text
 
@@ -64,6 +68,8 @@ class Admin:
         text = text.replace(self.databricks.host, "HOST").replace(version("azureml-databricks"), "VERSION")
         text = re.sub(r"\b[0-9a-f]{32}\b", "DIGEST", text)
         text = re.sub(r"\b20\d\d-\d\d-\d\d\b", "DATE", text)
+        text = re.sub(r"\b\d{4}-\d{6}-[0-9a-z]{8}\b", "CLUSTER-ID", text)
+        text = re.sub(r"\b\d{15}\b", "JOB-ID", text)
         # The last part of a GUID looks like a release.
         found = re.findall(r"(?<![-\w])[0-9a-f]{12}\b", text)
         self._releases += [name for name in dict.fromkeys(found) if name not in self._releases]
@@ -87,6 +93,11 @@ class Admin:
             "policy": 'name = "azureml"\ngroups = ["data-scientists"]',
         }
         self.file.write_text("".join(f"[{name}]\n{text}\n\n" for name, text in {**usual, **sections}.items()))
+
+
+def _with_sorted_reads(recorded: str) -> str:
+    lines = itertools.groupby(recorded.splitlines(), key=lambda line: line.startswith(("GET ", "HEAD ")))
+    return "".join(f"{line}\n" for reads, some in lines for line in (sorted(some) if reads else some))
 
 
 @pytest.fixture

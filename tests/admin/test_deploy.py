@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from typing import Any
 
@@ -55,13 +57,15 @@ def body(done_stdout: str) -> str:
     return done_stdout.split("\n\n", 1)[1]
 
 
-def make_cluster(admin: Admin, name: str = "etl", who: Caller | None = None, **asked: Any) -> str:
+def make_cluster(
+    admin: Admin, name: str = "etl", who: Caller | None = None, *, policy: str = "azureml", **asked: Any
+) -> str:
     """Make a cluster as a user does who picks the policy; an admin unless told who."""
     client = admin.databricks.cluster_client(admin.databricks.admin)
-    (policy,) = [it for it in client.cluster_policies.list() if it.name == "azureml"]
+    (found,) = [it for it in client.cluster_policies.list() if it.name == policy]
     made = admin.databricks.cluster_client(who or admin.databricks.admin).clusters.create(
         cluster_name=name,
-        policy_id=policy.policy_id,
+        policy_id=found.policy_id,
         apply_policy_default_values=True,
         spark_version="15.4.x-scala2.12",
         node_type_id="Standard_DS3_v2",
@@ -102,6 +106,25 @@ def test_a_deploy_that_changes_nothing_only_reads(deployed: Admin) -> None:
     assert reads_only(deployed)
     assert_is_golden(deployed.recorded(), "no-op-deploy")
     assert deployed.run("plan").returncode == 0
+
+
+def test_a_plan_imports_none_of_the_libraries_that_take_seconds(deployed: Admin) -> None:
+    code = (
+        "import sys; from azureml_databricks.__main__ import main; sys.argv[1:] = ['plan']\n"
+        "try: main()\n"
+        "finally: print({'azure.ai.ml', 'azureml.mlflow', 'mlflow', 'pandas', 'numpy'} & {*sys.modules})"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=deployed.environment,
+        cwd=deployed.folder,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+
+    assert done.stdout.endswith("\nNothing to change.\nset()\n"), done
 
 
 def test_a_changed_setting_is_a_new_release_and_the_old_one_goes(deployed: Admin) -> None:

@@ -27,6 +27,7 @@ WORKSPACE_ID = (
     "/subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/analytics"
     "/providers/Microsoft.MachineLearningServices/workspaces/forecasting"
 )
+TRACKING_URI = f"azureml://westeurope.api.azureml.ms/mlflow/v2.0{WORKSPACE_ID}"
 DATABRICKS = 'host = "https://adb-1.2.azuredatabricks.net"'
 WORKSPACE = f'id = "{WORKSPACE_ID}"'
 CLUSTERS = 'runtimes = ["15.4"]\naccessMode = "standard"\nlocation = "/Volumes/sales/ml/azureml"'
@@ -125,6 +126,45 @@ BAD = {
         described(policy=f'{POLICY}\ndeployed = "perhaps"'),
         [":15: policy.deployed is 'perhaps': it must be true or false"],
     ),
+    "a rule without quotation marks": (
+        described(policy=f'{POLICY}\nfixes.custom_tags.team = {{ type = "fixed", value = "ml" }}'),
+        [
+            ":15: policy.fixes has custom_tags: it has no type: a path with dots is in quotation marks, "
+            '"custom_tags.team" = { type = "fixed", ... }'
+        ],
+    ),
+    "a slip in an attribute's name": (
+        described(policy=f'{POLICY}\nfixes.autotermination_minute = {{ type = "fixed", value = 60 }}'),
+        [
+            ":15: policy.fixes has autotermination_minute: there is no such attribute of a cluster; did you "
+            "mean autotermination_minutes?"
+        ],
+    ),
+    "no rule": (
+        described(policy=f"{POLICY}\nfixes.num_workers = 1"),
+        [
+            ":15: policy.fixes has num_workers: it is 1, and no rule: write autotermination_minutes = "
+            '{ type = "fixed", value = 60 }'
+        ],
+    ),
+    "a rule of no type": (
+        described(policy=f'{POLICY}\nfixes.num_workers = {{ type = "max", value = 1 }}'),
+        [
+            ":15: policy.fixes has num_workers: its type is 'max': use fixed, forbidden, allowlist, "
+            'blocklist, regex, range, unlimited, such as autotermination_minutes = { type = "fixed", '
+            "value = 60 }"
+        ],
+    ),
+    "a rule that says too little, and too much": (
+        described(policy=f'{POLICY}\nfixes.num_workers = {{ type = "range", maxvalue = 1, hidden = "yes" }}'),
+        [
+            ":15: policy.fixes has num_workers: hidden is 'yes': it must be true or false, as in "
+            'num_workers = { type = "range", maxValue = 10 }',
+            ":15: policy.fixes has num_workers: it is a range and has no minValue and no maxValue: write "
+            'num_workers = { type = "range", maxValue = 10 }',
+            ":15: policy.fixes has num_workers: maxvalue is not known: did you mean maxValue?",
+        ],
+    ),
     "an empty name": (
         described(policy='name = ""'),
         [":13: policy.name is '': it must be a text that is not empty"],
@@ -149,7 +189,10 @@ BAD = {
     ),
     "no workspace": (
         described(workspace='cloud = "AzureCloud"'),
-        [":4: workspace needs name, resourceGroup and subscriptionId; or id; or url: one way"],
+        [
+            ":4: workspace needs name, resourceGroup and subscriptionId; or id; or url; or trackingUri: one "
+            "way"
+        ],
     ),
     "half a workspace": (
         described(workspace='name = "forecasting"\nresourceGroup = "analytics"'),
@@ -161,6 +204,20 @@ BAD = {
             ":5: workspace.id is 'forecasting': no "
             "/subscriptions/.../resourceGroups/.../workspaces/... in it; "
             "take it from the workspace's page in the Azure portal, or the address from the studio"
+        ],
+    ),
+    "a tracking URI that leads elsewhere": (
+        described(workspace=f'trackingUri = "{TRACKING_URI.replace("api.azureml.ms", "example.com")}"'),
+        [
+            f":5: workspace.trackingUri is '{TRACKING_URI.replace('api.azureml.ms', 'example.com')}': "
+            "westeurope.example.com is no host of Azure Machine Learning's"
+        ],
+    ),
+    "a tracking URI of another cloud": (
+        described(workspace=f'trackingUri = "{TRACKING_URI.replace("api.azureml.ms", "api.ml.azure.us")}"'),
+        [
+            ":4: workspace.trackingUri is in AzureUSGovernment, and workspace.cloud is AzureCloud: say "
+            'cloud = "AzureUSGovernment"'
         ],
     ),
     "no subscription": (

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
 
+from azureml_databricks.admin.errors import AdminError
 from azureml_databricks.admin.file import deployment
 from azureml_databricks.admin.objects import definition as definitions
 from azureml_databricks.admin.objects import policy as policies
 from azureml_databricks.admin.objects import storage
+from azureml_databricks.admin.objects.inventory import Inventory
 from azureml_databricks.admin.objects.policy import Wanted
 from azureml_databricks.admin.objects.record import Record
 from tests.admin.conftest import LOCATION, VOLUME, Admin
@@ -117,7 +120,8 @@ def test_what_a_definition_says_otherwise_is_named_and_not_overwritten(admin: Ad
             '{"type": "allowlist", "values": ["SINGLE_USER", "LEGACY_SINGLE_USER", '
             '"LEGACY_SINGLE_USER_STANDARD"], '
             '"defaultValue": "SINGLE_USER", "hidden": true} there, '
-            "fixed DATA_SECURITY_MODE_STANDARD (hidden) here; take it out there",
+            "fixed DATA_SECURITY_MODE_STANDARD (hidden) here; set clusters.accessMode to what it permits, or "
+            "name another family (policy.family)",
         ),
         (
             'family = "personal"',
@@ -248,9 +252,8 @@ def test_a_workspace_that_refuses_that_in_a_policy_gets_one_without(databricks: 
 
     def deploy(description: str) -> tuple[list[str], list[str]]:
         record = Record(storage.at(client, LOCATION))
-        (policy,) = policies.find(
-            client, record, policies.listed(client), [deployment.Policy(name="azureml")]
-        )
+        there = Inventory(client)
+        (policy,) = policies.find(there, record, policies.listed(there), [deployment.Policy(name="azureml")])
         changes = list(policy.changes(Wanted("azureml", description, None, definition)))
         for change in changes:
             record.note(change.kind, change.name, **(change.act() or {}))
@@ -288,3 +291,46 @@ def test_fixes_cannot_loosen_what_is_fixed(admin: Admin) -> None:
     admin.write(policy=f"{POLICY}\n[policy.fixes]\n{lines}")
 
     assert rendered(admin) == {**plain, "custom_tags.team": {"type": "fixed", "value": "ml"}}
+
+
+# What theirs says -> whether it leaves room for what we fix.
+ROOM: dict[str, tuple[dict[str, Any], bool]] = {
+    "a blocklist of others": ({"type": "blocklist", "values": ["14.3.x-scala2.12"]}, True),
+    "a blocklist of ours": ({"type": "blocklist", "values": ["15.4.x-scala2.12"]}, False),
+    "an allowlist with ours": ({"type": "allowlist", "values": ["15.4.x-scala2.12", "x"]}, True),
+    "a pattern": ({"type": "regex", "pattern": "15.*"}, True),
+    "another pattern": ({"type": "regex", "pattern": "14.*"}, False),
+    "a range of texts": ({"type": "range", "minValue": 1, "maxValue": 2}, False),
+    "nothing": ({"type": "unlimited"}, True),
+    "that there is none": ({"type": "forbidden"}, False),
+}
+
+
+@pytest.mark.parametrize("what", ROOM)
+def test_a_definition_that_leaves_room_for_ours_is_no_conflict(what: str) -> None:
+    theirs, is_room = ROOM[what]
+    ours = {"spark_version": {"type": "fixed", "value": "15.4.x-scala2.12"}}
+
+    with nullcontext() if is_room else pytest.raises(AdminError, match="both say spark_version"):
+        assert definitions.composed({"spark_version": theirs}, ours, "theirs.json") == ours
+
+
+def test_a_range_leaves_room_for_a_number_in_it() -> None:
+    ours = {"autotermination_minutes": {"type": "fixed", "value": 60}}
+
+    definitions.composed({"autotermination_minutes": {"type": "range", "maxValue": 60}}, ours, "theirs.json")
+    with pytest.raises(AdminError):
+        definitions.composed(
+            {"autotermination_minutes": {"type": "range", "maxValue": 59}}, ours, "theirs.json"
+        )
+
+
+def test_a_pattern_that_only_java_reads_is_told_in_one_line() -> None:
+    theirs = {"spark_version": {"type": "regex", "pattern": "15\\.[0-9&&[^0-3]]\\p{Alpha}++.*"}}
+    ours = {"spark_version": {"type": "fixed", "value": "15.4.x-scala2.12"}}
+
+    with pytest.raises(AdminError) as told:
+        definitions.composed(theirs, ours, "theirs.json")
+
+    assert "\n" not in str(told.value)
+    assert "(a pattern that Java reads, so that it is not known here what it permits)" in str(told.value)

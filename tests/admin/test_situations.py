@@ -164,7 +164,11 @@ SITUATIONS: dict[str, tuple[Callable[[Admin], object], str]] = {
         as_an_admin_who_lacks("manage allowlist"),
         "the allowlist of init scripts cannot be read: it takes MANAGE ALLOWLIST on the metastore, "
         "or its admin "
-        "(User does not have MANAGE ALLOWLIST on Metastore 'metastore')",
+        "(User does not have MANAGE ALLOWLIST on Metastore 'metastore'); whoever has it runs "
+        "`databricks artifact-allowlists get INIT_SCRIPT | jq '{artifact_matchers: "
+        f'((.artifact_matchers // []) + [{{artifact: "{LOCATION}/", match_type: "PREFIX_MATCH"}}])}}\' | '
+        "databricks artifact-allowlists update INIT_SCRIPT --json @/dev/stdin` once, and you say "
+        "allowlisted = true under [clusters]",
     ),
     "no admin of the workspace": (
         as_an_admin_who_lacks("admin of the workspace"),
@@ -179,7 +183,8 @@ SITUATIONS: dict[str, tuple[Callable[[Admin], object], str]] = {
     ),
     "a group that is not there": (
         lambda it: it.write(policy='name = "azureml"\ngroups = ["scientists"]'),
-        "USE CATALOG on sales cannot be given: Could not find principal with name scientists",
+        "azureml-databricks.toml:14: policy.groups has 'scientists': there is no such group in this "
+        "workspace; did you mean data-scientists?",
     ),
     "a secret that is not there": (
         without_a_key,

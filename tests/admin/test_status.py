@@ -83,6 +83,7 @@ def test_the_same_is_json(deployed: Admin) -> None:
             "kind": "cluster",
             "id": cluster_id,
             "name": "etl",
+            "owner": "admin@contoso.com",
             "state": "RUNNING",
             "complies": True,
             "violations": {},
@@ -103,8 +104,10 @@ def test_enforce_brings_clusters_and_jobs_to_the_policys_and_says_which_restart(
     databricks.clusters.found(pending)["state"] = "PENDING"
     deployed.write(settings='onError = "fail"')
 
-    done = deployed.run_or_fail("deploy", "--enforce", "--yes")
+    done = deployed.run("deploy", "--enforce", "--yes")
 
+    # One stays behind
+    assert (done.returncode, done.stderr) == (2, "")
     assert_is_golden(deployed.plain(body(done.stdout)), "enforce-output")
     scripts = {
         it: (client.clusters.get(it).init_scripts or [])[0].volumes.destination  # type: ignore[union-attr]
@@ -120,6 +123,46 @@ def test_enforce_brings_clusters_and_jobs_to_the_policys_and_says_which_restart(
     databricks.clusters.found(pending)["state"] = "RUNNING"
     again = deployed.run_or_fail("deploy", "--enforce", "--yes", "--json")
     assert [it["id"] for it in json.loads(again.stdout)["enforced"]] == [pending]
+    assert json.loads(again.stdout)["behind"] == []
+
+
+def test_enforce_goes_in_steps_and_says_who_stays_behind(deployed: Admin) -> None:
+    # Given a running and a stopped cluster, and a job, of an older version
+    running, stopped = make_cluster(deployed), make_cluster(deployed, "idle")
+    job = make_job(deployed)
+    deployed.databricks.cluster_client(deployed.databricks.admin).clusters.delete(stopped)
+    deployed.write(settings='onError = "fail"')
+
+    def step(*options: str) -> tuple[int, list[str], list[str]]:
+        done = deployed.run("deploy", "--enforce", "--yes", "--json", *options)
+        document = json.loads(done.stdout)
+        enforced, behind = ([it["id"] for it in document[key]] for key in ("enforced", "behind"))
+        return done.returncode, enforced, behind
+
+    # When jobs come first, then clusters that nobody uses, then one by its name
+    assert step("--only", "jobs") == (2, [str(job)], [running, stopped])
+    assert step("--only", "stopped") == (2, [stopped], [running])
+    assert step("--only", "jobs") == (2, [], [running])
+    assert step("--name", "etl") == (0, [running], [])
+    wrong = deployed.run("deploy", "--enforce", "--yes", "--name", "elt")
+    assert "no cluster or job under the policy is called 'elt', or has that ID" in wrong.stderr
+    alone = deployed.run("deploy", "--only", "jobs")
+    assert (alone.returncode, "give that, too" in alone.stderr) == (1, True)
+
+
+def test_one_that_cannot_be_enforced_keeps_no_other_from_it(deployed: Admin) -> None:
+    first, second = make_cluster(deployed), make_cluster(deployed, "second")
+    deployed.write(settings='onError = "fail"')
+    deployed.run_or_fail("deploy", "--yes")
+    deployed.databricks.faults.add(path="clusters/enforce-compliance", status=400, skip=2, times=1)
+
+    done = deployed.run("deploy", "--enforce", "--yes", "--json")
+
+    document = json.loads(done.stdout)
+    assert done.returncode == 2
+    assert [it["id"] for it in document["enforced"]] == [second]
+    assert [it["id"] for it in document["behind"]] == [first]
+    assert "cluster etl cannot be brought to the policy's" in document["behind"][0]["why"]
 
 
 def test_with_nobody_behind_there_is_nothing_to_enforce(deployed: Admin) -> None:

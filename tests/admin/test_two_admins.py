@@ -16,6 +16,7 @@ from databricks.sdk.service.catalog import ArtifactMatcher, ArtifactType, MatchT
 from azureml_databricks.admin.errors import AdminError
 from azureml_databricks.admin.objects import storage
 from azureml_databricks.admin.objects.allowlist import Allowlist
+from azureml_databricks.admin.objects.inventory import Inventory
 from azureml_databricks.admin.objects.lock import Lock
 from azureml_databricks.admin.objects.record import Record
 from azureml_databricks.admin.objects.references import References
@@ -252,7 +253,7 @@ def test_who_writes_the_allowlist_from_an_older_reading_does_not_undo_ours(
     client = admin.databricks.client()
     place = storage.at(client, LOCATION)
     record = Record(place)
-    allowlist = Allowlist(client, record, References(client))
+    allowlist = Allowlist(client, record, References(Inventory(client)))
     lists = admin.databricks.cluster_client(admin.databricks.admin).artifact_allowlists
     older = [ArtifactMatcher(THEIRS, MatchType.PREFIX_MATCH)]
     if writes == "removes":
@@ -272,7 +273,7 @@ def test_who_writes_the_allowlist_from_an_older_reading_does_not_undo_ours(
 
 def test_what_another_adds_after_we_have_looked_stays(admin: Admin, in_between: InBetween) -> None:
     client = admin.databricks.client()
-    allowlist = Allowlist(client, Record(storage.at(client, LOCATION)), References(client))
+    allowlist = Allowlist(client, Record(storage.at(client, LOCATION)), References(Inventory(client)))
     lists = admin.databricks.cluster_client(admin.databricks.admin).artifact_allowlists
     theirs = [ArtifactMatcher(THEIRS, MatchType.PREFIX_MATCH)]
 
@@ -286,7 +287,7 @@ def test_what_another_adds_after_we_have_looked_stays(admin: Admin, in_between: 
 
 def test_a_list_that_never_holds_still_is_told(admin: Admin, monkeypatch: pytest.MonkeyPatch) -> None:
     client = admin.databricks.client()
-    allowlist = Allowlist(client, Record(storage.at(client, LOCATION)), References(client))
+    allowlist = Allowlist(client, Record(storage.at(client, LOCATION)), References(Inventory(client)))
     lists = admin.databricks.cluster_client(admin.databricks.admin).artifact_allowlists
     send = requests.Session.send
 

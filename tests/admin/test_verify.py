@@ -6,12 +6,14 @@ import io
 import json
 import re
 import signal
+from typing import Any
 
 import pytest
 from databricks.sdk.service.compute import State
 from databricks.sdk.service.jobs import RunResultState
 
-from azureml_databricks.admin.commands import verify
+from azureml_databricks.admin.errors import AdminError
+from azureml_databricks.admin.objects import demands
 from tests.admin.conftest import LOCATION, Admin
 from tests.emulated.databricks import access_modes, started_cluster
 from tests.emulated.databricks.allowlists import Allowlists
@@ -33,7 +35,10 @@ def clusters_are_gone(admin: Admin) -> bool:
 def test_the_doctor_finds_a_cluster_under_the_policy_well(on_azure: Admin) -> None:
     done = on_azure.run("verify")
 
-    assert (done.returncode, done.stderr) == (0, "")
+    # In a log it is told how far it is, once
+    assert done.returncode == 0
+    assert [line.partition(": ")[0] for line in done.stderr.splitlines()][-1] == "terminated"
+    assert len(done.stderr.splitlines()) == len(set(done.stderr.splitlines()))
     rows = [re.split(r" {2,}", line) for line in done.stdout.splitlines()]
     assert rows[1:3] == [["On a cluster under the policy"], ["part", "what", "result", "detail"]]
     results = {(part, what): result for part, what, result, _ in rows[3:]}
@@ -92,7 +97,8 @@ def test_a_cluster_that_does_not_start_says_why(on_azure: Admin) -> None:
     done = on_azure.run("verify")
 
     assert done.returncode == 1
-    assert done.stderr.startswith("Error: the cluster did not start: ")
+    assert "\nError: the cluster did not start: " in done.stderr
+    assert "(see https://adb-" in done.stderr
     assert "Secret does not exist with scope: azureml and key: clientSecret" in done.stderr
     assert clusters_are_gone(on_azure)
 
@@ -104,7 +110,7 @@ def test_stopped_by_hand_it_takes_its_cluster_along(on_azure: Admin) -> None:
     running.program.send_signal(signal.SIGINT)
     done = running.done()
 
-    assert (done.returncode, done.stderr.strip()) == (1, "Aborted!")
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (1, "Aborted!")
     on_azure.databricks.runs.wait()
     client = on_azure.databricks.cluster_client(on_azure.databricks.admin)
     (run,) = client.jobs.list_runs()
@@ -133,7 +139,119 @@ def test_a_user_who_picks_the_policy_needs_nothing_else(on_azure: Admin) -> None
 def test_its_cluster_asks_for_nothing_that_runtime_19_restricts() -> None:
     of_19 = {"spark_version": "19.x-scala2.13", "data_security_mode": "DATA_SECURITY_MODE_STANDARD"}
 
-    access_modes.check({**of_19, **verify.SINGLE_NODE}, Allowlists())
+    access_modes.check({**of_19, **demands.nested(demands.SINGLE_NODE)}, Allowlists())
 
     with pytest.raises(ApiError, match="is restricted"):
         access_modes.check({**of_19, "spark_conf": {"spark.executorEnv.A": "b"}}, Allowlists())
+
+
+def test_an_init_script_that_fails_is_told_with_its_event(on_azure: Admin) -> None:
+    # Given clusters that are not to start if something is wrong, and something that is wrong
+    on_azure.write(settings='onError = "fail"')
+    on_azure.run_or_fail("deploy", "--yes")
+    client = on_azure.databricks.cluster_client(on_azure.databricks.admin)
+    (policy,) = client.cluster_policies.list()
+    release = re.findall(rf"{LOCATION}/[0-9a-f]{{12}}", policy.definition or "")[0]
+    for it in client.files.list_directory_contents(release):
+        if it.path and it.path.endswith(".tar.gz"):
+            client.files.upload(it.path, io.BytesIO(b"spoilt"), overwrite=True)
+
+    done = on_azure.run("verify")
+
+    assert done.returncode == 1
+    assert "failed: Script exit status is non-zero; event INIT_SCRIPTS_FINISHED: FAILED_EXECUTION (see" in (
+        done.stderr
+    )
+
+
+# What a policy leaves to the user, and what is made of it: what the admin chooses, the cluster.
+ONE_NODE = demands.nested(demands.SINGLE_NODE)
+SMALL = {"node_type_id": "small", **ONE_NODE}
+DEMANDS: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
+    "nothing": ({}, {}, SMALL),
+    "what has a default": (
+        {"node_type_id": {"type": "allowlist", "values": ["a"], "defaultValue": "a"}},
+        {},
+        ONE_NODE,
+    ),
+    "a tag of some": (
+        {"custom_tags.team": {"type": "allowlist", "values": ["ml", "bi"]}},
+        {},
+        {**SMALL, "custom_tags": {"ResourceClass": "SingleNode", "team": "ml"}},
+    ),
+    "a tag of any": (
+        {"custom_tags.team": {"type": "regex", "pattern": "[a-z]+"}},
+        {"custom_tags.team": "ml"},
+        {**SMALL, "custom_tags": {"ResourceClass": "SingleNode", "team": "ml"}},
+    ),
+    "what may be left out": (
+        {"custom_tags.team": {"type": "regex", "pattern": "x", "isOptional": True}},
+        {},
+        SMALL,
+    ),
+    "a pool": ({"instance_pool_id": {"type": "fixed", "value": "pool"}}, {}, ONE_NODE),
+    "a pool of some": (
+        {"instance_pool_id": {"type": "allowlist", "values": ["p", "q"]}},
+        {"instance_pool_id": "q"},
+        {"instance_pool_id": "q", **ONE_NODE},
+    ),
+    "workers": (
+        {"num_workers": {"type": "range", "minValue": 2, "maxValue": 8}},
+        {},
+        {"node_type_id": "small", "num_workers": 2},
+    ),
+    "workers that are fixed": ({"num_workers": {"type": "fixed", "value": 2}}, {}, {"node_type_id": "small"}),
+    "no workers at all": ({"num_workers": {"type": "range", "maxValue": 8, "minValue": 0}}, {}, SMALL),
+    "scaling": (
+        {
+            "autoscale.min_workers": {"type": "range", "minValue": 1},
+            "autoscale.max_workers": {"type": "range", "maxValue": 4},
+        },
+        {},
+        {"node_type_id": "small", "autoscale": {"min_workers": 1, "max_workers": 1}},
+    ),
+    "scaling that is fixed": (
+        {"autoscale.min_workers": {"type": "fixed", "value": 1}},
+        {},
+        {"node_type_id": "small"},
+    ),
+    "no single nodes": (
+        {"spark_conf.spark.databricks.cluster.profile": {"type": "forbidden"}},
+        {},
+        {"node_type_id": "small", "num_workers": 1},
+    ),
+    "what is no attribute": (
+        {
+            "dbus_per_hour": {"type": "range", "maxValue": 10},
+            "cluster_type": {"type": "allowlist", "values": ["job", "all-purpose"]},
+        },
+        {},
+        SMALL,
+    ),
+}
+
+
+@pytest.mark.parametrize("what", DEMANDS)
+def test_its_cluster_is_as_the_policy_demands(what: str) -> None:
+    definition, chosen, cluster = DEMANDS[what]
+
+    assert demands.spec(definition, chosen, lambda: "small") == cluster
+
+
+def test_what_only_an_admin_can_choose_is_asked_for() -> None:
+    definition = {"custom_tags.team": {"type": "regex", "pattern": "[a-z]+"}, "pool": {"type": "regex"}}
+
+    with pytest.raises(AdminError) as told:
+        demands.spec(definition, {}, lambda: "small")
+
+    assert str(told.value) == (
+        "the policy demands custom_tags.team, pool, and does not say what: give --set custom_tags.team=... "
+        "--set pool=..."
+    )
+    assert demands.parsed(["custom_tags.n=1", "num_workers=1", "a=b=c"]) == {
+        "custom_tags.n": "1",
+        "num_workers": 1,
+        "a": "b=c",
+    }
+    with pytest.raises(AdminError, match="--set is 'team': write PATH=VALUE"):
+        demands.parsed(["team"])

@@ -161,6 +161,21 @@ class TestResourceManager:
 
         assert requests.get(url, timeout=300).status_code == 401
 
+    @pytest.mark.parametrize(
+        ("version", "code"),
+        [("", "MissingApiVersionParameter"), ("?api-version=latest", "InvalidApiVersionParameter")],
+    )
+    def test_asks_for_the_version_of_its_api(self, azure: EmulatedAzure, version: str, code: str) -> None:
+        token = credential_of(azure.principal).get_token("https://management.azure.com/.default").token
+
+        answer = requests.get(
+            f"https://management.azure.com{azure.workspace.resource_id}{version}",
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=300,
+        )
+
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, code)
+
     def test_tells_the_plugin_about_clouds(
         self, azure: EmulatedAzure, monkeypatch: pytest.MonkeyPatch
     ) -> None:

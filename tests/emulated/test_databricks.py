@@ -633,6 +633,64 @@ class TestPipelines:
             admin.pipelines.create(clusters=[])
 
 
+class TestPages:
+    def test_clusters_and_jobs_are_listed_by_twenty_and_at_most_by_a_hundred(
+        self, databricks: EmulatedDatabricks, admin: WorkspaceClient
+    ) -> None:
+        spec = {"spark_version": "15.4.x-scala2.12", "num_workers": 1, "node_type_id": "Standard_DS3_v2"}
+        for _ in range(101):
+            databricks.clusters.add(spec, databricks.admin)
+        job = {"created_time": 0, "creator_user_name": "ada@contoso.com", "settings": {"name": "nightly"}}
+        databricks.jobs.jobs.update({it: {**job, "job_id": it} for it in range(101)})
+
+        def pages(of: str) -> int:
+            found = len([it for it in databricks.journal if it.path.endswith(of)])
+            databricks.journal.clear()
+            return found
+
+        assert (len(list(admin.clusters.list())), pages("clusters/list")) == (101, 6)
+        assert (len(list(admin.clusters.list(page_size=1000))), pages("clusters/list")) == (101, 2)
+        assert (len(list(admin.jobs.list())), pages("jobs/list")) == (101, 6)
+        assert (len(list(admin.jobs.list(limit=100))), pages("jobs/list")) == (101, 2)
+        with pytest.raises(InvalidParameterValue, match="between 1 and 100"):
+            list(admin.jobs.list(limit=101))
+        with pytest.raises(InvalidParameterValue, match="page_token"):
+            list(admin.clusters.list(page_token="the next"))
+
+
+class TestPeople:
+    def test_they_are_found_by_name_several_at_once(
+        self, databricks: EmulatedDatabricks, admin: WorkspaceClient
+    ) -> None:
+        for name in ("ada@contoso.com", "adam@contoso.com", "bob@contoso.com"):
+            databricks.user(name, groups=["analysts"])
+
+        def users(some: str) -> list[str | None]:
+            return [it.user_name for it in admin.users.list(filter=some)]
+
+        assert users('userName eq "ADA@contoso.com"') == ["ada@contoso.com"]
+        both = 'userName eq "ada@contoso.com" or userName eq "bob@contoso.com"'
+        assert users(both) == ["ada@contoso.com", "bob@contoso.com"]
+        assert users('userName sw "ada"') == ["ada@contoso.com", "adam@contoso.com"]
+        with pytest.raises(InvalidParameterValue):
+            users('emails eq "ada@contoso.com"')
+
+    def test_a_group_says_whether_the_account_knows_it(
+        self, databricks: EmulatedDatabricks, admin: WorkspaceClient, ann: Caller
+    ) -> None:
+        databricks.user("ada@contoso.com", groups=["analysts", "team"])
+        databricks.callers.local_groups.add("team")
+
+        found = {it.display_name: it.meta and it.meta.resource_type for it in admin.groups.list()}
+
+        assert found["analysts"] == "Group"
+        assert found["team"] == found["users"] == "WorkspaceGroup"
+        named = admin.groups.list(filter='displayName eq "team"')
+        assert [it.display_name for it in named] == ["team"]
+        with pytest.raises(PermissionDenied):
+            list(databricks.client(ann).groups.list())
+
+
 class TestWorkspaceFiles:
     def test_a_file_comes_back_under_its_name(self, admin: WorkspaceClient) -> None:
         admin.workspace.mkdirs("/Shared/azureml")
@@ -880,6 +938,15 @@ class TestClusterFromAPolicy:
         assert ended.termination_reason
         assert ended.termination_reason.code
         assert ended.termination_reason.code.value == "INIT_SCRIPT_FAILURE"
+        (event,) = client.clusters.events(str(ended.cluster_id))
+        assert event.details
+        assert event.details.init_scripts
+        (script,) = event.details.init_scripts.cluster or []
+        assert script.status
+        assert (script.status.value, "does not have READ VOLUME" in str(script.error_message)) == (
+            "FAILED_FETCH",
+            True,
+        )
 
     @pytest.mark.parametrize("assigned", ["bob@contoso.com", "analysts"])
     def test_of_a_dedicated_cluster_it_is_whom_it_is_assigned_to(

@@ -5,6 +5,7 @@ Source: https://learn.microsoft.com/rest/api/azureml/workspaces/get
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from starlette.applications import Starlette
@@ -26,13 +27,28 @@ _WORKSPACE = (
 def management_app(workspace: Workspace, tokens: Tokens, principals: tuple[Principal, ...]) -> ASGIApp:
     async def get_workspace(request: Request) -> Response:
         """The workspace; group and name in any case, the subscription as it is."""
-        return _get_workspace(workspace, request.path_params)
+        return _without_a_version(request) or _get_workspace(workspace, request.path_params)
 
     resources = Starlette(routes=[Route(_WORKSPACE, get_workspace)])
     guarded = Guard(resources, tokens, workspace.cloud.audiences, principals, _denied)
     return Starlette(
         routes=[Route("/metadata/endpoints", _metadata), Mount("/", guarded)],
     )
+
+
+def _without_a_version(request: Request) -> Response | None:
+    """A request names the version of the API.
+
+    Source: https://learn.microsoft.com/rest/api/azureml/workspaces/get, where api-version is required
+    """
+    asked = request.query_params.get("api-version", "")
+    if not asked:
+        message = "The api-version query parameter (?api-version=) is required for all requests."
+        return _error(400, "MissingApiVersionParameter", message)
+    if not re.fullmatch(r"\d{4}-\d\d-\d\d(-preview)?", asked):
+        message = f"The api-version '{asked}' is invalid. The format is YYYY-MM-DD, or YYYY-MM-DD-preview."
+        return _error(400, "InvalidApiVersionParameter", message)
+    return None
 
 
 def _get_workspace(workspace: Workspace, asked: dict[str, str]) -> Response:

@@ -98,10 +98,16 @@ the words of the refusals are assumed
 
 
 class Callers:
-    """All who have a token, and the groups that there are."""
+    """All who have a token, and the groups that there are.
+
+    Attributes:
+        groups: all, by name.
+        local_groups: those of the workspace, which the account and Unity Catalog do not know.
+    """
 
     def __init__(self) -> None:
         self.groups = {"users", "admins", "account users"}
+        self.local_groups = {"users", "admins"}
         self._by_token: dict[str, Caller] = {}
 
     def add(self, caller: Caller) -> Caller:

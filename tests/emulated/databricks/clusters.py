@@ -23,6 +23,7 @@ from tests.emulated.databricks.callers import Caller, caller
 from tests.emulated.databricks.definitions import Spec
 from tests.emulated.databricks.errors import ApiError, invalid
 from tests.emulated.databricks.ids import new_cluster_id
+from tests.emulated.databricks.pages import page
 from tests.emulated.databricks.policies import Policies
 
 ENDED_WELL = ("USER_REQUEST", "JOB_FINISHED")
@@ -56,6 +57,7 @@ class Clusters:
                 Route(f"{base}/permanent-delete", self._delete, methods=["POST"]),
                 Route(f"{base}/get", self._get, methods=["GET"]),
                 Route(f"{base}/list", self._list, methods=["GET"]),
+                Route(f"{base}/events", self._events, methods=["POST"]),
                 Route(f"{base}/list-node-types", self._node_types, methods=["GET"]),
                 Route(f"{base}/spark-versions", self._spark_versions, methods=["GET"]),
             ]
@@ -182,10 +184,35 @@ class Clusters:
         return JSONResponse(self.found(request.query_params["cluster_id"]))
 
     async def _list(self, request: Request) -> JSONResponse:
-        """All clusters on one page; filters: policy, state, source."""
+        """A page of clusters, 20 unless asked for up to 100; filters: policy, state, source.
+
+        Source: https://docs.databricks.com/api/azure/workspace/clusters/list
+        """
         asked = request.query_params
         found = [it for it in self._clusters.values() if _matches(it, asked)]
-        return JSONResponse({"clusters": found} if found else {})
+        return JSONResponse(page(found, asked, key="clusters"))
+
+    async def _events(self, request: Request) -> JSONResponse:
+        """What became of a cluster's init scripts, where one of them kept it from starting.
+
+        Source: databricks.sdk.service.compute
+        """
+        sent = await request.json()
+        cluster = self.found(sent["cluster_id"])
+        if cluster.get("termination_reason", {}).get("code") != "INIT_SCRIPT_FAILURE":
+            return JSONResponse({})
+        message = cluster["state_message"]
+        executed = message.endswith("non-zero")
+        came = {"status": "FAILED_EXECUTION" if executed else "FAILED_FETCH"}
+        told = {} if executed else {"error_message": message}
+        scripts = [{**it, **came, **told} for it in cluster["spec"].get("init_scripts", [])]
+        event = {
+            "cluster_id": cluster["cluster_id"],
+            "timestamp": cluster["terminated_time"],
+            "type": "INIT_SCRIPTS_FINISHED",
+            "details": {"init_scripts": {"cluster": scripts}},
+        }
+        return JSONResponse({"events": [event], "total_count": 1})
 
     async def _node_types(self, request: Request) -> JSONResponse:
         """Two types of machine."""

@@ -18,6 +18,7 @@ from tests.emulated.databricks.clusters import Clusters
 from tests.emulated.databricks.definitions import Spec, text_of
 from tests.emulated.databricks.errors import ApiError, invalid
 from tests.emulated.databricks.jobs import Jobs, job_clusters
+from tests.emulated.databricks.pages import page
 from tests.emulated.databricks.policies import Policies
 
 
@@ -42,12 +43,15 @@ class Compliance:
         ]
 
     async def _list_clusters(self, request: Request) -> JSONResponse:
-        """Of the clusters that users made with a policy."""
+        """A page of the clusters that users made with a policy.
+
+        Source: databricks.sdk.service.compute; how many there are on a page is assumed
+        """
         policy_id = request.query_params["policy_id"]
         self._policies.definition(policy_id)
         found = self._clusters.under(policy_id)
         listed = [{"cluster_id": it["cluster_id"], **_verdict(self._of(it["spec"]))} for it in found]
-        return JSONResponse({"clusters": listed} if listed else {})
+        return JSONResponse(page(listed, request.query_params, key="clusters"))
 
     async def _get_cluster(self, request: Request) -> JSONResponse:
         cluster = self._clusters.found(request.query_params["cluster_id"])
@@ -68,6 +72,10 @@ class Compliance:
         return JSONResponse({"has_changes": bool(changes), **({"changes": changes} if changes else {})})
 
     async def _list_jobs(self, request: Request) -> JSONResponse:
+        """A page of the jobs of which a cluster is under a policy.
+
+        Source: databricks.sdk.service.jobs; how many there are on a page is assumed
+        """
         policy_id = request.query_params["policy_id"]
         self._policies.definition(policy_id)
         listed = [
@@ -75,7 +83,7 @@ class Compliance:
             for job in self._jobs.jobs.values()
             if policy_id in _policies_of(job)
         ]
-        return JSONResponse({"jobs": listed} if listed else {})
+        return JSONResponse(page(listed, request.query_params, key="jobs"))
 
     async def _get_job(self, request: Request) -> JSONResponse:
         job = self._jobs.found(int(request.query_params["job_id"]))

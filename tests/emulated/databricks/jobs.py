@@ -19,6 +19,9 @@ from tests.emulated.databricks.clusters import Clusters
 from tests.emulated.databricks.definitions import Spec
 from tests.emulated.databricks.errors import invalid
 from tests.emulated.databricks.ids import new_number
+from tests.emulated.databricks.pages import page
+
+_FIRST_PAGE, _LARGEST_PAGE = 20, 100
 
 # By which entries of a job's lists are known.
 _KEYS = {"tasks": "task_key", "job_clusters": "job_cluster_key"}
@@ -73,13 +76,19 @@ class Jobs:
         return JSONResponse(self.found(int(request.query_params["job_id"])))
 
     async def _list(self, request: Request) -> JSONResponse:
-        """All jobs on one page; tasks and their clusters only with `expand_tasks`."""
+        """A page of jobs, 20 unless asked for up to 100; tasks and their clusters only with `expand_tasks`.
+
+        Source: databricks.sdk.service.jobs
+        """
+        asked = request.query_params
+        if int(asked.get("limit", _FIRST_PAGE)) > _LARGEST_PAGE:
+            raise invalid(f"limit must be between 1 and {_LARGEST_PAGE}.")
         expanded = request.query_params.get("expand_tasks") == "true"
         shown = (
             {key: it for key, it in job.items() if key != "run_as_user_name"} for job in self.jobs.values()
         )
         listed = [job if expanded else _without_tasks(job) for job in shown]
-        return JSONResponse({"jobs": listed, "has_more": False} if listed else {})
+        return JSONResponse(page(listed, asked, key="jobs", size="limit"))
 
     async def _reset(self, request: Request) -> JSONResponse:
         sent = await request.json()

@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from tests.emulated.databricks.callers import Caller, caller
 from tests.emulated.databricks.errors import denied, invalid, not_there
+from tests.emulated.databricks.pages import page
 from tests.emulated.databricks.policies import Policies
 
 _FIRST_PAGE, _LARGEST_PAGE = 25, 100
@@ -75,11 +76,8 @@ class Pipelines:
         if not 0 < size <= _LARGEST_PAGE:
             raise invalid(f"max_results must be between 1 and {_LARGEST_PAGE}")
         theirs = [it for _, it in sorted(self._pipelines.items()) if _may_see(caller(request), it)]
-        start = int(asked.get("page_token", "0"))
-        page = theirs[start : start + size]
-        listed = [{key: it for key, it in each.items() if key != "spec"} for each in page]
-        more = {"next_page_token": str(start + size)} if start + size < len(theirs) else {}
-        return JSONResponse({**({"statuses": listed} if listed else {}), **more})
+        listed = [{key: it for key, it in each.items() if key != "spec"} for each in theirs]
+        return JSONResponse(page(listed, asked, key="statuses", size="max_results", usual=_FIRST_PAGE))
 
     async def _get(self, request: Request) -> JSONResponse:
         return JSONResponse(self._found(request))

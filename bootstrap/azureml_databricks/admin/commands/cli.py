@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import json
 import os
 import re
 import signal
@@ -30,17 +29,16 @@ from azureml_databricks.admin.file import reading as deployment_file
 from azureml_databricks.admin.file import settings_file, starter
 from azureml_databricks.admin.file.deployment import Deployment
 from azureml_databricks.admin.objects.changes import Change, Plan
-from azureml_databricks.admin.printable import printable, printable_json
+from azureml_databricks.admin.printable import printable
 from azureml_databricks.settings import BY_NAME, SettingError, Settings
 
 if TYPE_CHECKING:
     from azureml_databricks.admin.commands.deploy import Site
     from azureml_databricks.admin.commands.given_secret import GivenSecret
     from azureml_databricks.admin.commands.service_principal import ServicePrincipal, Way
-    from azureml_databricks.admin.objects.compliance import Governed
     from azureml_databricks.admin.objects.release import Release
 
-# What `plan` and `status` exit with where something differs.
+# What `plan` and `status` exit with where something differs, and `deploy --enforce` where something stays.
 _DIFFERS = 2
 
 
@@ -210,6 +208,15 @@ def plan(deployment: Deployment, output: Output, *, also: tuple[str, ...], adopt
     help="Take the archives from this folder, which `bundle` has built elsewhere.",
 )
 @click.option("--enforce", is_flag=True, help="Bring clusters and jobs of an older version to the policy's.")
+@click.option(
+    "--only",
+    multiple=True,
+    type=click.Choice(["jobs", "clusters", "stopped"]),
+    help="With --enforce: these only; stopped are clusters that do not run, so that nobody is interrupted.",
+)
+@click.option(
+    "--name", "names", multiple=True, help="With --enforce: this cluster or job only, by its name or ID."
+)
 @_also
 @_adopt
 @_force
@@ -221,25 +228,35 @@ def deploy(
     *,
     built: Path | None,
     enforce: bool,
+    only: tuple[str, ...],
+    names: tuple[str, ...],
     also: tuple[str, ...],
     adopt: bool,
     force: bool,
     yes: bool,
 ) -> None:
-    """Make the Databricks workspace as the file says. Repeat it if it was interrupted."""
-    from azureml_databricks.admin.commands import deploy as deploying
+    """Make the Databricks workspace as the file says. Repeat it if it was interrupted.
 
+    With --enforce it exits with 2 if clusters or jobs stay behind.
+    """
+    from azureml_databricks.admin.commands import deploy as deploying
+    from azureml_databricks.admin.commands import enforce as enforcing
+
+    if (only or names) and not enforce:
+        raise click.UsageError("--only and --name choose whom --enforce is for: give that, too.")
     site, release, planned = _planned(deployment, output, also, force=force, adopt=adopt, built=built)
     if planned.changes:
         output.confirm("Deploy?", yes=yes)
         _apply(site, planned, output)
         output.unready(it for it in deploying.refused(site) if it not in planned.unready)
-    enforced = _enforce(site, output, yes=yes) if enforce else []
+    step = enforcing.Step(only, names)
+    enforced, behind = enforcing.enforce(site, step, output, yes=yes) if enforce else ([], [])
     if enforced:
         # They may have been the last that pointed at an old release.
         site = deploying.Site(deployment, also)
         _apply(site, deploying.plan(site, release), output)
-    output.document(**_about(site, release), **planned.document, enforced=enforced)
+    output.document(**_about(site, release), **planned.document, enforced=enforced, behind=behind)
+    sys.exit(_DIFFERS if behind else 0)
 
 
 @main.command()
@@ -289,24 +306,34 @@ def _detach(deployment: Deployment, output: Output, *, force: bool, yes: bool) -
 
 
 @main.command()
+@click.option(
+    "--all", "shows_all", is_flag=True, help="List those clusters and jobs, too, that are not behind."
+)
 @_on_a_deployment
-def status(deployment: Deployment, output: Output) -> None:
+def status(deployment: Deployment, output: Output, *, shows_all: bool) -> None:
     """Compare what is deployed with the file. Exits with 2 if they differ, with 0 if not."""
     from azureml_databricks.admin.objects import compliance
 
-    site, release, planned = _planned(deployment, output)
+    site, release, planned = _planned(deployment, output, all_of_it=True)
     with output.working("looking"):
-        governed = [
-            it for policy in site.policies for it in compliance.governed(site.client, policy, policy.under)
-        ]
+        governed = [it for policy in site.policies for it in compliance.governed(policy, policy.under)]
         users = site.users_of_releases()
     output.table(
         "Releases", ["release", "in use by"], [(name, who or "nobody") for name, who in users.items()]
     )
+    behind = [it for it in governed if not it.complies]
+    output.line("")
+    output.line(
+        f"Clusters and jobs under the policy: {len(governed) - len(behind)} as it says, {len(behind)} not",
+        "bold",
+    )
     output.table(
-        "Clusters and jobs under the policy",
-        ["kind", "name", "state", "as the policy says"],
-        [(it.kind, it.name, it.state or "-", it.verdict) for it in governed],
+        "All of them" if shows_all else "Not as the policy says",
+        ["kind", "name", "ID", "owner", "state", "as the policy says"],
+        [
+            (it.kind, it.name, it.id, it.owner or "-", it.state or "-", it.verdict)
+            for it in (governed if shows_all else behind)
+        ],
     )
     key = deployment.secrets.client_secret
     written = site.scope.written(key) if deployment.needs_secrets else None
@@ -321,27 +348,59 @@ def status(deployment: Deployment, output: Output) -> None:
 
 
 @main.command()
-@click.option("--node-type", help="The cluster's node type. Default: the smallest with 8 GB.")
+@click.option("--node-type", help="The cluster's node type. Default: what the policy says, or the smallest.")
+@click.option(
+    "--runtime",
+    "runtimes",
+    multiple=True,
+    help="A runtime of the policy, such as 15.4-ml; once for each. Default: the one that the policy presets.",
+)
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="PATH=VALUE",
+    help="What the policy demands, such as custom_tags.team=ml, instance_pool_id=... or num_workers=1.",
+)
 @click.option("--timeout", default=30, show_default=True, help="Minutes after which it is given up.")
 @_on_a_deployment
-def verify(deployment: Deployment, output: Output, *, node_type: str | None, timeout: int) -> None:
-    """Start a small cluster under the policy, and run `azureml-databricks doctor` there."""
+def verify(
+    deployment: Deployment,
+    output: Output,
+    *,
+    node_type: str | None,
+    runtimes: tuple[str, ...],
+    settings: tuple[str, ...],
+    timeout: int,
+) -> None:
+    """Start a small cluster under each policy, and run `azureml-databricks doctor` there."""
     from azureml_databricks.admin.commands import deploy as deploying
     from azureml_databricks.admin.commands import verify as verifying
+    from azureml_databricks.admin.objects import demands
     from azureml_databricks.checkup.findings import Verdict
 
+    chosen = {**({"node_type_id": node_type} if node_type else {}), **demands.parsed(settings)}
     site = deploying.Site(deployment)
-    with output.working("submitting a run") as waiting:
-        findings = verifying.verify(site, node_type, timeout, lambda state: waiting.update(plain(state)))
-    output.table(
-        "On a cluster under the policy",
-        ["part", "what", "result", "detail"],
-        [(it.part, it.what, it.verdict.value, it.detail) for it in findings],
-    )
-    wrong = [it for it in findings if it.verdict == Verdict.WRONG]
-    output.table("What to do", ["part", "what", "advice"], [(it.part, it.what, it.advice) for it in wrong])
-    output.document(findings=findings)
-    sys.exit(1 if wrong else 0)
+    with output.following("submitting a run") as tell:
+        proofs = verifying.verify(
+            site, runtimes=runtimes, chosen=chosen, timeout_minutes=timeout, on_state=tell
+        )
+    for proof in proofs:
+        on = f" on {proof.runtime}" if proof.runtime else ""
+        # Of one policy everybody knows which.
+        under = f"policy {proof.policy}" if len({it.policy for it in proofs}) > 1 else "the policy"
+        output.table(
+            f"On a cluster under {under}{on}",
+            ["part", "what", "result", "detail"],
+            [(it.part, it.what, it.verdict.value, it.detail) for it in proof.findings],
+        )
+        wrong = [it for it in proof.findings if it.verdict == Verdict.WRONG]
+        output.table(
+            "What to do", ["part", "what", "advice"], [(it.part, it.what, it.advice) for it in wrong]
+        )
+    findings = [it for proof in proofs for it in proof.findings]
+    output.document(findings=findings, proofs=proofs)
+    sys.exit(1 if any(it.verdict == Verdict.WRONG for it in findings) else 0)
 
 
 class _SecretsGroup(_Group):
@@ -449,43 +508,36 @@ def policy() -> None:
 @policy.command()
 @click.option(
     "--format",
-    "as_",
-    type=click.Choice(["definition", "terraform"]),
+    "form",
+    type=click.Choice(["definition", "terraform", "bundle"]),
     default="definition",
     show_default=True,
-    help="The definition alone, or a resource of Terraform (*.tf.json).",
+    help="The definition alone; resources of Terraform (*.tf.json); or resources of a Declarative "
+    "Automation Bundle (*.yml). The last two say who may use it, too.",
+)
+@click.option(
+    "--all",
+    "out",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="Write all objects of the deployment there, with their files, as a module of Terraform.",
 )
 @_file
-def render(file: Path, as_: str) -> None:
-    """Print the policy as `deploy` would make it, for Terraform, asset bundles or Git."""
-    from azureml_databricks.admin.commands import deploy as deploying
-    from azureml_databricks.admin.objects import policy as policies
+def render(file: Path, form: str, out: Path | None) -> None:
+    """Print the policy as `deploy` would make it, for Terraform, Declarative Automation Bundles or Git."""
+    from azureml_databricks.admin.commands import render as rendering
 
     deployment = deployment_file.read(file)
-    script = deploying.release(deployment).script
-    wanted = [policies.wanted(deployment, policy, script) for policy in deployment.policies]
-    if as_ == "terraform":
-        made = {
-            f"azureml_{number}" if len(wanted) > 1 else "azureml": {
-                key: _without_templates(text) for key, text in it.as_arguments().items()
-            }
-            for number, it in enumerate(wanted, start=1)
-        }
-        resource = {"databricks_cluster_policy": made}
-        click.echo(printable_json(json.dumps({"resource": resource}, indent=2, ensure_ascii=False)))
-    elif len(wanted) == 1:
-        click.echo(printable_json(wanted[0].as_text()))
-    else:
-        by_name = {it.name: it.definition for it in wanted}
-        click.echo(printable_json(json.dumps(by_name, indent=2, ensure_ascii=False)))
-
-
-def _without_templates(text: str) -> str:
-    """Return a text of which Terraform makes that text: its strings are templates, in JSON too.
-
-    https://developer.hashicorp.com/terraform/language/syntax/json
-    """
-    return text.replace("${", "$${").replace("%{", "%%{")
+    if not out:
+        click.echo(rendering.rendered(deployment, form))
+        return
+    if form != "terraform":
+        raise click.UsageError("--all is a module of Terraform: give --format terraform, too.")
+    try:
+        for path in rendering.write_module(deployment, out):
+            click.echo(str(path))
+    except OSError as error:
+        raise AdminError(f"{error.filename or out} cannot be written: {error.strerror}") from None
 
 
 def _runtime(given: str) -> str:
@@ -600,13 +652,14 @@ def _planned(
     force: bool = False,
     adopt: bool = False,
     built: Path | None = None,
+    all_of_it: bool = False,
 ) -> tuple[Site, Release, Plan]:
     from azureml_databricks.admin.commands import deploy as deploying
 
     with output.working("looking"):
         site = deploying.Site(deployment, also, force=force, adopt=adopt)
-        release = replace(deploying.release(deployment), built=built)
-        planned = deploying.plan(site, release)
+        release = replace(deploying.release_for(site), built=built)
+        planned = deploying.plan(site, release, all_of_it=all_of_it)
     _show(site, planned, output)
     return site, release, planned
 
@@ -644,33 +697,3 @@ def _apply(
                     output.done(change)
     except KeyboardInterrupt:
         raise AdminError("interrupted: run it again, and it goes on where it stopped") from None
-
-
-def _enforce(site: Site, output: Output, *, yes: bool) -> list[Governed]:
-    """Bring clusters and jobs to the policy's, showing first what that does to whom."""
-    from azureml_databricks.admin.objects import compliance
-    from azureml_databricks.admin.objects.under_policy import UnderPolicy
-
-    # Asked anew: the policies have changed since.
-    governed = [
-        it
-        for policy in site.policies
-        for it in compliance.governed(site.client, policy, UnderPolicy(site.client, policy.id))
-    ]
-    behind = [it for it in governed if not it.complies]
-    able = [it for it in behind if it.enforceable]
-    for it in behind:
-        what = "restarts" if it.restarts else "changes" if it.enforceable else f"is {it.state}, so not now"
-        output.line("")
-        output.line(f"{it.kind} {it.name} {what}", "yellow" if it.restarts else "bold")
-        for difference in compliance.preview(site.client, it) if it.enforceable else []:
-            output.difference(difference)
-    if not able:
-        output.line("No cluster or job to bring to the policy's.")
-        return []
-    output.confirm("Enforce the policy on them?", yes=yes)
-    with site.lock.held():
-        for it in able:
-            compliance.enforce(site.client, it)
-            output.line(f"{'restarted' if it.restarts else 'changed'} {it.kind} {it.name}")
-    return able

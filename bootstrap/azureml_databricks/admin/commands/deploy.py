@@ -7,16 +7,20 @@ half-way breaks no cluster, and goes on when it is repeated.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import suppress
 from datetime import timedelta
-from functools import partial
+from functools import cached_property, partial
 
+import requests
+from databricks.sdk.errors.base import DatabricksError
 from databricks.sdk.service.iam import PermissionLevel
 
-from azureml_databricks.admin.errors import AdminError
+from azureml_databricks.admin.errors import AdminError, Problems, RefusedError
 from azureml_databricks.admin.file import settings_file
 from azureml_databricks.admin.file.deployment import ML, Deployment, Principal
 from azureml_databricks.admin.objects import adoption, neighbours, runners, storage, writers
 from azureml_databricks.admin.objects import policy as policies
+from azureml_databricks.admin.objects import principals as principals_of_file
 from azureml_databricks.admin.objects.access import (
     USE_CREDENTIAL,
     Access,
@@ -28,6 +32,7 @@ from azureml_databricks.admin.objects.access import (
 )
 from azureml_databricks.admin.objects.allowlist import Allowlist
 from azureml_databricks.admin.objects.changes import Change, Difference, Kept, Plan, Unready
+from azureml_databricks.admin.objects.inventory import Inventory
 from azureml_databricks.admin.objects.lock import Lock
 from azureml_databricks.admin.objects.record import FOLDER, Record
 from azureml_databricks.admin.objects.record_copy import RecordCopy
@@ -67,17 +72,30 @@ class Site:
         of = "/".join(deployment.workspace.parts)
         self.record = Record(self.storage, of, self.copy, lenient=adopt)
         self.lock = Lock(self.storage, self.record, self.user, force=force)
-        self.listed = policies.listed(self.client)
+        self.inventory = Inventory(self.client)
+        self.listed = policies.listed(self.inventory)
         self.adopted = _taken_back(self) if adopt else []
         if not adopt:
             _check_workspace(deployment, self.record)
             _check_record(self)
-        self.policies = policies.find(self.client, self.record, self.listed, deployment.policies)
+        self.policies = policies.find(self.inventory, self.record, self.listed, deployment.policies)
         deployed = [policy.id for policy in self.policies if policy.is_deployed]
-        self.references = References(self.client, deployed)
+        self.references = References(self.inventory, deployed)
         self.releases = Releases(self.storage, self.record, self.references)
         self.allowlist = Allowlist(self.client, self.record, self.references)
         self.scope = SecretScope(self.client, deployment.secrets.scope, self.record)
+
+    def read_ahead(self, *, all_of_it: bool) -> None:
+        """Read at once what is needed of the workspace; what is refused is told where it is needed.
+
+        Args:
+            all_of_it: or only what is under our policies.
+        """
+        with suppress(DatabricksError, requests.RequestException, TimeoutError):
+            if all_of_it:
+                self.inventory.read_all()
+            elif ids := [it.id for it in self.policies if it.id]:
+                self.inventory.read_under(ids)
 
     def users_of_releases(self) -> dict[str, str]:
         """Return what points at each of our releases, by the release's name; empty for nothing."""
@@ -89,7 +107,11 @@ class Site:
         return users
 
     def file_readers(self) -> list[Access]:
-        """Return the rights that it takes to read our files."""
+        """Return the rights that it takes to read our files, each of which asks once who has it."""
+        return self._file_readers
+
+    @cached_property
+    def _file_readers(self) -> list[Access]:
         if isinstance(self.storage, storage.Volume):
             return volume_readers(self.client, self.storage.name)
         assert isinstance(self.storage, storage.WorkspaceFolder)
@@ -154,15 +176,39 @@ def release(deployment: Deployment) -> Release:
     return Release(deployment.clusters.location, runtimes, deployment.clusters.extras, settings)
 
 
-def plan(site: Site, release: Release) -> Plan:
+def release_for(site: Site) -> Release:
+    """Return the release that a deployment wants.
+
+    Raises:
+        AdminError: the Azure ML workspace cannot be read; then what else is wrong is told as well.
+    """
+    try:
+        return release(site.deployment)
+    except AdminError as error:
+        problems = Problems()
+        problems.note(error)
+        _check(site, problems)
+        problems.tell()
+        raise
+
+
+def plan(site: Site, release: Release, *, all_of_it: bool = False) -> Plan:
     """Return what it takes to make the workspace as the file says.
+
+    Args:
+        site: where.
+        release: which.
+        all_of_it: whether all of the workspace is read in any case, and not only where a release may go.
 
     Raises:
         AdminError: it cannot be made so: a secret is not there, a name is another's, ...
     """
+    older = [name for name in site.record.names(RELEASE) if name != release.name]
+    site.read_ahead(all_of_it=all_of_it or bool(older))
     planned = _as_plan(_changes(site, release))
     planned.unready.extend(_strangers(site, release))
     planned.unready.extend(site.releases.broken(release))
+    planned.unready.extend(_kept_elsewhere(site, release))
     planned.unready.extend(dict.fromkeys(_unready(site)))
     return planned
 
@@ -178,6 +224,7 @@ def plan_to_destroy(site: Site) -> Plan:
             f"there is no record of a deployment in {site.storage.location}: nothing was made there, or it "
             "was removed before; nothing is removed now (is that the right clusters.location?)"
         )
+    site.read_ahead(all_of_it=True)
     return _as_plan(_removals(site, None))
 
 
@@ -194,12 +241,28 @@ def apply(site: Site, plan: Plan, on_start: Callable[[Change], None]) -> Generat
     """
     with site.lock.held():
         try:
-            for change in plan.changes:
-                on_start(change)
-                _make(site, change)
-                yield change
+            yield from _made(site, plan, on_start)
         finally:
             site.record.keep_copy()
+
+
+def _made(site: Site, plan: Plan, on_start: Callable[[Change], None]) -> Generator[Change, None, None]:
+    refused = Problems()
+    for change in plan.changes:
+        if change.kind == policies.KIND:
+            # Clusters under it would not start before others have done what is for them.
+            refused.tell()
+        on_start(change)
+        try:
+            _make(site, change)
+        except RefusedError as error:
+            if not change.instead:
+                raise
+            site.record.forget((change.kind, change.name))
+            refused.note(RefusedError(f"{error}; whoever has it: {change.instead}"))
+            continue
+        yield change
+    refused.tell()
 
 
 def _make(site: Site, change: Change) -> None:
@@ -220,6 +283,24 @@ def _strangers(site: Site, release: Release) -> Iterator[Unready]:
         yield Unready(
             RELEASE, release.name, f"{others} in it, which we have not put there", f"take it out of {folder}"
         )
+
+
+def _kept_elsewhere(site: Site, release: Release) -> Iterator[Unready]:
+    """Yield the policies that Terraform or the like keeps, and that are not as they are to be there."""
+    for policy in site.policies:
+        if not policy.asked or policy.is_deployed:
+            continue
+        to_do = "apply what `azureml-databricks policy render` prints"
+        if not policy.found:
+            why = f"it is kept elsewhere, and no policy points at {site.storage.location} yet"
+            yield Unready("policy", policy.asked.name, why, to_do)
+        elif missing := policy.missing(
+            policies.wanted(site.deployment, policy.asked, release.script, site.client)
+        ):
+            paths = ", ".join(it.field for it in missing)
+            yield Unready(
+                "policy", policy.name, f"it is kept elsewhere, and not as it is to be: {paths}", to_do
+            )
 
 
 def _unready(site: Site) -> Iterator[Unready]:
@@ -310,30 +391,50 @@ def _changes(site: Site, release: Release) -> Iterator[Change | Kept]:
     deployment = site.deployment
     principals = deployment.principals
     yield from _adoption(site)
-    wanted = [
-        (policy, policies.wanted(deployment, policy.asked, release.script, site.client))
-        for policy in site.policies
-        if policy.asked
-    ]
-    if deployment.needs_secrets:
-        site.scope.check(deployment.secrets.keys)
-        site.scope.check_shared(deployment.secrets.readable, [it.name for it in principals])
-    writers.check(site.client, site.storage, site.user, deployment.clusters.allow_writers)
+    problems, wanted, uploads = Problems(), [], list[Change]()
+    for policy in site.policies:
+        with problems:
+            if policy.asked:
+                to_be = policies.wanted(deployment, policy.asked, release.script, site.client)
+                wanted.append((policy, policy.asked, to_be))
+    _check(site, problems)
     folder = release.script.removesuffix(SCRIPT)
-    uploads = list(site.releases.changes(release, _seals(site, folder), _present(site), again=site.force))
-    yield from uploads
-    yield from site.allowlist.changes(_allowed_scripts(site, release))
+    with problems:
+        seals, present = _seals(site, folder), _present(site)
+        uploads += site.releases.changes(release, seals, present, again=site.force)
+        yield from uploads
+    with problems:
+        yield from site.allowlist.changes(_allowed_scripts(site, release))
     for readers in site.file_readers():
-        yield from readers.changes(principals)
-    if deployment.needs_secrets:
-        yield from SecretReaders(site.client, site.scope.name).changes(principals)
-    if credential := deployment.login.service_credential:
-        yield from CredentialUsers(site.client, credential).changes(principals)
-    for policy, to_be in wanted:
-        if policy.asked and policy.is_deployed:
-            yield from policy.changes(to_be, lambda: site.releases.seal, is_new=bool(uploads))
-            yield from policy.users.changes(policy.asked.principals)
-    yield from _removals(site, release)
+        with problems:
+            yield from readers.changes(principals)
+    with problems:
+        if deployment.needs_secrets:
+            yield from SecretReaders(site.client, site.scope.name).changes(principals)
+    with problems:
+        if credential := deployment.login.service_credential:
+            yield from CredentialUsers(site.client, credential).changes(principals)
+    for policy, asked, to_be in wanted:
+        if policy.is_deployed:
+            with problems:
+                yield from policy.changes(to_be, lambda: site.releases.seal, is_new=bool(uploads))
+                yield from policy.users.changes(asked.principals)
+    with problems:
+        yield from _removals(site, release)
+    problems.tell()
+
+
+def _check(site: Site, problems: Problems) -> None:
+    """Look whether what has to be there is there."""
+    deployment = site.deployment
+    with problems:
+        principals_of_file.check(site.client, deployment)
+    with problems:
+        if deployment.needs_secrets:
+            site.scope.check(deployment.secrets.keys)
+            site.scope.check_shared(deployment.secrets.readable, [it.name for it in deployment.principals])
+    with problems:
+        writers.check(site.client, site.storage, site.user, deployment.clusters.allow_writers)
 
 
 def _adoption(site: Site) -> Iterator[Change]:
@@ -385,7 +486,8 @@ def _removals(site: Site, release: Release | None) -> Iterator[Change | Kept]:
         yield from found if is_the_files else _only_with_a_yes(site, "service credential", name, found)
     read_by = partial(_reading, site, in_use)
     yield from site.file_readers()[-1].removals(record, principals, read_by)
-    yield from site.allowlist.removals(_allowed_scripts(site, release) if release else [])
+    if not (release and deployment.clusters.allowlisted):
+        yield from site.allowlist.removals(_allowed_scripts(site, release) if release else [])
     yield from site.releases.removals(release)
     if not release and (others := site.record.strangers(record.names(RELEASE))):
         yield Kept(FOLDER, location, f"{others} in it, which we have not put there")
@@ -401,7 +503,7 @@ def _reading(site: Site, in_use: Callable[[], str]) -> str:
 
 def _allowed_scripts(site: Site, release: Release) -> list[str]:
     """Return the scripts that have to be on the allowlist: the release's, and those that are in use still."""
-    if "standard" not in site.deployment.access_modes:
+    if "standard" not in site.deployment.access_modes or site.deployment.clusters.allowlisted:
         return []
     folders = [
         f"{site.storage.location}/{name}" for name in site.record.names(RELEASE) if name != release.name

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,6 +22,7 @@ from azureml_databricks.admin.errors import AdminError
 from azureml_databricks.admin.objects.changes import Change, Difference, Plan, Unready, shown
 from azureml_databricks.admin.printable import is_unicode, printable, printable_json
 
+_WIDE = 10_000
 _STYLES = {"create": "green", "update": "yellow", "delete": "red"}
 _MARKS = {"create": "+", "update": "~", "delete": "-"}
 _TO_DO = {"create": "to make", "update": "to update", "delete": "to remove"}
@@ -44,7 +45,7 @@ class Output:
         """Look what standard output is."""
         self._as_json = as_json
         # In a pipe one line is one line, and nothing is cut off.
-        width = None if sys.stdout.isatty() else 10_000
+        width = None if sys.stdout.isatty() else _WIDE
         self._console = Console(highlight=False, emoji=False, markup=False, width=width)
 
     def line(self, text: str, style: str = "") -> None:
@@ -95,16 +96,32 @@ class Output:
         self.line(f"{_DONE[change.action]} {change.kind} {change.name}")
 
     def table(self, title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        """Print a table, if it has rows."""
+        """Print a table, if it has rows; one that is too wide as a list, of which each line can be copied."""
+        rows = list(rows)
         table = Table(*columns, box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
         for row in rows:
             table.add_row(*(plain(cell) for cell in row))
-        if table.rows and not self._as_json:
-            self.line("")
-            self.line(title, "bold")
-            with self._console.capture() as captured:
-                self._console.print(table)
-            click.echo(re.sub(r" +$", "", captured.get(), flags=re.MULTILINE), nl=False)
+        if self._as_json or not rows:
+            return
+        self.line("")
+        self.line(title, "bold")
+        if (
+            self._console.measure(table, options=self._console.options.update(width=_WIDE)).maximum
+            > self._console.width
+        ):
+            self._list(columns, rows)
+            return
+        with self._console.capture() as captured:
+            self._console.print(table)
+        click.echo(re.sub(r" +$", "", captured.get(), flags=re.MULTILINE), nl=False)
+
+    def _list(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        """Print a row as lines: what it is about, and below that what else there is."""
+        for row in rows:
+            self.line(" ".join(row[:2]))
+            for column, cell in zip(columns[2:], row[2:], strict=True):
+                if cell:
+                    self.line(f"  {column}: {cell}")
 
     @contextmanager
     def working(self, what: str) -> Iterator[Status]:
@@ -122,6 +139,27 @@ class Output:
 
         with status, progress.shown_by(show):
             yield status
+
+    @contextmanager
+    def following(self, what: str) -> Iterator[Callable[[str], None]]:
+        """Show how far something is that takes minutes: on a terminal in one line, in a log a line a step.
+
+        Args:
+            what: it begins with.
+
+        Yields:
+            what takes each step; one that was told is not told again.
+        """
+        told: set[str] = set()
+        with self.working(what) as status:
+
+            def tell(step: str) -> None:
+                status.update(plain(step))
+                if step not in told and not sys.stderr.isatty():
+                    told.add(step)
+                    click.echo(printable(step), err=True)
+
+            yield tell
 
     def document(self, **fields: Any) -> None:
         """Print the document, if that is asked for."""

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic.alias_generators import to_camel
 
 from azureml_databricks.admin.bundle.archives import RUNTIMES
+from azureml_databricks.tracking_uri import is_azures, parse
 
 AccessMode = Literal["standard", "dedicated", "no-isolation"]
 Auth = Literal["service-principal", "managed-identity", "workload-identity", "service-credential"]
@@ -60,6 +61,14 @@ def workspace_name(value: str) -> str:
     """Return the name of the Azure ML workspace in a resource ID or an address; empty if there is none."""
     found = _RESOURCE_ID.search(unquote(value))
     return found[3] if found else ""
+
+
+def _tracking_uri(value: str) -> str:
+    found = parse(value)
+    if not is_azures(found.host):
+        # Whoever is there gets the clusters' login.
+        raise ValueError(f"{found.host} is no host of Azure Machine Learning's")
+    return found.tracking_uri
 
 
 def _guid(value: str) -> str:
@@ -114,6 +123,7 @@ def check_location(value: str) -> None:
 
 Host = Annotated[str, AfterValidator(_host)]
 ResourceId = Annotated[str, AfterValidator(_resource_id)]
+TrackingUri = Annotated[str, AfterValidator(_tracking_uri)]
 Guid = Annotated[str, AfterValidator(_guid)]
 RuntimeName = Annotated[str, AfterValidator(_runtime), Field(json_schema_extra={"enum": [*_RUNTIMES]})]
 Location = Annotated[str, AfterValidator(_location)]
@@ -140,7 +150,7 @@ class Databricks(_Section):
 
 
 class Workspace(_Section):
-    """The Azure Machine Learning workspace: name, resourceGroup and subscriptionId; or id; or url."""
+    """The Azure Machine Learning workspace: name, resourceGroup, subscriptionId; id; url; or trackingUri."""
 
     name: Text | None = None
     """Its name."""
@@ -152,12 +162,18 @@ class Workspace(_Section):
     """Its resource ID, /subscriptions/.../workspaces/NAME."""
     url: ResourceId | None = None
     """The address that the studio or the Azure portal shows for it."""
+    tracking_uri: TrackingUri | None = None
+    """Its MLflow tracking URI, as its page in the Azure portal shows it: with it, Azure is not asked, and who
+    deploys needs no role there."""
     cloud: Literal["AzureCloud", "AzureUSGovernment", "AzureChinaCloud"] = "AzureCloud"
     """The Azure cloud that it is in."""
 
     @property
     def parts(self) -> tuple[str, str, str]:
         """Its subscription, resource group and name."""
+        if self.tracking_uri:
+            known = parse(self.tracking_uri)
+            return known.subscription_id, known.resource_group, known.name
         found = _RESOURCE_ID.fullmatch(self.id or self.url or "")
         if found:
             return found[1], found[2], found[3]
@@ -175,6 +191,8 @@ class Clusters(_Section):
     """Who shares a cluster: many users, apart from each other; one user or group; many, not apart."""
     allow_writers: tuple[Text, ...] = ()
     """Who else may write to the location, by the name that the right has: they are root on every cluster."""
+    allowlisted: bool = False
+    """true leaves the metastore's allowlist of init scripts to others, who have put the location on it."""
     location: Location
     """The folder for our files, which only admins may write to: below /Volumes, or below /Workspace where
     there is no Unity Catalog. One deployment, one location: it also keeps the record of what was made."""
@@ -259,7 +277,7 @@ class Policy(_Section):
     """The ID of a policy family to start from, such as personal-vm."""
     definition: Text | None = None
     """A definition to start from: a JSON file, from this file's folder."""
-    fixes: dict[str, dict[str, Any]] = {}
+    fixes: dict[str, Any] = {}
     """What the policy says besides: paths of a policy definition, and what each may be."""
     users: tuple[Text, ...] = ()
     """Users who may use it."""

@@ -12,9 +12,10 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from azureml_databricks.admin.errors import AdminError
-from azureml_databricks.admin.file import settings_file, toml_file
+from azureml_databricks.admin.file import rules, settings_file, toml_file
 from azureml_databricks.admin.file.deployment import ML, Deployment, Policy
 from azureml_databricks.settings import BY_NAME, NEEDED_FOR_LOGIN, TABLE, SettingError
+from azureml_databricks.tracking_uri import cloud_of, parse
 
 # A key in the file, and what is wrong with it.
 Problem = tuple[tuple[str | int, ...], str]
@@ -97,7 +98,15 @@ def _nearest_setting(name: str) -> str:
 def _contradictions(deployment: Deployment, document: dict[str, Any]) -> Iterator[Problem]:
     yield from _of_names(deployment)
     yield from _of_policies(deployment)
+    yield from _of_fixes(deployment)
     yield from _of_login(deployment, document)
+
+
+def _of_fixes(deployment: Deployment) -> Iterator[Problem]:
+    for number, policy in enumerate(deployment.policies):
+        for path, rule in policy.fixes.items():
+            for problem in rules.problems(path, rule):
+                yield ("policy", number, "fixes", path), f"policy.fixes has {path}: {problem}"
 
 
 def _of_names(deployment: Deployment) -> Iterator[Problem]:
@@ -109,9 +118,19 @@ def _of_names(deployment: Deployment) -> Iterator[Problem]:
         "resourceGroup": workspace.resource_group,
         "subscriptionId": workspace.subscription_id,
     }
-    ways = [bool(any(by_name.values())), bool(workspace.id), bool(workspace.url)]
+    one = (workspace.id, workspace.url, workspace.tracking_uri)
+    ways = [bool(any(by_name.values())), *map(bool, one)]
     if sum(ways) != 1:
-        yield ("workspace",), "workspace needs name, resourceGroup and subscriptionId; or id; or url: one way"
+        yield (
+            ("workspace",),
+            "workspace needs name, resourceGroup and subscriptionId; or id; or url; or trackingUri: one way",
+        )
+    elif workspace.tracking_uri and (cloud := cloud_of(parse(workspace.tracking_uri))) != workspace.cloud:
+        yield (
+            ("workspace",),
+            f"workspace.trackingUri is in {cloud}, and workspace.cloud is {workspace.cloud}: say "
+            f'cloud = "{cloud}"',
+        )
     elif any(by_name.values()) and not all(by_name.values()):
         missing = next(key for key, value in by_name.items() if not value)
         yield (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import AbstractContextManager, suppress
@@ -30,7 +32,7 @@ RIGHT = "right"
 _FOR = " for "
 READ_SECRETS, USE_CREDENTIAL = "READ on secret scope ", "ACCESS on service credential "
 # The group of everybody in a workspace, and what Unity Catalog has in its place.
-_EVERYBODY, _EVERYBODY_OF_UNITY_CATALOG = "users", "account users"
+EVERYBODY, _EVERYBODY_OF_UNITY_CATALOG = "users", "account users"
 
 
 class Access(ABC):
@@ -53,9 +55,16 @@ class Access(ABC):
         with self._telling("be read"):
             holders = self._holders() if wanted else set()
         for principal in wanted:
-            if not holders & {principal.name, _EVERYBODY}:
+            if not holders & {principal.name, EVERYBODY}:
                 name = f"{self.right}{_FOR}{principal.name}"
-                yield Change("create", RIGHT, name, partial(self._give_to, principal), is_ours=self.is_ours)
+                yield Change(
+                    "create",
+                    RIGHT,
+                    name,
+                    partial(self._give_to, principal),
+                    is_ours=self.is_ours,
+                    instead=self._command(principal),
+                )
 
     def removals(
         self, record: Record, wanted: Sequence[Principal], in_use: Callable[[], str] | None = None
@@ -88,8 +97,16 @@ class Access(ABC):
 
     def is_lacked_by(self, names: Set[str]) -> bool:
         """Return whether nobody of these has the right; they are somebody's name and their groups'."""
+        return not self._known_holders & {*names, EVERYBODY}
+
+    def is_everybodys(self) -> bool:
+        """Return whether everybody in the workspace has the right."""
+        return EVERYBODY in self._known_holders
+
+    @cached_property
+    def _known_holders(self) -> set[str]:
         with self._telling("be read"):
-            return not self._holders() & {*names, _EVERYBODY}
+            return self._holders()
 
     def _give_to(self, principal: Principal) -> None:
         with self._telling("be given"):
@@ -101,6 +118,10 @@ class Access(ABC):
 
     def _telling(self, what: str) -> AbstractContextManager[None]:
         return telling(f"{self.right} cannot {what}", self.needs)
+
+    @abstractmethod
+    def _command(self, principal: Principal) -> str:
+        """Return how somebody else gives it, who may."""
 
     @abstractmethod
     def _holders(self) -> set[str]: ...
@@ -144,24 +165,32 @@ class UnityCatalogAccess(Access):
         with self._telling("be read"):
             return (owned[securable](name).owner or "") if securable in owned else ""
 
+    def _command(self, principal: Principal) -> str:
+        """Return SQL: https://learn.microsoft.com/azure/databricks/sql/language-manual/security-grant."""
+        securable, name = self._of
+        what = "SERVICE CREDENTIAL" if securable == "credential" else securable.upper()
+        quoted = ".".join(map(_quoted, [name] if securable == "credential" else name.split(".")))
+        right, who = self._privilege.value.replace("_", " "), _quoted(in_unity_catalog(principal.name))
+        return f"GRANT {right} ON {what} {quoted} TO {who}"
+
     def _who_has(self, privilege: Privilege) -> set[str]:
         holders = {
             assignment.principal or ""
             for assignment in self._assignments
             if {privilege, Privilege.ALL_PRIVILEGES} & {it.privilege for it in assignment.privileges or []}
         }
-        return holders | ({_EVERYBODY} if _EVERYBODY_OF_UNITY_CATALOG in holders else set())
+        return holders | ({EVERYBODY} if _EVERYBODY_OF_UNITY_CATALOG in holders else set())
 
     @cached_property
     def _assignments(self) -> list[EffectivePrivilegeAssignment]:
         return self._grants.get_effective(*self._of).privilege_assignments or []
 
     def _give(self, principal: Principal) -> None:
-        change = PermissionsChange(add=[self._privilege], principal=_in_unity_catalog(principal.name))
+        change = PermissionsChange(add=[self._privilege], principal=in_unity_catalog(principal.name))
         self._grants.update(*self._of, changes=[change])
 
     def _take(self, name: str) -> None:
-        change = PermissionsChange(remove=[self._privilege], principal=_in_unity_catalog(name))
+        change = PermissionsChange(remove=[self._privilege], principal=in_unity_catalog(name))
         self._grants.update(*self._of, changes=[change])
 
 
@@ -211,6 +240,9 @@ class SecretReaders(Access):
         with suppress(NotFound):
             return {acl.principal for acl in self._secrets.list_acls(self._scope)}
         return set()
+
+    def _command(self, principal: Principal) -> str:
+        return f"databricks secrets put-acl {shlex.join([self._scope, principal.name, 'READ'])}"
 
     def _give(self, principal: Principal) -> None:
         self._secrets.put_acl(self._scope, principal.name, AclPermission.READ)
@@ -264,6 +296,13 @@ class PermissionList(Access):
             return set()
         return {_name(entry) for entry in self._entries()}
 
+    def _command(self, principal: Principal) -> str:
+        entry = {principal.kind: principal.name, "permission_level": self._level.value}
+        document = json.dumps({"access_control_list": [entry]}, ensure_ascii=False)
+        # There is none for what is not made yet, which whoever makes it may give rights to.
+        arguments = [self._type, self._id(), "--json", document]
+        return f"databricks permissions update {shlex.join(arguments)}" if self._id() else ""
+
     def _give(self, principal: Principal) -> None:
         request = AccessControlRequest(permission_level=self._level, **{principal.kind: principal.name})
         self._permissions.update(self._type, self._id(), access_control_list=[request])
@@ -288,9 +327,14 @@ class PermissionList(Access):
         return self._permissions.get(self._type, self._id()).access_control_list or []
 
 
+def _quoted(name: str) -> str:
+    return "`" + name.replace("`", "``") + "`"
+
+
 def _name(entry: AccessControlResponse) -> str:
     return entry.user_name or entry.group_name or entry.service_principal_name or ""
 
 
-def _in_unity_catalog(name: str) -> str:
-    return _EVERYBODY_OF_UNITY_CATALOG if name == _EVERYBODY else name
+def in_unity_catalog(name: str) -> str:
+    """Return what Unity Catalog calls a principal."""
+    return _EVERYBODY_OF_UNITY_CATALOG if name == EVERYBODY else name

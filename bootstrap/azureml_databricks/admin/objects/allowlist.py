@@ -6,6 +6,8 @@ https://docs.databricks.com/api/azure/workspace/artifactallowlists
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
@@ -13,7 +15,7 @@ from databricks.sdk import WorkspaceClient
 from databricks.sdk.errors import NotFound
 from databricks.sdk.service.catalog import ArtifactMatcher, ArtifactType, MatchType
 
-from azureml_databricks.admin.errors import AdminError
+from azureml_databricks.admin.errors import AdminError, RefusedError
 from azureml_databricks.admin.objects.changes import Change, Kept
 from azureml_databricks.admin.objects.record import Record
 from azureml_databricks.admin.objects.references import References
@@ -46,11 +48,18 @@ class Allowlist:
         """Yield what lets init scripts run, each one where no entry of another admin's does."""
         if not scripts:
             return
-        there = _names(self._read())
+        try:
+            there = _names(self._read())
+        except RefusedError as error:
+            location = f"{self._record.location}/"
+            raise RefusedError(
+                f"{error}; whoever has it runs `{_command(location)}` once, and you say allowlisted = true "
+                "under [clusters]"
+            ) from None
         others = [it for it in there if it not in self._record.names(KIND)]
         for script in scripts:
             if script not in there and not script.startswith(tuple(others)):
-                yield Change("create", KIND, script, partial(self._add, script))
+                yield Change("create", KIND, script, partial(self._add, script), instead=_command(script))
 
     def removals(self, scripts: Sequence[str]) -> Iterator[Change | Kept]:
         """Yield what becomes of our entries for anything else.
@@ -108,6 +117,16 @@ def _read(client: WorkspaceClient) -> list[ArtifactMatcher]:
             return client.artifact_allowlists.get(ArtifactType.INIT_SCRIPT).artifact_matchers or []
         except NotFound:
             return []
+
+
+def _command(entry: str) -> str:
+    """Return how somebody else adds an entry, who may; the list is written as a whole."""
+    entries = f'[{{artifact: {json.dumps(entry)}, match_type: "PREFIX_MATCH"}}]'
+    merge = f"{{artifact_matchers: ((.artifact_matchers // []) + {entries})}}"
+    return (
+        f"databricks artifact-allowlists get INIT_SCRIPT | jq {shlex.quote(merge)} | "
+        "databricks artifact-allowlists update INIT_SCRIPT --json @/dev/stdin"
+    )
 
 
 def _names(matchers: list[ArtifactMatcher]) -> list[str]:

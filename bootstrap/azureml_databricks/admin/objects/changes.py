@@ -37,6 +37,7 @@ class Change:
         differences: of an update, what it changes; of others, what a reader wants to know.
         is_ours: whether what is created is removed one day.
         prepare: does what can be done before the workspace is touched.
+        instead: the command by which somebody else does it, who may; empty where nobody else is meant.
     """
 
     action: Action
@@ -46,6 +47,7 @@ class Change:
     differences: tuple[Difference, ...] = ()
     is_ours: bool = True
     prepare: Callable[[], None] | None = None
+    instead: str = ""
 
 
 @dataclass(frozen=True)

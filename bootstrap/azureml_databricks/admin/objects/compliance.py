@@ -5,15 +5,16 @@ https://docs.databricks.com/api/azure/workspace/policycomplianceforclusters
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from databricks.sdk import WorkspaceClient
-from databricks.sdk.service.compute import ClusterCompliance, ClusterSpec, DataSecurityMode
-from databricks.sdk.service.jobs import JobCompliance, JobSettings
+from databricks.sdk.service.compute import ClusterCompliance, DataSecurityMode
+from databricks.sdk.service.jobs import JobCompliance
 
 from azureml_databricks.admin.objects import access_modes
 from azureml_databricks.admin.objects.changes import Difference
+from azureml_databricks.admin.objects.inventory import job_clusters
 from azureml_databricks.admin.objects.policy import ClusterPolicy
 from azureml_databricks.admin.objects.under_policy import UnderPolicy
 from azureml_databricks.admin.services.databricks import telling
@@ -31,6 +32,7 @@ class Governed:
         kind: `cluster` or `job`.
         id: as Databricks gives it.
         name: as its owner gave it.
+        owner: who made it.
         state: of a cluster, such as `RUNNING`; empty for a job.
         complies: whether it is as the policy says.
         violations: what is not, as Databricks words it, by path.
@@ -39,6 +41,7 @@ class Governed:
     kind: str
     id: str
     name: str
+    owner: str
     state: str
     complies: bool
     violations: dict[str, str]
@@ -59,13 +62,12 @@ class Governed:
         return self.state == "RUNNING"
 
 
-def governed(client: WorkspaceClient, policy: ClusterPolicy, under: UnderPolicy) -> list[Governed]:
+def governed(policy: ClusterPolicy, under: UnderPolicy) -> list[Governed]:
     """Return all clusters and jobs under a policy; none without one.
 
     An older name for the access mode is no violation.
 
     Args:
-        client: of the workspace.
         policy: which.
         under: what is under it.
 
@@ -75,7 +77,8 @@ def governed(client: WorkspaceClient, policy: ClusterPolicy, under: UnderPolicy)
     if not policy.id:
         return []
     with telling("compliance with the policy cannot be read", _RIGHT):
-        return [*_clusters(client, policy, under), *_jobs(policy, under)]
+        of_clusters, of_jobs = under.compliance()
+        return [*_clusters(of_clusters, policy, under), *_jobs(of_jobs, policy, under)]
 
 
 def preview(client: WorkspaceClient, it: Governed) -> list[Difference]:
@@ -96,34 +99,32 @@ def enforce(client: WorkspaceClient, it: Governed) -> None:
     _enforce(client, it, validate_only=False)
 
 
-def _clusters(client: WorkspaceClient, policy: ClusterPolicy, under: UnderPolicy) -> Iterator[Governed]:
+def _clusters(
+    listed: Sequence[ClusterCompliance], policy: ClusterPolicy, under: UnderPolicy
+) -> Iterator[Governed]:
     known = {it.cluster_id: it for it in under.clusters}
-    for found in client.policy_compliance_for_clusters.list_compliance(policy.id):
+    for found in listed:
         cluster = known.get(found.cluster_id)
         state = cluster.state.value if cluster and cluster.state else "UNKNOWN"
         name = (cluster and cluster.cluster_name) or found.cluster_id
         modes = {access_modes.PATH: cluster.data_security_mode} if cluster else {}
         complies, violations = _verdict(found, modes, policy)
-        yield Governed("cluster", found.cluster_id, name, state, complies, violations)
+        owner = (cluster and cluster.creator_user_name) or ""
+        yield Governed("cluster", found.cluster_id, name, owner, state, complies, violations)
 
 
-def _jobs(policy: ClusterPolicy, under: UnderPolicy) -> Iterator[Governed]:
-    for found, job in under.jobs:
-        settings = job.settings or JobSettings()
-        name = settings.name or str(found.job_id)
+def _jobs(listed: Sequence[JobCompliance], policy: ClusterPolicy, under: UnderPolicy) -> Iterator[Governed]:
+    known = {it.job_id: it for it in under.jobs}
+    for found in listed:
+        job = known.get(found.job_id)
+        name = (job and job.settings and job.settings.name) or str(found.job_id)
         modes = {
             f"{key}.{access_modes.PATH}": spec.data_security_mode
-            for key, spec in job_clusters(settings).items()
+            for key, spec in job_clusters(job.settings if job else None).items()
         }
         complies, violations = _verdict(found, modes, policy)
-        yield Governed("job", str(found.job_id), name, "", complies, violations)
-
-
-def job_clusters(settings: JobSettings) -> dict[str, ClusterSpec]:
-    """Return the clusters that a job makes, by the key of the job cluster or the task."""
-    shared = {it.job_cluster_key: it.new_cluster for it in settings.job_clusters or []}
-    own = {it.task_key: it.new_cluster for it in settings.tasks or [] if it.new_cluster}
-    return {**shared, **own}
+        owner = (job and job.creator_user_name) or ""
+        yield Governed("job", str(found.job_id), name, owner, "", complies, violations)
 
 
 def _verdict(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,15 @@ def composed(base: Definition, ours: Definition, origin: str) -> Definition:
     return {**base, **ours}
 
 
+def check_family(family: Definition, ours: Definition, policy: Policy) -> None:
+    """Look whether a policy can start from a family of Databricks', which nobody can change.
+
+    Raises:
+        AdminError: the family wants something else of a path; all such paths are named.
+    """
+    _check(family, ours, f"policy family {policy.family}", _remedies(policy))
+
+
 def read(path: Path, folder: Path) -> Definition:
     """Return the definition in a JSON file; whoever wrote its path does not get to see any other file.
 
@@ -109,35 +119,69 @@ def read(path: Path, folder: Path) -> Definition:
     return definition
 
 
-def _check(base: Mapping[str, Any], ours: Mapping[str, Any], origin: str) -> None:
-    conflicts = [
-        f"{origin} and this deployment both say {path}: {shown(base[path])} there, {shown(rule)} here; "
-        "take it out there"
-        for path, rule in ours.items()
-        if path in base and not _leaves_room(base[path], rule)
-    ]
+def _check(
+    base: Mapping[str, Any], ours: Mapping[str, Any], origin: str, remedies: Mapping[str, str] | None = None
+) -> None:
+    """Look whether ours only chooses among what theirs permits.
+
+    Args:
+        base: theirs.
+        ours: ours.
+        origin: of theirs.
+        remedies: what to do, by path, where nobody can change theirs; None where it can be changed.
+    """
+    conflicts = []
+    for path, rule in ours.items():
+        why = _conflict(base[path], rule) if path in base else None
+        if why is not None:
+            to_do = "take it out there" if remedies is None else remedies.get(path, _ANOTHER_FAMILY)
+            both = f"{shown(base[path])} there, {shown(rule)} here"
+            conflicts.append(f"{origin} and this deployment both say {path}: {both}{why}; {to_do}")
     if conflicts:
         raise AdminError("\n".join(conflicts))
 
 
-def _leaves_room(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> bool:
-    """Whether ours only chooses among what theirs permits."""
+_ANOTHER_FAMILY = "name another family (policy.family), or none"
+
+
+def _remedies(policy: Policy) -> dict[str, str]:
+    """Return what to change in the file where a family of Databricks' says something else."""
+    own = "policy" if policy.runtimes or policy.access_mode else "clusters"
+    return {
+        "spark_version": f"name runtimes that it permits ({own}.runtimes), or another family (policy.family)",
+        access_modes.PATH: f"set {own}.accessMode to what it permits, or name another family (policy.family)",
+    }
+
+
+def _conflict(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> str | None:
+    """Return None where there is none; else why, in words that may be empty."""
     try:
-        return _permits(of_today(theirs), of_today(ours))
-    except (TypeError, re.error):  # a rule that is none, or a pattern that only Java reads
-        return False
+        with warnings.catch_warnings():
+            # What Python reads today, and in another way than Java.
+            warnings.simplefilter("error", FutureWarning)
+            return None if _permits(of_today(theirs), of_today(ours)) else ""
+    except (re.error, FutureWarning):
+        return " (a pattern that Java reads, so that it is not known here what it permits)"
+    except TypeError:  # a rule that is none
+        return ""
 
 
 def _permits(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> bool:
     values = ours.get("values", [ours.get("value")])
-    if theirs.get("type") == "allowlist":
+    kind = theirs.get("type")
+    if kind == "allowlist":
         return all(value in theirs.get("values", []) for value in values)
-    if theirs.get("type") == "regex":
+    if kind == "blocklist":
+        return not any(value in theirs.get("values", []) for value in values)
+    if kind == "range":
+        least, most = theirs.get("minValue", values[0]), theirs.get("maxValue", values[0])
+        return all(least <= value <= most for value in values)
+    if kind == "regex":
         pattern = re.compile(theirs.get("pattern", ""))
         return all(any(map(pattern.fullmatch, access_modes.spellings(str(value)))) for value in values)
-    if theirs.get("type") == "fixed":
+    if kind == "fixed":
         return bool([theirs.get("value")] == values)
-    return bool(theirs.get("type") == "unlimited")
+    return bool(kind == "unlimited")
 
 
 def of_today(rule: Any) -> Any:
@@ -155,14 +199,15 @@ def _may_have_environments(clusters: Clusters) -> bool:
     return clusters.access_mode == "standard" and newest >= _ENVIRONMENTS_SINCE
 
 
+def spark_versions(runtime: str) -> list[str]:
+    """Return the keys of a runtime's images, the most usual first."""
+    number = runtime.removesuffix(ML)
+    kinds = ("-cpu-ml", "-gpu-ml") if runtime.endswith(ML) else ("",)
+    return [f"{number}.x{kind}-scala{scala}" for scala in _SCALA.get(number, ["2.13"]) for kind in kinds]
+
+
 def _spark_version(runtimes: tuple[str, ...]) -> Definition:
-    versions: list[str] = []
-    for runtime in runtimes:
-        number = runtime.removesuffix(ML)
-        kinds = ("-cpu-ml", "-gpu-ml") if runtime.endswith(ML) else ("",)
-        versions += [
-            f"{number}.x{kind}-scala{scala}" for scala in _SCALA.get(number, ["2.13"]) for kind in kinds
-        ]
+    versions = [version for runtime in runtimes for version in spark_versions(runtime)]
     if len(versions) == 1:
         return _fixed(versions[0])
     return {"type": "allowlist", "values": versions, "defaultValue": versions[0]}

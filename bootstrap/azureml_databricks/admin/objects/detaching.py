@@ -21,7 +21,7 @@ from databricks.sdk.service.compute import (
 from databricks.sdk.service.jobs import JobSettings
 
 from azureml_databricks.admin.objects.changes import Change, Difference
-from azureml_databricks.admin.objects.compliance import job_clusters
+from azureml_databricks.admin.objects.inventory import job_clusters
 from azureml_databricks.admin.objects.pointing import points_at
 from azureml_databricks.admin.objects.policy import ClusterPolicy
 from azureml_databricks.admin.services.databricks import telling

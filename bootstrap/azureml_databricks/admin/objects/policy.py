@@ -21,6 +21,7 @@ from azureml_databricks.admin.objects import pointing
 from azureml_databricks.admin.objects.access import RIGHT, PermissionList
 from azureml_databricks.admin.objects.changes import Change, Difference, Kept, differences
 from azureml_databricks.admin.objects.definition import Definition
+from azureml_databricks.admin.objects.inventory import Inventory
 from azureml_databricks.admin.objects.record import Record, policy_called
 from azureml_databricks.admin.objects.references import References
 from azureml_databricks.admin.objects.under_policy import UnderPolicy
@@ -105,7 +106,7 @@ def wanted(
     if policy.family:
         base = _family(client or databricks.connect(deployment.databricks)[0], policy.family)
         definition = definitions.ours(deployment, policy, script, base)
-        definitions.composed(base, definition, f"policy family {policy.family}")
+        definitions.check_family(base, definition, policy)
     elif policy.definition:
         path = deployment.path.parent / policy.definition
         base = definitions.read(path, deployment.path.parent)
@@ -134,27 +135,30 @@ class ClusterPolicy:
 
     def __init__(
         self,
-        client: WorkspaceClient,
+        inventory: Inventory,
         record: Record,
         listed: Sequence[compute.Policy],
         asked: Policy | None,
         recorded: str,
+        found: compute.Policy | None,
     ) -> None:
-        """Look for it.
+        """Be it.
 
         Args:
-            client: of the workspace.
+            inventory: of the workspace.
             record: of what is ours.
             listed: all policies of the workspace.
             asked: what the file says of it, None for nothing.
             recorded: its name in the record, empty where it is not there.
+            found: as it is, None where it is not there.
         """
+        client = inventory.client
         self._api = client.cluster_policies
         self._record = record
         self._all = listed
         self._recorded = recorded
         self.asked = asked
-        self.found = next((it for it in listed if recorded and _is_ours(record, it, recorded)), None)
+        self.found = found
         self.id = (self.found and self.found.policy_id) or ""
         self.name = (self.found and self.found.name) or ""
         self.users = PermissionList(
@@ -165,7 +169,7 @@ class ClusterPolicy:
             policy_called(asked.name if asked else recorded),
             policy_called(recorded) if recorded else "",
         )
-        self.under = UnderPolicy(client, self.id)
+        self.under = UnderPolicy(inventory, self.id)
         known = record.details(KIND, recorded) or {}
         there = {it.policy_id for it in listed}
         ids = dict.fromkeys([*known.get("former", []), known.get("id", "")])
@@ -188,10 +192,19 @@ class ClusterPolicy:
         """Return whether a path is in the definition."""
         return pointing.points_at(self.found and self.found.definition, path)
 
+    def releases(self, location: str) -> list[str]:
+        """Return the names of the releases in a location that its definition names."""
+        of_release = re.compile(rf"{re.escape(location)}/([0-9a-f]{{12}})/")
+        return [it for text in pointing.texts(self.definition) for it in of_release.findall(text)]
+
+    @property
+    def definition(self) -> Definition:
+        """All that it says, its family's rules included."""
+        return dict(json.loads((self.found and self.found.definition) or "{}"))
+
     def fixed(self, path: str) -> Any:
         """Return to which value it fixes a path, None where it fixes it to none."""
-        definition = json.loads((self.found and self.found.definition) or "{}")
-        return (definition.get(path) or {}).get("value")
+        return (self.definition.get(path) or {}).get("value")
 
     def changes(
         self, wanted: Wanted, seal: Callable[[], str] = str, *, is_new: bool = False
@@ -228,6 +241,12 @@ class ClusterPolicy:
             yield Change(
                 "update", KIND, wanted.name, partial(self._edit, wanted, self.found, seal), different
             )
+
+    def missing(self, wanted: Wanted) -> list[Difference]:
+        """Return what a policy that is kept elsewhere does not say and is to say; it may say more."""
+        own = _own_definition(self.found) if self.found else {}
+        to_be = wanted.as_it_is_spelt(own).definition
+        return differences({path: rule for path, rule in own.items() if path in to_be}, to_be)
 
     def removals(self, references: References) -> Iterator[Change | Kept]:
         """Yield what deletes the policy; one that is in use or has nothing of ours in it stays."""
@@ -297,23 +316,23 @@ class ClusterPolicy:
         self._record.forget(*((RIGHT, gone.name) for gone in self.users.removals(self._record, [])))
 
 
-def listed(client: WorkspaceClient) -> list[compute.Policy]:
+def listed(inventory: Inventory) -> list[compute.Policy]:
     """Return all policies of a workspace.
 
     Raises:
         AdminError: they cannot be listed.
     """
     with telling("policies cannot be listed", _RIGHT):
-        return list(client.cluster_policies.list())
+        return inventory.policies
 
 
 def find(
-    client: WorkspaceClient, record: Record, there: Sequence[compute.Policy], asked: Sequence[Policy]
+    inventory: Inventory, record: Record, there: Sequence[compute.Policy], asked: Sequence[Policy]
 ) -> list[ClusterPolicy]:
     """Return the policies that the file asks for, in its order, and after them others of ours.
 
     Args:
-        client: of the workspace.
+        inventory: of the workspace.
         record: of what is ours.
         there: all policies of the workspace.
         asked: the policies of the file.
@@ -325,15 +344,41 @@ def find(
     if len(new) == len(gone) == 1:
         # One policy that is not called so yet, and one that is not called so any more: it is renamed.
         recorded[new[0]] = recorded.pop(gone[0])
-    of_file = [ClusterPolicy(client, record, there, it, recorded.get(it.name, "")) for it in asked]
     others = [name for name in recorded if name not in names]
-    return [*of_file, *(ClusterPolicy(client, record, there, None, name) for name in others)]
+    pairs: list[tuple[Policy | None, str]] = [(it, recorded.get(it.name, "")) for it in asked]
+    pairs += [(None, name) for name in others]
+    free, made = list(there), list[ClusterPolicy]()
+    for policy, name in pairs:
+        found = _found(record, free, policy, name)
+        made.append(ClusterPolicy(inventory, record, there, policy, name, found))
+        free = [it for it in free if it is not found]
+    return made
+
+
+def _found(
+    record: Record, there: Sequence[compute.Policy], asked: Policy | None, recorded: str
+) -> compute.Policy | None:
+    """Return the policy of the workspace that is one of ours.
+
+    One that Terraform or the like has made is in no record: its script is in our location. Of several, it is
+    the one of that name, else the first, since it may have another name there.
+    """
+    if ours := next((it for it in there if recorded and _is_ours(record, it, recorded)), None):
+        return ours
+    if not asked or asked.deployed:
+        return None
+    pointing_here = [it for it in there if _points_into(it, record.location)]
+    return next((it for it in pointing_here if it.name == asked.name), next(iter(pointing_here), None))
 
 
 def _is_ours(record: Record, policy: compute.Policy, name: str) -> bool:
     """Whether the record says so, and the policy itself, which only admins write, does too."""
+    return _is_recorded(record, policy, name) and _points_into(policy, record.location)
+
+
+def _points_into(policy: compute.Policy, location: str) -> bool:
     texts = pointing.texts([policy.definition, policy.policy_family_definition_overrides])
-    return _is_recorded(record, policy, name) and any(it.startswith(f"{record.location}/") for it in texts)
+    return any(it.startswith(f"{location}/") for it in texts)
 
 
 def _is_recorded(record: Record, policy: compute.Policy, name: str) -> bool:

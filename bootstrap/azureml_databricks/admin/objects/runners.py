@@ -6,20 +6,23 @@ job's cluster, whom the job runs as: https://learn.microsoft.com/azure/databrick
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.service.compute import ClusterDetails, ClusterSource, ClusterSpec
 
 from azureml_databricks.admin.file.deployment import Principal
 from azureml_databricks.admin.objects import access_modes
-from azureml_databricks.admin.objects.access import Access
+from azureml_databricks.admin.objects.access import EVERYBODY, Access
 from azureml_databricks.admin.objects.changes import Unready
-from azureml_databricks.admin.objects.compliance import job_clusters
 from azureml_databricks.admin.objects.definition import CLUSTER_LIBRARIES, DEPENDENCY_MODE, ENVIRONMENTS
+from azureml_databricks.admin.objects.inventory import job_clusters
 from azureml_databricks.admin.objects.under_policy import UnderPolicy
+from azureml_databricks.admin.services.at_once import at_once
 from azureml_databricks.admin.services.databricks import telling
+from azureml_databricks.admin.services.scim import filters
 
 _RIGHT = "the admin role of the workspace"
 
@@ -56,18 +59,23 @@ def unready(
     Raises:
         AdminError: Databricks refuses to tell.
     """
+    with telling("the clusters and jobs under the policy cannot be listed", _RIGHT):
+        if not under.clusters and not under.jobs:
+            return
+    serves_all = any(it.name == EVERYBODY for it in given) or all(it.is_everybodys() for it in rights)
+    runners = list(_runners(under, with_run_as=not serves_all))
+    known = {} if serves_all else _groups(client, {it.principal for it in runners})
     lacking: dict[str, str] = {}
-    for runner in _runners(under):
-        who = runner.principal
-        if who not in lacking:
-            names = _names(client, who)
-            served = names & {it.name for it in given}
-            lacking[who] = "" if served else ", ".join(it.right for it in rights if it.is_lacked_by(names))
-        if lacking[who]:
+    for who, groups in known.items():
+        names = {who, *groups}
+        served = names & {it.name for it in given}
+        lacking[who] = "" if served else ", ".join(it.right for it in rights if it.is_lacked_by(names))
+    for runner in runners:
+        if what := lacking.get(runner.principal):
             yield Unready(
                 runner.kind,
                 runner.name,
-                f"{who}, who runs its init script, lacks {lacking[who]}",
+                f"{runner.principal}, who runs its init script, lacks {what}",
                 "its nodes do not start: name them in [policy] as users, groups or servicePrincipals",
             )
         if runner.environments:
@@ -79,19 +87,19 @@ def unready(
             )
 
 
-def _runners(under: UnderPolicy) -> Iterator[Runner]:
+def _runners(under: UnderPolicy, *, with_run_as: bool) -> Iterator[Runner]:
     with telling("the clusters and jobs under the policy cannot be listed", _RIGHT):
         clusters, jobs = under.clusters, under.jobs
+        run_as: Mapping[int, str] = under.run_as if with_run_as else {}
     for cluster in clusters:
         if cluster.cluster_source != ClusterSource.JOB:
             name = cluster.cluster_name or cluster.cluster_id or ""
             yield _runner("cluster", name, cluster, cluster.creator_user_name or "")
-    for _, job in jobs:
-        assert job.settings
-        name, runs_as = job.settings.name or str(job.job_id), job.run_as_user_name
+    for job in jobs:
+        name = (job.settings and job.settings.name) or str(job.job_id)
         for spec in job_clusters(job.settings).values():
             if spec.policy_id == under.policy_id:
-                yield _runner("job", name, spec, runs_as or job.creator_user_name or "")
+                yield _runner("job", name, spec, run_as.get(job.job_id or 0, ""))
 
 
 def _runner(kind: str, name: str, spec: ClusterDetails | ClusterSpec, owner: str) -> Runner:
@@ -101,13 +109,22 @@ def _runner(kind: str, name: str, spec: ClusterDetails | ClusterSpec, owner: str
     return Runner(kind, name, principal, environments)
 
 
-def _names(client: WorkspaceClient, principal: str) -> set[str]:
-    """Return all names under which somebody may have a right: theirs, and those of their groups."""
-    quoted = principal.replace("\\", "\\\\").replace('"', '\\"')
-    with telling(f"the groups of {principal} cannot be read", _RIGHT):
-        users = client.users.list(filter=f'userName eq "{quoted}"', attributes="groups")
-        groups = [group.display or "" for user in users for group in user.groups or []]
-        if not groups:
-            found = client.service_principals.list(filter=f'applicationId eq "{quoted}"', attributes="groups")
-            groups = [group.display or "" for it in found for group in it.groups or []]
-    return {principal, *groups}
+def _groups(client: WorkspaceClient, principals: Iterable[str]) -> dict[str, list[str]]:
+    """Return the groups of users and service principals, by their names; of a group, none."""
+    groups = {name: list[str]() for name in sorted(principals)}
+
+    def users(some: str) -> dict[str, list[str]]:
+        found = client.users.list(filter=some, attributes="userName,groups")
+        return {it.user_name or "": [group.display or "" for group in it.groups or []] for it in found}
+
+    def service_principals(some: str) -> dict[str, list[str]]:
+        found = client.service_principals.list(filter=some, attributes="applicationId,groups")
+        return {it.application_id or "": [group.display or "" for group in it.groups or []] for it in found}
+
+    with telling("the groups of who runs init scripts cannot be read", _RIGHT):
+        for found in at_once(partial(users, it) for it in filters("userName", groups)):
+            groups.update(found)
+        others = [name for name, its in groups.items() if not its]
+        for found in at_once(partial(service_principals, it) for it in filters("applicationId", others)):
+            groups.update(found)
+    return groups

@@ -61,6 +61,8 @@ class SecretScope:
             AdminError: one is not there: a cluster whose policy refers to it would not start.
         """
         if missing := [key for key in keys if key not in self.keys]:
+            # There `secrets set` would only lead on to what can be said now.
+            self.check_writable(missing)
             what = f"there is no secret scope {self.name}" if not self.exists else ""
             raise AdminError(
                 f"{what or f'secret scope {self.name} has no {missing[0]}'}: clusters would not start; "

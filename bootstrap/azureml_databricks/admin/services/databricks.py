@@ -12,10 +12,10 @@ from pathlib import Path
 import requests
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.config import Config
-from databricks.sdk.errors import PermissionDenied, Unauthenticated
+from databricks.sdk.errors import PermissionDenied, TooManyRequests, Unauthenticated
 from databricks.sdk.errors.base import DatabricksError
 
-from azureml_databricks.admin.errors import AdminError, silence
+from azureml_databricks.admin.errors import AdminError, RefusedError, silence
 from azureml_databricks.admin.file.any_text import decoded
 from azureml_databricks.admin.file.deployment import Databricks, same_host
 
@@ -113,10 +113,15 @@ def telling(what: str, needs: str) -> Iterator[None]:
     except (Unauthenticated, PermissionDenied) as error:
         if _NO_LOGIN in str(error):
             needs = "a login that is valid still"
-        raise AdminError(f"{what}: it takes {needs} ({_first_line(error)})") from None
+        raise RefusedError(f"{what}: it takes {needs} ({_first_line(error)})") from None
     except DatabricksError as error:
         raise AdminError(f"{what}: {_first_line(error)}") from None
     except (requests.RequestException, TimeoutError) as error:
+        if isinstance(error.__cause__, TooManyRequests):
+            raise AdminError(
+                f"{what}: for a minute, the workspace has answered that it gets too many requests (429: "
+                f"{_cause(error)}); run this again in some minutes, when others ask it less"
+            ) from None
         raise AdminError(f"{what}: {_address(error)} cannot be reached ({_cause(error)})") from None
 
 

@@ -1,20 +1,27 @@
-"""The Azure Machine Learning workspace: its tracking URI, looked up so that no cluster asks Azure."""
+"""The Azure Machine Learning workspace: its tracking URI, looked up so that no cluster asks Azure.
+
+azure-core asks Azure Resource Manager. azure-ai-ml would ask it the same, and importing it takes longer than
+all else that a plan does.
+"""
 
 from __future__ import annotations
 
+import json
 import re
-import warnings
+from urllib.parse import quote
 
 import requests
+from azure.core import PipelineClient
 from azure.core.credentials import TokenCredential
 from azure.core.exceptions import (
     AzureError,
     ClientAuthenticationError,
     HttpResponseError,
-    ResourceNotFoundError,
     ServiceRequestError,
     ServiceResponseError,
 )
+from azure.core.pipeline.policies import BearerTokenCredentialPolicy
+from azure.core.rest import HttpRequest, HttpResponse
 from azure.identity import AzureAuthorityHosts, ClientSecretCredential, DefaultAzureCredential
 
 from azureml_databricks.admin.errors import AdminError, silence
@@ -30,11 +37,14 @@ _RUNTIME_ROLE = "AzureML Data Scientist"
 _ROLE = "Reader (or AzureML Data Scientist) on the workspace"
 _TIMEOUT_SECONDS = 10
 silence("azure")
-_SCOPES = {
-    "AzureCloud": "https://management.azure.com/.default",
-    "AzureUSGovernment": "https://management.usgovcloudapi.net/.default",
-    "AzureChinaCloud": "https://management.chinacloudapi.cn/.default",
+# Azure Resource Manager, as in azure-mgmt-core's `get_arm_endpoints`.
+_MANAGEMENT = {
+    "AzureCloud": "https://management.azure.com",
+    "AzureUSGovernment": "https://management.usgovcloudapi.net",
+    "AzureChinaCloud": "https://management.chinacloudapi.cn",
 }
+# https://learn.microsoft.com/rest/api/azureml/workspaces/get
+_API_VERSION = "2024-10-01"
 
 
 class NotYetKnownError(AdminError):
@@ -49,6 +59,8 @@ _NOT_YET_KNOWN = re.compile(r"AADSTS(?:700016|7000215|7000229|90033)\b")
 def tracking_uri(workspace: deployment.Workspace, login: TokenCredential | None = None) -> str:
     """Return the MLflow tracking URI of a workspace, in the form that nodes use.
 
+    Azure is asked, unless the file says it.
+
     Args:
         workspace: which.
         login: whose, None for the admin's.
@@ -56,10 +68,8 @@ def tracking_uri(workspace: deployment.Workspace, login: TokenCredential | None 
     Raises:
         AdminError: there is no such workspace, no right to read it, no login, or no way to Azure.
     """
-    with warnings.catch_warnings():
-        # It tells of its experimental classes while it is imported.
-        warnings.simplefilter("ignore")
-        from azure.ai.ml import MLClient
+    if workspace.tracking_uri:
+        return workspace.tracking_uri
     subscription_id, resource_group, name = workspace.parts
     where = f"Azure ML workspace {name!r} (resource group {resource_group!r}, subscription {subscription_id})"
     credential = login or DefaultAzureCredential(
@@ -68,12 +78,7 @@ def tracking_uri(workspace: deployment.Workspace, login: TokenCredential | None 
         retry_total=1,
     )
     try:
-        client = MLClient(
-            credential, subscription_id, resource_group, cloud=workspace.cloud, enable_telemetry=False
-        )
-        found = client.workspaces.get(name).mlflow_tracking_uri
-    except ResourceNotFoundError as error:
-        raise AdminError(f"there is no {where}: {_message(error)}") from None
+        found = _properties(workspace, credential).get("mlFlowTrackingUri")
     except ClientAuthenticationError as error:
         raise AdminError(_no_login(error)) from None
     except (ServiceRequestError, ServiceResponseError) as error:
@@ -81,12 +86,51 @@ def tracking_uri(workspace: deployment.Workspace, login: TokenCredential | None 
             f"Azure cannot be reached ({_message(error)}): does the network (HTTPS_PROXY) let it through?"
         ) from None
     except HttpResponseError as error:
+        if error.status_code == 404:
+            raise AdminError(f"there is no {where}: {_message(error)}") from None
         if error.status_code == 403:
             raise AdminError(f"{where} may not be read with this login: it takes the role {_ROLE}") from None
         raise AdminError(f"{where} cannot be read: {_message(error)}") from None
     if not found:
         raise AdminError(f"{where} has no MLflow tracking URI: is it being made still?")
     return parse(found).tracking_uri
+
+
+def _properties(workspace: deployment.Workspace, login: TokenCredential) -> dict[str, str]:
+    """Return what Azure Resource Manager knows of a workspace.
+
+    https://learn.microsoft.com/rest/api/azureml/workspaces/get
+
+    Raises:
+        AzureError: it cannot be reached, refuses, or what answers in its place is something else.
+    """
+    subscription_id, resource_group, name = (quote(part, safe="") for part in workspace.parts)
+    request = HttpRequest(
+        "GET",
+        f"/subscriptions/{subscription_id}/resourceGroups/{resource_group}"
+        f"/providers/Microsoft.MachineLearningServices/workspaces/{name}",
+        params={"api-version": _API_VERSION},
+    )
+    policy = BearerTokenCredentialPolicy(login, _scope(workspace.cloud))
+    client: PipelineClient[HttpRequest, HttpResponse] = PipelineClient(
+        _MANAGEMENT[workspace.cloud],
+        per_retry_policies=policy,
+        connection_timeout=_TIMEOUT_SECONDS,
+        read_timeout=_TIMEOUT_SECONDS,
+        retry_total=1,
+    )
+    with client:
+        request.url = client.format_url(request.url)
+        response = client.send_request(request)
+        response.raise_for_status()
+        try:
+            return dict(response.json()["properties"])
+        except (json.JSONDecodeError, KeyError, TypeError, ValueError):
+            raise ServiceResponseError("what answers is not Azure Resource Manager") from None
+
+
+def _scope(cloud: str) -> str:
+    return f"{_MANAGEMENT[cloud]}/.default"
 
 
 def prove_login(tenant_id: str, client_id: str, client_secret: str, cloud: str) -> None:
@@ -105,7 +149,7 @@ def prove_login(tenant_id: str, client_id: str, client_secret: str, cloud: str) 
             authority=AUTHORITIES[cloud],
             connection_timeout=_TIMEOUT_SECONDS,
             retry_total=1,
-        ).get_token(_SCOPES[cloud])
+        ).get_token(_scope(cloud))
     except (AzureError, ValueError) as error:
         if isinstance(error, ServiceRequestError | ServiceResponseError):
             raise AdminError(
@@ -134,7 +178,7 @@ def prove_role(workspace: deployment.Workspace, tenant_id: str, client_id: str, 
     )
     found = tracking_uri(workspace, credential)
     try:
-        token = credential.get_token(_SCOPES[workspace.cloud]).token
+        token = credential.get_token(_scope(workspace.cloud)).token
         response = requests.post(
             f"{found.replace('azureml://', 'https://')}/api/2.0/mlflow/experiments/search",
             json={"max_results": 1},
