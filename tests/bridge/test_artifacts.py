@@ -181,7 +181,8 @@ def test_what_a_killed_process_has_not_sent_spoils_nothing_and_can_be_logged_aga
 
         artifacts.write = until_the_end
         with tempfile.TemporaryDirectory() as scratch:
-            for name in ("a.txt", "b.txt", "c.txt"):
+            pathlib.Path(scratch, "deep", "est").mkdir(parents=True)
+            for name in ("a.txt", "b.txt", "c.txt", "deep/est/d.txt"):
                 pathlib.Path(scratch, name).write_text(name)
             mlflow.log_artifacts(scratch, "folder")
         """
@@ -193,28 +194,60 @@ def test_what_a_killed_process_has_not_sent_spoils_nothing_and_can_be_logged_aga
     code = f"""
         import json, mlflow, os
         run_id = {run_id!r}
+        client = mlflow.MlflowClient()
+
+        def listed(folder=None):
+            return [item.path for item in client.list_artifacts(run_id, folder)]
 
         def all_of_it():
             whole = mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path="")
-            return sorted(os.path.relpath(os.path.join(place, file), whole)
-                          for place, _, files in os.walk(whole) for file in files)
+            return sorted(os.path.relpath(os.path.join(place, each), whole)
+                          for place, folders, files in os.walk(whole) for each in (*folders, *files))
 
-        first = all_of_it()
+        first = [listed(), listed("folder"), listed("folder/deep"), all_of_it()]
         try:
             mlflow.artifacts.load_text(f"runs:/{{run_id}}/folder/c.txt")
             said = ""
         except mlflow.MlflowException as error:
             said = [error.error_code, "has no bytes" in str(error)]
-        mlflow.MlflowClient().log_text(run_id, "again", "folder/c.txt")
+        client.log_text(run_id, "again", "folder/c.txt")
         again = mlflow.artifacts.load_text(f"runs:/{{run_id}}/folder/c.txt")
-        print(json.dumps([first, said, all_of_it(), again]))
+        print(json.dumps([*first, said, listed("folder"), all_of_it(), again]))
         """
 
     # Then what was sent is there, and the rest is as if it had never been begun
-    sent = ["before.txt", "folder/b.txt"]
+    sent = ["before.txt", "folder", "folder/b.txt"]
     assert printed(VERSION, azure, code) == [
+        ["before.txt", "folder"],
+        ["folder/b.txt"],
+        [],
         sent,
         ["RESOURCE_DOES_NOT_EXIST", True],
+        ["folder/b.txt", "folder/c.txt"],
         [*sent, "folder/c.txt"],
         "again",
     ]
+
+
+def test_a_listing_of_a_run_that_has_finished_costs_no_request_a_file(azure: EmulatedAzure) -> None:
+    code = """
+        import json, mlflow
+        with mlflow.start_run() as run:
+            for number in range(20):
+                mlflow.log_text("x", f"notes/{number}.txt")
+            mlflow.MlflowClient().list_artifacts(run.info.run_id, "notes")
+        print(json.dumps(run.info.run_id))
+        """
+    run_id = printed(VERSION, azure, code)
+    assert [request.method for request in azure.journal if "blob" in request.host] == ["PUT"] * 20
+    azure.journal.clear()
+
+    listing = f"""
+        import json, mlflow
+        print(json.dumps([item.path for item in mlflow.MlflowClient().list_artifacts({run_id!r}, "notes")]))
+        """
+    assert len(printed(VERSION, azure, listing)) == 20
+    paths = [request.path.rpartition("/")[2] for request in azure.journal if request.host == API]
+    assert paths.count("get") == 2  # the run's address, and its status
+    assert len(paths) <= 4
+    assert not [request for request in azure.journal if "blob" in request.host]

@@ -64,6 +64,7 @@ def test_what_a_handler_at_exit_logs_is_there(version: str, azure: EmulatedAzure
         mlflow.log_metric("last", 1)
         back = mlflow.artifacts.download_artifacts(run_id=run.info.run_id, artifact_path="last")
         sizes = {name: os.path.getsize(f"{back}/{name}") for name in sorted(os.listdir(back))}
+        sizes["listed"] = len(mlflow.MlflowClient().list_artifacts(run.info.run_id, "last"))
         mlflow.log_dict(sizes, "sizes.json")
     """
     )
@@ -80,7 +81,7 @@ def test_what_a_handler_at_exit_logs_is_there(version: str, azure: EmulatedAzure
                           mlflow.artifacts.load_text(uri + "status.txt")]))
         """,
     )
-    assert kept == [{"a": 1, "b": 1, "big": 9 << 20, "c": 1}, {"last": 1}, "FINISHED", "done"]
+    assert kept == [{"a": 1, "b": 1, "big": 9 << 20, "c": 1, "listed": 4}, {"last": 1}, "FINISHED", "done"]
 
 
 @pytest.mark.parametrize("waits", ["", "600"], ids=["at once", "by the batch"])

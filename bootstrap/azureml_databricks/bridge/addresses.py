@@ -58,6 +58,16 @@ class Place:
     container: str = ""
 
 
+def rest_of_a_name(artifact_uri: str) -> tuple[str, str]:
+    """Return an address without what follows a `#` or `?`, and that.
+
+    MLflow takes a name with one of these for an address with a fragment or a query: of `d/a#b/c.txt` it asks
+    for `a` at `d#b/c.txt`.
+    """
+    address, mark, rest = re.fullmatch(r"([^#?]*)([#?]?)(.*)", artifact_uri, re.DOTALL).groups()  # type: ignore[union-attr]
+    return address, mark + rest
+
+
 def whole(artifact_uri: str) -> str:
     """Return an address with both slashes, of which `pathlib` leaves one."""
     return re.sub(r"^azureml:/(?!/)", "azureml://", artifact_uri)

@@ -10,8 +10,9 @@ import json
 import os
 import posixpath
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from copy import copy
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -34,14 +35,17 @@ from azureml.mlflow._restclient.run_artifact._azure_machine_learning_workspaces 
 )
 from azureml.mlflow._restclient.run_artifact.models import ArtifactPath, ArtifactPathList
 from azureml.mlflow._store.artifact.artifact_repo import AzureMLflowArtifactRepository
-from mlflow.entities import FileInfo
+from mlflow.entities import FileInfo, RunStatus
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 from mlflow.store.artifact.artifact_repo import verify_artifact_path
+from mlflow.tracking._tracking_service.utils import _get_store
 from mlflow.utils.async_logging.run_operations import RunOperations
 from mlflow.utils.file_utils import create_tmp_dir
 
-from azureml_databricks.bridge import addresses, refusals
+from azureml_databricks import tracking_uri
+from azureml_databricks.bridge import addresses, refusals, with_bytes
+from azureml_databricks.bridge.addresses import Place
 from azureml_databricks.bridge.background import Background
 from azureml_databricks.bridge.connections import transport
 from azureml_databricks.bridge.of_this_process import OfThisProcess
@@ -79,8 +83,16 @@ class Container:
 
     @classmethod
     def at(cls, artifact_uri: str) -> Container:
-        """Return those of the run whose artifact address this is."""
-        return _opened(artifact_uri, [])[0]
+        """Return those that an address of artifacts is among."""
+        return cls.of(addresses.place(artifact_uri))
+
+    @classmethod
+    def of(cls, place: Place) -> Container:
+        """Return those of a run, or of an upload, that an address means."""
+        context = service_context(place.workspace_uri)
+        if place.experiment:
+            return cls.of_run(context, place.experiment, place.run)
+        return cls.of_upload(context, place.origin, place.container)
 
     @classmethod
     def of_run(cls, context: WorkspaceContext, experiment: str, run_id: str) -> Container:
@@ -188,6 +200,14 @@ def read(address: str, target: IO[bytes], threads: int = 1) -> None:
         raise ServiceResponseError(f"the answer is none of Azure's storage ({error})") from None
 
 
+def has_bytes(address: str) -> bool:
+    """Whether bytes were ever written to a signed address; True where the storage does not tell at once."""
+    try:
+        return bool(_blob(address).exists(retry_total=0))
+    except AzureError:
+        return True
+
+
 def _blob(address: str) -> BlobClient:
     if not address.startswith("https://"):
         raise MlflowException(
@@ -217,8 +237,15 @@ class WorkspaceArtifactRepository(AzureMLflowArtifactRepository):  # type: ignor
 
     def __init__(self, artifact_uri: str, *args: Any, **kwargs: Any) -> None:
         """Open `artifact_uri`; the rest is what this version of MLflow passes along."""
+        address, rest = addresses.rest_of_a_name(artifact_uri)
+        self._cut_name: tuple[WorkspaceArtifactRepository, str] | None = None
+        if rest:
+            self._cut_name = type(self)(address, *args, **kwargs), rest
+            if address.endswith("/artifacts"):
+                artifact_uri = address
         super(AzureMLflowArtifactRepository, self).__init__(artifact_uri, *args, **kwargs)
-        self._container, self._root = _opened(artifact_uri, [*args, *kwargs.values()])
+        self._place = addresses.place(artifact_uri, [*args, *kwargs.values()])
+        self._container, self._root = Container.of(self._place), path_within(self._place.path)
         self._newest_model = False
         self._background = OfThisProcess(Background)
         # MLflow downloads a run's `artifact_uri` as `artifacts` from the address above it.
@@ -229,18 +256,34 @@ class WorkspaceArtifactRepository(AzureMLflowArtifactRepository):  # type: ignor
         self._newest_model = True
         return self
 
+    def with_rest_of_a_name(self, rest: str) -> WorkspaceArtifactRepository:
+        """Let `rest` follow the names that are asked for: MLflow has cut it off, at a `#` or `?`."""
+        if rest:
+            self._cut_name = copy(self), rest
+        return self
+
     def list_artifacts(self, path: str | None = None) -> list[FileInfo]:
         """Return what is directly under `path`, nothing if it is a file; sizes are not known."""
+        if meant := self._with_its_whole_name(path):
+            return meant[0].list_artifacts(meant[1])
         within = path_within(path)
         folder = PurePosixPath(within or ".")
         with telling(f"list {within or 'the artifacts'}"):
             files = self._files(within)
-        found = [PurePosixPath(file).relative_to(folder) for file in files if file != within]
-        folders = {inner.parts[0]: len(inner.parts) > 1 for inner in found}
-        return [FileInfo(str(folder / name), is_dir, None) for name, is_dir in sorted(folders.items())]
+        entries: dict[str, list[tuple[with_bytes.Name, str]]] = {}
+        folders: set[str] = set()
+        for file, address in files.items():
+            inner = PurePosixPath(file).relative_to(folder).parts
+            if inner:
+                entries.setdefault(inner[0], []).append((self._name(file), address))
+                folders |= set(inner[:-1][:1])
+        there = sorted(with_bytes.entries_with_bytes(entries, self._may_be_unfinished, has_bytes))
+        return [FileInfo(str(folder / name), name in folders, None) for name in there]
 
     def download_artifacts(self, artifact_path: str, dst_path: str | None = None) -> str:
         """Download a file or a folder, with all that is in it, below `dst_path`; return the local path."""
+        if meant := self._with_its_whole_name(artifact_path):
+            return meant[0].download_artifacts(meant[1], dst_path)
         target = Path(dst_path or create_tmp_dir()).absolute()
         if not target.is_dir():
             raise MlflowException.invalid_parameter_value(f"the destination {str(target)!r} is no folder")
@@ -255,6 +298,11 @@ class WorkspaceArtifactRepository(AzureMLflowArtifactRepository):  # type: ignor
             fetched = in_parallel(lambda file: _fetch(files[file], target / file, threads), files)
             if files and not any(fetched):
                 raise self._unfinished(within)
+            for file, is_there in zip(files, fetched, strict=True):
+                if is_there:
+                    with_bytes.note(self._name(file))
+                else:
+                    _remove_empty(target, (target / file).parent)
         return str(target / within)
 
     def _download_file(self, remote_file_path: str, local_path: str, **_: Any) -> None:
@@ -305,6 +353,7 @@ class WorkspaceArtifactRepository(AzureMLflowArtifactRepository):  # type: ignor
             with files[path].open("rb") as stream:
                 write(signed[path], stream, threads)
             empty.discard(path)
+            with_bytes.note((self._container.container, path))
 
         with telling(f"log {', '.join(list(files)[:3])}"):
             try:
@@ -324,6 +373,29 @@ class WorkspaceArtifactRepository(AzureMLflowArtifactRepository):  # type: ignor
             for file, address in self._container.addresses(real)
             if _is_at_or_under(file, real) and (wanted.startswith(HIDDEN) or not file.startswith(HIDDEN))
         }
+
+    def _with_its_whole_name(self, path: str | None) -> tuple[WorkspaceArtifactRepository, str] | None:
+        """Return where an artifact is whose name was cut, and its name; None where there is none."""
+        if not self._cut_name:
+            return None
+        repository, rest = self._cut_name
+        name = f"{path or ''}{rest}"
+        with telling(f"list {name}"):
+            return (repository, name) if repository._files(path_within(name)) else None
+
+    def _may_be_unfinished(self) -> bool:
+        """Whether there may be an artifact without bytes: not in a run that has finished well."""
+        if not self._place.run:
+            return False
+        workspace = tracking_uri.parse(self._place.workspace_uri).tracking_uri
+        try:
+            run = _get_store(workspace).service.get_run(self._place.run)
+        except MlflowException:  # the artifacts were listed all the same
+            return False
+        return bool(run.info.status != RunStatus.to_string(RunStatus.FINISHED))
+
+    def _name(self, file: str) -> with_bytes.Name:
+        return self._container.container, self._full(file)
 
     def _missing(self, path: str) -> MlflowException:
         return MlflowException(
@@ -354,15 +426,6 @@ def _newest(container: Container, path: str) -> str:
     return max(found, default=name + "/").rstrip("/") + slash + rest if name else path
 
 
-def _opened(artifact_uri: str, others: Iterable[object]) -> tuple[Container, str]:
-    """Return where the artifacts of an address are, and the path that it ends in."""
-    place = addresses.place(artifact_uri, others)
-    context = service_context(place.workspace_uri)
-    if place.experiment:
-        return Container.of_run(context, place.experiment, place.run), path_within(place.path)
-    return Container.of_upload(context, place.origin, place.container), path_within(place.path)
-
-
 def path_within(path: str | os.PathLike[str] | None) -> str:
     """Return a path among artifacts in the one form that the service knows: `./plots//a/` is `plots/a`.
 
@@ -374,6 +437,16 @@ def path_within(path: str | os.PathLike[str] | None) -> str:
         return ""
     verify_artifact_path(normal)
     return normal
+
+
+def _remove_empty(target: Path, folder: Path) -> None:
+    """Remove a folder that nothing was downloaded to, and those above it, up to the target."""
+    while folder != target:
+        try:
+            folder.rmdir()
+        except OSError:  # there is something in it
+            return
+        folder = folder.parent
 
 
 def _is_at_or_under(file: str, path: str) -> bool:

@@ -40,6 +40,7 @@ from mlflow.utils.name_utils import _generate_random_name
 from mlflow.utils.search_utils import SearchLoggedModelsUtils
 from mlflow.utils.time import get_current_time_millis
 from mlflow.utils.validation import _validate_logged_model_name
+from sqlparse.sql import Parenthesis
 
 from azureml_databricks.bridge import refusals, unavailable
 from azureml_databricks.bridge.addresses import RUN_ADDRESS
@@ -69,6 +70,14 @@ class _Search(SearchLoggedModelsUtils):
     """MLflow's own search of models that are at hand, with what its server can compare besides."""
 
     VALID_SEARCH_ATTRIBUTE_KEYS = SearchLoggedModelsUtils.VALID_SEARCH_ATTRIBUTE_KEYS | {"experiment_id"}
+    VALID_TAG_COMPARATORS = SearchLoggedModelsUtils.VALID_TAG_COMPARATORS | {"IN", "NOT IN"}
+    VALID_PARAM_COMPARATORS = SearchLoggedModelsUtils.VALID_PARAM_COMPARATORS | {"IN", "NOT IN"}
+
+    @classmethod
+    def _get_value(cls, identifier_type: Any, key: str, token: Any) -> Any:
+        if identifier_type in (cls._TAG_IDENTIFIER, cls._PARAM_IDENTIFIER) and isinstance(token, Parenthesis):
+            return cls._parse_list_from_sql_token(token)  # type: ignore[no-untyped-call]
+        return super()._get_value(identifier_type, key, token)  # type: ignore[no-untyped-call]
 
 
 # Whether a host has the API: one answer a process.

@@ -73,7 +73,14 @@ def runs_artifact_repository(artifact_uri: str, *args: Any, **kwargs: Any) -> Ar
 
     repository = RunsArtifactRepository(artifact_uri, *args, **kwargs)
     of_run: Any = repository.repo
-    return of_run.with_newest_models() if of_run.artifact_uri.startswith("azureml:") else repository
+    if not of_run.artifact_uri.startswith("azureml:"):
+        return repository
+    from azureml_databricks.bridge.addresses import rest_of_a_name
+
+    found: ArtifactRepository = of_run.with_newest_models().with_rest_of_a_name(
+        rest_of_a_name(artifact_uri)[1]
+    )
+    return found
 
 
 def provenance() -> RunContextProvider:

@@ -169,6 +169,9 @@ class WorkspaceModelRegistryStore(KeptAliases, KnowsModelIds, NoPrompts, AzureML
     def _candidates(self, filter_string: str) -> list[ModelVersion]:
         """Return all versions, or those of the one model that a filter is for."""
         wanted = SearchModelVersionUtils.parse_search_filter(filter_string)
+        for term in wanted:
+            if term["key"] in SearchModelVersionUtils.NUMERIC_ATTRIBUTES:
+                _require_whole_number(term["key"], term["value"])
         names = {term["value"] for term in wanted if (term["key"], term["comparator"]) == ("name", "=")}
         if any(not _NAME.fullmatch(name) for name in names):
             return []
@@ -224,6 +227,15 @@ class WorkspaceModelRegistryStore(KeptAliases, KnowsModelIds, NoPrompts, AzureML
             if self.set_is_registry:
                 return str(self._create_registry_artifacts(folder, name))
             return f"azureml://artifacts/{self._create_artifacts(folder, name)}"
+
+
+def _require_whole_number(key: str, value: Any) -> None:
+    try:
+        int(str(value))
+    except ValueError:
+        raise MlflowException.invalid_parameter_value(
+            f"Invalid value for numeric attribute {key!r}: {value!r}"
+        ) from None
 
 
 def _for_service(tag: ModelVersionTag) -> ModelVersionTag:

@@ -7,6 +7,7 @@ run's records it knows nothing.
 
 from __future__ import annotations
 
+import math
 import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -140,6 +141,14 @@ class Search:
         """What to ask the service for to have all marked runs that can be found."""
         return " AND ".join([_MARKED, *(str(clause) for clause in self.asked if clause.is_exact)])
 
+    def without_nan(self, runs: Iterable[Run]) -> list[Run]:
+        """Return the runs but those found by a metric that is NaN, which a service may take for 0."""
+        metrics = [clause.key for clause in self.clauses if clause.kind == "metric"]
+        found = list(runs)
+        if not any(math.isnan(run.data.metrics.get(key, 0)) for run in found for key in metrics):
+            return found
+        return SearchUtils.filter(found, self.filter_string)
+
     def found(self, runs: Iterable[Run]) -> list[Run]:
         """Return those of the runs that are looked for, in order."""
         found: list[Run] = SearchUtils.sort(SearchUtils.filter(list(runs), self.filter_string), self.order_by)
@@ -220,7 +229,7 @@ def search(
         marked = ask(wanted.marked_filter, [], sys.maxsize) if ask_for_marked else []
         if simple and not marked:
             found = ask(wanted.asked_filter, wanted.order_by, size, page_token)
-            return whole(found), found.token
+            return wanted.without_nan(whole(found)), found.token
         so_far.marked = {run.info.run_id: run for run in whole(marked)}
     begin = _offset(page_token)
     enough = begin + size + len(so_far.marked) if wanted.is_of_service else sys.maxsize
