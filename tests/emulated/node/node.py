@@ -199,7 +199,7 @@ class Node(ABC):
         """Make a notebook's own environment, chained to the cluster's, and return its path.
 
         Source: facts: seen, /local_disk0/.ephemeral_nfs/envs/pythonEnv-UUID with its sites.pth,
-        in paths that notebooks print
+        in paths that notebooks print, https://github.com/fugue-project/fugue/issues/517
         """
         environment = f"/local_disk0/.ephemeral_nfs/envs/pythonEnv-{uuid.uuid4()}"
         made = self.run(

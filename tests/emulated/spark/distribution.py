@@ -22,7 +22,7 @@ from tests.emulated.node.interpreter import Interpreter
 SPARK = "/databricks/spark"
 """Where Spark lies: /databricks/spark.
 
-Source: facts: seen, in paths that notebooks print
+Source: facts: seen, in paths that notebooks print, https://github.com/fugue-project/fugue/issues/517
 """
 SERVER = "/databricks/spark-connect-server"
 
