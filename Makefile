@@ -53,7 +53,7 @@ stories: setup ## Run the stories of the oldest and the newest MLflow on Azure, 
 	$(BIN)/python -m tests.matrices.mlflow_versions 2.9.2 3.17.2 --on azure --check $(if $(THOROUGH),,--quick)
 
 parity: setup ## Make the calls of a table on MLflow's own server and on Azure, and compare (README=1: renew the count)
-	@$(BIN)/python -m tests.matrices.parity $(if $(README),--readme,--check)
+	@$(BIN)/python -m tests.matrices.parity $(if $(README),--readme,--check) $(if $(THOROUGH)$(README),,--mlflow 3.17.2)
 
 faults: setup ## Try each fault of the tables, and tell what became of it (SAMPLE=1: some; README=1: renew the count)
 	@$(BIN)/python -m tests.matrices.faults $(if $(SAMPLE),--sample) $(if $(README),--readme)

@@ -62,6 +62,7 @@ def _kind(error: BaseException) -> str:
 
 
 def _is_of_azure(tag: str, value: object) -> bool:
+    tag = tag.removeprefix("tags.")  # in a table of runs
     return tag in _TAGS_OF_AZURE and _TAGS_OF_AZURE[tag] in (None, value)
 
 

@@ -100,24 +100,24 @@ got(client.download_artifacts(run, "copied/"))
 got(client.download_artifacts(run, "./copied"))
 got(client.download_artifacts(run, "copied/."))
 got(client.download_artifacts(run, "d//a.txt"))
-got(client.download_artifacts(run, "/d"))
+got(client.download_artifacts(run, "/d"))  # differs in 2: paths_of_artifacts
 got(client.download_artifacts(run, "notes/hello.txt"))
 got(client.download_artifacts(run, "with space and ü.txt"))
 len(got(client.download_artifacts(run, "notes/..")))  # differs: paths_of_artifacts
 len(got(client.download_artifacts(run, "")))
 len(got(client.download_artifacts(run, ".")))
-client.download_artifacts(run, "missing")
+client.download_artifacts(run, "missing")  # differs in 2: missing_artifacts
 client.download_artifacts(run, "../up")  # differs: paths_of_artifacts
-client.download_artifacts(run, None)
+client.download_artifacts(run, None)  # differs in 2: wrong_types
 client.download_artifacts("0" * 32, "a.txt")
-client.download_artifacts(run, "a.txt", "no-such-folder")
+client.download_artifacts(run, "a.txt", "no-such-folder")  # differs in 2: missing_artifacts
 got(mlflow.artifacts.download_artifacts(f"runs:/{run}/copied"))
 got(mlflow.artifacts.download_artifacts(f"runs:/{run}/copied/b.txt"))
 got(mlflow.artifacts.download_artifacts(run_id=run, artifact_path="copied"))
 got(mlflow.artifacts.download_artifacts(run_id=run, artifact_path="copied", dst_path="made/here"))
 got(mlflow.artifacts.download_artifacts(artifact_uri=mlflow.get_artifact_uri("copied")))
 got(mlflow.artifacts.download_artifacts(artifact_uri=str(Path(mlflow.get_artifact_uri("copied")))))
-mlflow.artifacts.download_artifacts(f"runs:/{run}/missing")
+mlflow.artifacts.download_artifacts(f"runs:/{run}/missing")  # differs in 2: missing_artifacts
 mlflow.artifacts.download_artifacts("runs:/" + "0" * 32 + "/copied")
 mlflow.artifacts.download_artifacts("runs:/")
 mlflow.artifacts.download_artifacts()
@@ -131,9 +131,56 @@ mlflow.artifacts.list_artifacts(run_id=run, artifact_path="copied/inner")
 mlflow.artifacts.list_artifacts(artifact_uri=mlflow.get_artifact_uri("copied"))
 mlflow.artifacts.list_artifacts(artifact_uri=str(Path(mlflow.get_artifact_uri("copied"))))
 mlflow.artifacts.load_text(f"runs:/{run}/notes/hello.txt")
-mlflow.artifacts.load_text(f"runs:/{run}/missing.txt")
+mlflow.artifacts.load_text(f"runs:/{run}/missing.txt")  # differs in 2: missing_artifacts
 mlflow.artifacts.load_dict(f"runs:/{run}/dict.json")
 mlflow.artifacts.load_image(f"runs:/{run}/image.png").size
 mlflow.get_artifact_uri()
 mlflow.get_artifact_uri("copied")
 client.log_artifact(run, "a.txt", "d/f/")  # differs: paths_of_artifacts
+
+# Names that mean something in an address: MLflow's own server cuts them at a mark, or reads another of them.
+odd = client.create_run(experiment).info.run_id
+os.makedirs("odd/in#side?x=1")
+for name in ("a#b.txt", "a?b.txt", "a%20b.txt", "a%b.txt", "100%", "a&b=c+d;e.txt", "in#side?x=1/%23.txt"):
+    Path("odd", name).write_text(name)
+client.log_artifacts(odd, "odd")
+client.log_artifacts(odd, "odd", "folder#1")
+client.log_artifact(odd, "odd/a#b.txt", "one?")
+client.log_artifact(odd, "odd/a%20b.txt", "one%20")
+client.log_artifact(odd, "odd/a?b.txt", "one%2Ftwo")  # differs: names_of_artifacts
+client.log_text(odd, "text", "text#.txt")
+client.log_text(odd, "text", "text?.txt")
+client.log_text(odd, "text", "text%41.txt")
+client.log_dict(odd, {"a": 1}, "dict#?.json")
+client.list_artifacts(odd)  # differs: names_of_artifacts
+client.list_artifacts(odd, "in#side?x=1")  # differs: names_of_artifacts
+client.list_artifacts(odd, "folder#1")  # differs: names_of_artifacts
+client.list_artifacts(odd, "folder%231")  # differs: names_of_artifacts
+client.list_artifacts(odd, "one?")  # differs: names_of_artifacts
+client.list_artifacts(odd, "one%20")  # differs: names_of_artifacts
+client.list_artifacts(odd, "one ")  # differs: names_of_artifacts
+client.list_artifacts(odd, "one%2Ftwo")  # differs: names_of_artifacts
+got(client.download_artifacts(odd, "a#b.txt"))  # differs: names_of_artifacts
+got(client.download_artifacts(odd, "a?b.txt"))  # differs: names_of_artifacts
+got(client.download_artifacts(odd, "a%20b.txt"))
+got(client.download_artifacts(odd, "a%b.txt"))
+got(client.download_artifacts(odd, "100%"))
+got(client.download_artifacts(odd, "a&b=c+d;e.txt"))
+got(client.download_artifacts(odd, "a b.txt"))  # differs: names_of_artifacts
+got(client.download_artifacts(odd, "in#side?x=1"))  # differs: names_of_artifacts
+got(client.download_artifacts(odd, "folder#1"))  # differs: names_of_artifacts
+got(client.download_artifacts(odd, "text%41.txt"))
+got(client.download_artifacts(odd, ""))  # differs: names_of_artifacts
+got(mlflow.artifacts.download_artifacts(run_id=odd, artifact_path="a#b.txt"))  # differs: names_of_artifacts
+got(mlflow.artifacts.download_artifacts(run_id=odd, artifact_path="folder#1"))  # differs: names_of_artifacts
+got(mlflow.artifacts.download_artifacts(run_id=odd, artifact_path="one%20"))  # differs: names_of_artifacts
+got(mlflow.artifacts.download_artifacts(f"runs:/{odd}/a#b.txt"))  # differs: names_of_artifacts
+got(mlflow.artifacts.download_artifacts(f"runs:/{odd}/a?b.txt"))  # differs: names_of_artifacts
+got(mlflow.artifacts.download_artifacts(f"runs:/{odd}/a%20b.txt"))
+got(mlflow.artifacts.download_artifacts(f"runs:/{odd}/folder#1"))  # differs: names_of_artifacts
+mlflow.artifacts.load_text(f"runs:/{odd}/text#.txt")
+mlflow.artifacts.load_text(f"runs:/{odd}/text%41.txt")
+mlflow.artifacts.load_dict(f"runs:/{odd}/dict#?.json")
+mlflow.artifacts.list_artifacts(f"runs:/{odd}/folder#1")  # differs: names_of_artifacts
+mlflow.artifacts.list_artifacts(run_id=odd, artifact_path="folder#1")  # differs: names_of_artifacts
+mlflow.artifacts.list_artifacts(run_id=odd, artifact_path="one?")  # differs: names_of_artifacts

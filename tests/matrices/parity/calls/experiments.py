@@ -74,6 +74,16 @@ client.get_experiment(spring).tags
 [each.name for each in client.search_experiments(filter_string="name = 'spring'")]
 [each.name for each in client.search_experiments(filter_string="name = 'winter'")]
 [each.name for each in client.search_experiments(filter_string="name IN ('spring')")]
+[each.name for each in client.search_experiments(filter_string="name IN ('spring', 'tagged')")]
+[each.name for each in client.search_experiments(filter_string="tags.team IN ('red')")]
+[each.name for each in client.search_experiments(filter_string="tags.team LIKE 'r%'")]
+[each.name for each in client.search_experiments(filter_string="tag.team = 'red'")]
+[each.name for each in client.search_experiments(filter_string="tags.`team` = 'red' AND name LIKE 't%'")]
+[each.name for each in client.search_experiments(filter_string="creation_time > 0 AND name = 'spring'")]
+client.create_experiment("it's")
+[each.name for each in client.search_experiments(filter_string='name = "it\'s"')]
+[each.name for each in client.search_experiments(filter_string='name LIKE "it\'%"')]
+client.get_experiment_by_name("it's").name
 client.search_experiments(filter_string="size > 3")
 client.search_experiments(filter_string="name")
 client.search_experiments(order_by=["color"])
