@@ -251,3 +251,38 @@ def test_a_listing_of_a_run_that_has_finished_costs_no_request_a_file(azure: Emu
     assert paths.count("get") == 2  # the run's address, and its status
     assert len(paths) <= 4
     assert not [request for request in azure.journal if "blob" in request.host]
+
+
+@pytest.mark.parametrize("version", [pytest.param("2.9.2", marks=pytest.mark.thorough), "3.17.2"])
+def test_who_searches_by_a_name_with_marks_of_an_address_gets_what_was_logged(
+    azure: EmulatedAzure, version: str
+) -> None:
+    """MLflow's own server takes `a#b` and `a?b` for one, so this is no story."""
+    code = """
+        import json, mlflow, pathlib
+        from mlflow.artifacts import download_artifacts
+        names = ["a#b.txt", "a#c.txt", "a?b.txt", "a%20b.txt", "a%b.txt", "deep/d#1/x?y.txt", "e?/f"]
+        client = mlflow.MlflowClient()
+        with mlflow.start_run() as run:
+            for name in names:
+                mlflow.log_text(name, name)
+        run_id, root = run.info.run_id, run.info.artifact_uri
+
+        def text(place):
+            return pathlib.Path(place).read_text()
+
+        def below(place):
+            return sorted(each.relative_to(place).as_posix() for each in pathlib.Path(place).rglob("*"))
+
+        print(json.dumps([
+            [text(client.download_artifacts(run_id, name)) for name in names],
+            [text(download_artifacts(f"runs:/{run_id}/{name}")) for name in names],
+            [text(download_artifacts(f"{root}/{name}")) for name in names],
+            below(client.download_artifacts(run_id, "deep/d#1")),
+            below(client.download_artifacts(run_id, "e?")),
+            [item.path for item in client.list_artifacts(run_id, "deep/d#1")],
+        ]))
+        """
+
+    names = ["a#b.txt", "a#c.txt", "a?b.txt", "a%20b.txt", "a%b.txt", "deep/d#1/x?y.txt", "e?/f"]
+    assert printed(version, azure, code) == [names, names, names, ["x?y.txt"], ["f"], ["deep/d#1/x?y.txt"]]
