@@ -15,6 +15,9 @@ API_DOMAINS = {
     "AzureUSGovernment": "api.ml.azure.us",
     "AzureChinaCloud": "api.ml.azure.cn",
 }
+# As in `cert-eastus2.experiments.azureml.net`, which the discovery of a registry answers with:
+# https://learn.microsoft.com/azure/machine-learning/how-to-manage-registries, by REST
+_OF_REGISTRIES = ".experiments.azureml.net"
 _PROVIDER = "Microsoft.MachineLearningServices"
 _WHERE = "take it from the workspace's overview page (MLflow tracking URI)"
 _GUID_LENGTHS = [8, 4, 4, 4, 12]
@@ -103,6 +106,11 @@ def cloud_of(workspace: Workspace) -> str | None:
 def is_azures(host: str) -> bool:
     """Return whether a host, perhaps with a port, is Azure Machine Learning's: private links' are, too."""
     return _is_host(host) and _cloud_of_host(host) is not None
+
+
+def is_of_a_registry(host: str) -> bool:
+    """Return whether a host is one where Azure ML registries take files, in the public cloud."""
+    return _is_host(host) and host.endswith(_OF_REGISTRIES)
 
 
 def _cloud_of_host(host: str) -> str | None:

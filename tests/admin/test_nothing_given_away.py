@@ -14,7 +14,7 @@ import time
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -22,13 +22,13 @@ import pytest
 from nbformat import NotebookNode
 
 from tests.admin.conftest import VOLUME, Admin
+from tests.admin.journey import Journey, astray
 from tests.admin.secret_search import Arguments, SecretSearch
 from tests.emulated.azure import EmulatedAzure
 from tests.emulated.databricks import EmulatedDatabricks, started_cluster
-from tests.emulated.databricks.cluster import UNPRIVILEGED, volume_files, workspace_files
+from tests.emulated.databricks.cluster import UNPRIVILEGED
 from tests.emulated.node import Node
-from tests.emulated.node.changes import walk
-from tests.emulated.transcript import Sent, Transcript
+from tests.emulated.transcript import Transcript
 
 # As Entra makes them, and with letters that URLs and base64 write in another way.
 _SECRET = f"q8Q~{secrets.token_urlsafe(24)}.-_+/="
@@ -54,33 +54,6 @@ with mlflow.start_run():
 ]
 # What other tests write meanwhile; ours was looked at.
 _OF_TESTS = "pytest-of-|node-"
-_SPARK_ENV = "/databricks/spark/conf/spark-env.sh"
-
-
-@dataclass
-class Journey:
-    """What is left of an admin's work and a data scientist's, and what they saw.
-
-    Attributes:
-        azure: in a folder of its own.
-        databricks: likewise.
-        transcript: all that was sent to both.
-        arguments: of the processes that ran.
-        shown: what was printed, by the command.
-        written: files of volumes and of the workspace, before `destroy` removed them.
-    """
-
-    azure: EmulatedAzure
-    databricks: EmulatedDatabricks
-    transcript: Transcript
-    arguments: Arguments
-    shown: dict[str, str] = field(default_factory=dict)
-    written: dict[str, bytes] = field(default_factory=dict)
-
-    def note(self, what: str, returncode: int, *output: str) -> None:
-        """Keep what a command printed; it has to have worked, or seen a difference."""
-        assert returncode in (0, 2), output
-        self.shown[what] = "".join(output)
 
 
 @dataclass(frozen=True)
@@ -113,9 +86,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Found]:
         stack.enter_context(databricks)
         journey = Journey(azure, databricks, transcript, arguments)
         node = stack.enter_context(_gone_through(journey, home / "admin"))
-        search = SecretSearch(_looked_for(journey))
-        _look_at(journey, search)
-        _look_at_node(node, search)
+        search = journey.searched([node])
         search.look_below(home)
         for folder in ("/tmp", "/var/tmp", "/dev/shm"):
             search.look_at_new(Path(folder), since=begun, but=_OF_TESTS)
@@ -145,12 +116,12 @@ def _gone_through(journey: Journey, folder: Path) -> Iterator[Node]:
         ran = node.run_notebook(_NOTEBOOK, user=UNPRIVILEGED, allow_errors=True)
         failed = [number for number, cell in enumerate(ran.cells) if _has_failed(cell)]
         assert failed == [3, 4], ran
-        journey.note("the notebook", 0, json.dumps(ran))
+        _note(journey, "the notebook", 0, json.dumps(ran))
         for command in ("doctor", "node status"):
             done = node.run([node.inside("/usr/local/bin/azureml-databricks"), *command.split()])
-            journey.note(f"%sh azureml-databricks {command}", done.returncode, done.stdout, done.stderr)
-        _keep_what_is_in_the_workspace(journey)
+            _note(journey, f"%sh azureml-databricks {command}", done.returncode, done.stdout, done.stderr)
         client = databricks.cluster_client(databricks.admin)
+        journey.keep_what_is_in_the_workspace(client, VOLUME)
         client.secrets.put_secret("azureml", "clientSecret", string_value="an old one")
         _as_admin(journey, admin, "secrets", "rotate", stdin=admin.service_principal)
         _as_admin(journey, admin, "destroy", "--yes")
@@ -163,80 +134,25 @@ def _has_failed(cell: NotebookNode) -> bool:
 
 def _as_admin(journey: Journey, admin: Admin, *command: str, stdin: str = "") -> None:
     done = admin.run(*command, stdin=stdin)
-    journey.note(f"azureml-databricks {' '.join(command)}", done.returncode, done.stdout, done.stderr)
+    _note(journey, f"azureml-databricks {' '.join(command)}", done.returncode, done.stdout, done.stderr)
 
 
-def _keep_what_is_in_the_workspace(journey: Journey) -> None:
-    client = journey.databricks.cluster_client(journey.databricks.admin)
-    for policy in client.cluster_policies.list():
-        journey.shown[f"policy {policy.name}"] = json.dumps(policy.as_dict())
-    for cluster in client.clusters.list():
-        journey.shown[f"cluster {cluster.cluster_id}"] = json.dumps(cluster.as_dict())
-    journey.written |= dict(volume_files(client, f"/Volumes/{VOLUME.replace('.', '/')}"))
-    journey.written |= dict(workspace_files(client, "/"))
-
-
-def _looked_for(journey: Journey) -> dict[str, str]:
-    people = {f"token of {who.user_name}": who.token for who in journey.databricks.callers.all()}
-    azure = {f"token {number} of Azure": it for number, it in enumerate(journey.azure.tokens.issued)}
-    return {"client secret": _SECRET, **people, **azure}
-
-
-def _look_at(journey: Journey, search: SecretSearch) -> None:
-    """Look at what was kept of the journey."""
-    for place, text in journey.shown.items():
-        search.look(place, text)
-    for place, content in journey.written.items():
-        search.look(place, content)
-    for argument in journey.arguments.seen:
-        search.look(f"the arguments of {argument.partition(bytes(1))[0].decode()}", argument)
-    for request in journey.transcript.requests:
-        _look_at_request(request, search)
-    search.look("the journal of Azure", repr(journey.azure.journal))
-    search.look("the journal of Databricks", journey.databricks.recorded())
-
-
-def _look_at_request(request: Sent, search: SecretSearch) -> None:
-    search.look(f"an address at {request.host}", request.url)
-    for name, value in request.headers:
-        search.look(f"{name} to {request.host}", value)
-    search.look(f"body to {request.host}{request.path}", request.body)
-
-
-def _look_at_node(node: Node, search: SecretSearch) -> None:
-    for path in node.changes():
-        file = node.root / path.lstrip("/")
-        if file.exists() or file.is_symlink():
-            search.look_at_file(file, path)
-    # What Databricks has written before: the cluster's variables.
-    search.look_at_file(node.path(_SPARK_ENV), _SPARK_ENV)
-    # A mount of its own, which is not in what has changed.
-    memory = node.path("/dev/shm")
-    for path in walk(memory):
-        search.look_at_file(memory / path.lstrip("/"), f"/dev/shm{path}")
+def _note(journey: Journey, what: str, returncode: int, *output: str) -> None:
+    """Keep what a command printed; it has to have worked, or seen a difference."""
+    assert returncode in (0, 2), output
+    journey.shown[what] = "".join(output)
 
 
 def test_secrets_are_where_the_admin_put_them_and_nowhere_else(found: Found) -> None:
-    azure, databricks = found.journey.azure, found.journey.databricks
-    cloud = azure.workspace.cloud
-    for_azure, for_databricks = f"authorization to {cloud.api_host}", "authorization to 127.0.0.1"
-    of_azure = {f"token {number} of Azure" for number in range(len(azure.tokens.issued))}
-    of_people = {f"token of {who.user_name}" for who in databricks.callers.all()}
-    where = found.search.found
+    belong, where = found.journey.where_they_belong(), found.search.found
 
     # Given all that could be looked at: thousands of files, hundreds of requests, the processes
     assert found.search.places > 5000
     assert len(found.journey.transcript.requests) > 100
     assert len(found.journey.arguments.seen) > 20
-    # Then no place has a secret but these
-    assert where.pop(for_azure) | where.pop(f"authorization to {cloud.management_host}") <= of_azure
-    assert where.pop(for_databricks) <= of_people
-    assert where == {
-        f"body to {cloud.login_hosts[-1]}/{azure.principal.tenant_id}/oauth2/v2.0/token": {"client secret"},
-        "body to 127.0.0.1/api/2.0/secrets/put": {"client secret"},
-        # Which Databricks writes, not we.
-        _SPARK_ENV: {"client secret"},
-    }
+    # Then no place has a secret but these, and these have
+    assert where.keys() == belong.keys()
+    assert astray(found.search, belong) == {}
 
 
 def test_the_token_that_processes_share_is_for_its_user_only(found: Found) -> None:

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
+from typing import ClassVar
 
 import pytest
 
+from azureml_databricks.admin.errors import AdminError
+from azureml_databricks.admin.file.deployment import Databricks
+from azureml_databricks.admin.services.databricks import connect
 from tests.admin.command import Command
 from tests.admin.conftest import Admin
 
@@ -51,9 +58,43 @@ def test_the_login_goes_to_databricks_only(admin: Admin, host: str) -> None:
     ],
 )
 def test_the_hosts_of_all_clouds_are_databricks(given: str, read: str) -> None:
-    from azureml_databricks.admin.file.deployment import Databricks
-
     assert Databricks(host=given).host == read
+
+
+class Foreign(BaseHTTPRequestHandler):
+    """A host that is none of Databricks', and keeps what it gets."""
+
+    sent: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:  # as http.server has it
+        self.sent.append(f"{self.path} {self.headers['Authorization']}")
+        self.send_error(401)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_a_profiles_login_goes_to_databricks_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given a profile with a login, whose host is another
+    for name in [name for name in os.environ if name.startswith("DATABRICKS_")]:
+        monkeypatch.delenv(name)
+    with ThreadingHTTPServer(("127.0.0.2", 0), Foreign) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        host = f"http://127.0.0.2:{server.server_port}"
+        file = tmp_path / "databrickscfg"
+        file.write_text(f"[prod]\nhost = {host}\ntoken = s3cr3t\n")
+        monkeypatch.setenv("DATABRICKS_CONFIG_FILE", str(file))
+
+        with pytest.raises(AdminError) as told:
+            connect(Databricks(profile="prod"))
+        server.shutdown()
+
+    # Then it does not get it
+    assert str(told.value) == (
+        f"profile prod is for '{host}', and no login goes there: name one whose host is "
+        "https://adb-....azuredatabricks.net"
+    )
+    assert all(it.endswith(" None") for it in Foreign.sent)
 
 
 def test_a_host_in_the_environment_that_is_another_is_refused(admin: Admin) -> None:

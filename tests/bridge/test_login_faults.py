@@ -398,6 +398,30 @@ def test_a_clock_that_is_put_back_makes_no_token_live_longer(run: Run, azure: Em
     assert tokens(azure) == 2
 
 
+def test_a_token_that_has_expired_by_azures_clock_is_renewed(
+    run: Run, azure: EmulatedAzure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a token that lives by the node's clock, and not by Azure's
+    assert is_well(run())
+    monkeypatch.setattr(azure.tokens, "ahead", 4000)
+
+    # Then it is renewed, once for all processes, and the call is made again
+    assert is_well(run())
+    assert is_well(run())
+    assert tokens(azure) == 2
+
+
+def test_a_token_that_has_expired_as_it_comes_is_told_and_asked_for_no_more_than_twice(
+    run: Run, azure: EmulatedAzure
+) -> None:
+    azure.tokens.lifetime = 0
+
+    done = run(TIMED + ASK)
+
+    assert "earlier than current UTC time; `azureml_databricks.doctor()` looks at the login" in done.stderr
+    assert tokens(azure) == 2
+
+
 @pytest.mark.parametrize(
     "content",
     [

@@ -16,7 +16,7 @@ import pytest
 from tests.emulated import preloaded, unity_catalog
 from tests.emulated.azure import EmulatedAzure
 from tests.emulated.azure.imds import HOST as IMDS
-from tests.emulated.cluster import cluster_node, forget_tokens, start
+from tests.emulated.cluster import cluster_node, forget_tokens, service_principal, start
 from tests.emulated.node import Node
 from tests.emulated.preloaded import Preloaded
 from tests.matrices.on_azure import run as run_with_mlflow
@@ -142,9 +142,13 @@ def test_a_node_without_an_identity_endpoint_is_told_in_time(run: Run, azure: Em
     done = run(LOG, **MANAGED, AZURE_POD_IDENTITY_AUTHORITY_HOST="http://127.0.0.1:9")
 
     said = login_error(done)
-    assert said.startswith(
-        "the node's identity endpoint does not answer, from which standard access mode keeps code; use "
-        "dedicated access mode, or auth = service-credential ("
+    assert said.startswith("the node's identity endpoint does not answer (")
+    assert "Connection refused" in said
+    # One of two is the cause, and nobody can tell which.
+    assert said.endswith(
+        "): standard access mode keeps code from it, where dedicated access mode helps, or auth = "
+        "service-credential; in any other mode the way to 169.254.169.254 is closed (routes and firewall of "
+        "the cluster's network, AZURE_POD_IDENTITY_AUTHORITY_HOST)"
     )
 
 
@@ -159,6 +163,50 @@ def test_an_identity_endpoint_that_hangs_is_given_up(run: Run, azure: EmulatedAz
     assert said.startswith("the node's identity endpoint does not answer")
     # Two tries, each with a limit: that is what bounds the wait.
     assert len(azure.journal.of(IMDS)) == 2
+
+
+# Answers that are none -----------------------------------------------------------------------------
+
+TELL = """
+import mlflow
+try:
+    mlflow.search_experiments()
+except mlflow.MlflowException as error:
+    print(error.message)
+"""
+PAGE = "<html><body><h1>Sign in</h1> to the hotel's network</body></html>"
+NO_TOKEN = "answers with no token ({}); it is out of order, or something answers in its place"
+
+
+@pytest.mark.parametrize("auth", ["service-principal", "managed-identity"])
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ({"page": PAGE}, NO_TOKEN.format("200, and no JSON: Sign in to the hotel's network")),
+        ({"page": '{"access_token": "eyJ0'}, NO_TOKEN.format("200, and no JSON")),
+        ({"status": 403}, NO_TOKEN.format("403, A test asked for this answer.")),
+        ({"status": 503}, NO_TOKEN.format("503, A test asked for this answer.")),
+        ({"torn": True}, "says: the answer ended early, after 18 of 64 bytes"),
+    ],
+    ids=["page", "token, cut", "403", "503", "torn"],
+)
+def test_an_answer_that_is_no_token_is_told_in_one_line_of_ours(
+    run: Run, azure: EmulatedAzure, auth: str, fault: dict[str, Any], said: str
+) -> None:
+    is_managed = auth == "managed-identity"
+    azure.faults.add(IMDS if is_managed else LOGIN, "/token", **fault)
+    way = {**MANAGED, **azure.identity_endpoint} if is_managed else service_principal(azure)
+
+    done = run(TELL, **way)
+
+    asked = "the node's identity endpoint" if is_managed else "Entra ID" if "torn" in fault else LOGIN
+    line = f"cannot log in to Azure: {asked} {said}\n"
+    # An older azure-core takes half an answer for a whole one.
+    is_half = "torn" in fault and "answers with no token (200, and no JSON)" in done.stdout
+    assert is_half or done.stdout == line
+    assert done.stdout.count("\n") == 1
+    # The libraries' own loggers may say theirs.
+    assert "Traceback" not in done.stderr
 
 
 # A federated token ---------------------------------------------------------------------------------

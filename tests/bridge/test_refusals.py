@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from mlflow.exceptions import MlflowException, RestException
 from mlflow.protos.databricks_pb2 import ErrorCode
@@ -97,6 +99,29 @@ def test_a_service_that_is_busy_for_good_is_told(
     assert "\n" not in told[0]
     assert "does not get run (run_id 'lost_sock_0k0'): " in told[0]
     assert str(status) in told[0] or "A test asked for this answer" in told[0]
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (
+            {"page": "<html><body>Sign in here</body></html>"},
+            "something else answers in its place: Sign in here",
+        ),
+        ({"torn": True}, "the answer ended early, after 18 of 64 bytes; try it again later"),
+        ({"cut": True}, f"{API} cannot be reached: "),
+    ],
+    ids=["page", "torn", "cut"],
+)
+def test_what_is_no_answer_of_azure_mls_is_told_in_plain_words(
+    azure: EmulatedAzure, fault: dict[str, Any], words: str
+) -> None:
+    azure.faults.add(API, "runs/get", **fault)
+
+    message, _ = said(azure, "    ask(client.get_run, 'x')\n", **ONE_TRY)["get_run"]
+
+    assert message.startswith(f"Azure ML (workspace 'forecasting') does not get run (run_id 'x'): {words}")
+    assert "Max retries" not in message
 
 
 def test_a_name_that_azure_ml_does_not_allow_is_told_before_azure_is_asked(azure: EmulatedAzure) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 from azureml_databricks import tracking_uri
+from azureml_databricks.bridge import workspace
 from azureml_databricks.settings import Settings, Value
 from tests.emulated.azure import EmulatedAzure
 from tests.emulated.workspace import TRACKING_URI
@@ -101,6 +103,43 @@ def test_no_address_leads_the_login_to_a_foreign_host(azure: EmulatedAzure) -> N
     said = "host 'evil.example' is none of Azure Machine Learning's, and no login goes there"
     assert [text for text in told if said not in (text or "")] == []
     assert azure.journal.of("*evil.example*") == []
+
+
+@pytest.mark.parametrize(
+    "provider", ["https://cert-westeurope.experiments.azureml.net/", f"https://{API}/", f"https://X.{API}/"]
+)
+def test_a_registrys_host_is_azures(provider: str) -> None:
+    workspace.require_trusted(provider)
+
+
+@pytest.mark.parametrize(
+    "provider",
+    [
+        "https://evil.example/",
+        "https://experiments.azureml.net.evil.example/",
+        "https://cert-westeurope.experiments.azureml.net@evil.example/",
+        "http://cert-westeurope.experiments.azureml.net/",
+    ],
+)
+def test_the_host_that_a_registrys_discovery_names_is_asked_only_if_it_is_azures(
+    azure: EmulatedAzure, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, provider: str
+) -> None:
+    # Given a registry, and an answer of whoever says which host takes its files
+    monkeypatch.setattr(azure.registries, "provider", provider)
+    (tmp_path / "MLmodel").write_text("flavors: {}")
+    registry = f"azureml://{API}/mlflow/v2.0{azure.workspace.registry_id}"
+    code = f"""{ASK}
+    client = mlflow.MlflowClient(registry_uri={registry!r})
+    print(json.dumps(told(lambda: client.create_model_version("shared", {str(tmp_path)!r}))))
+    """
+
+    told = printed(VERSION, azure, code)
+
+    # Then another than Azure's is told, and is not asked
+    assert azure.journal.of("eastus.api.azureml.ms", "/discovery")
+    host = provider.partition("//")[2].rstrip("/")
+    assert f"host {host!r} is none of Azure Machine Learning's, and no login goes there" in told
+    assert [it.host for it in azure.journal.refused if it.host in provider] == []
 
 
 def test_other_clouds_endpoints_from_a_variable_get_neither_secret_nor_token(azure: EmulatedAzure) -> None:

@@ -20,10 +20,12 @@ from typing import IO, Any
 
 from azure.core.exceptions import (
     AzureError,
+    DeserializationError,
     HttpResponseError,
     ResourceNotFoundError,
     ServiceResponseError,
 )
+from azure.core.pipeline import PipelineResponse
 from azure.storage.blob import BlobClient, ExponentialRetry
 from azureml.mlflow._client._common._http_policy import HandleTimeoutPolicy
 from azureml.mlflow._client.constants import ClientEnvVars
@@ -59,8 +61,12 @@ HIDDEN = ".azureml-databricks"
 _BATCH = 100
 # What one transfer holds in memory; the storage client's own is 64 MiB.
 _BLOCK = 4 * 1024 * 1024
-# How long the storage client itself waits for a connection, and for an answer.
+# Of an answer that makes no sense.
+_SOMETHING_ELSE = "something else answers in its place; is there a proxy or a login page in between?"
+# How long the storage client itself waits for a connection, and for an answer; it tries four times.
 _STORAGE_SECONDS = (20, 60)
+# The same of the service that knows the artifacts: the plugin waits for five minutes, four times.
+_SERVICE_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -168,7 +174,7 @@ class Container:
 
 def _client(make: Any, context: WorkspaceContext) -> Any:
     """Return a REST client of the plugin, made as it does itself, over the connections of this process."""
-    seconds = float(os.environ.get(ClientEnvVars.AZUREML_HTTP_REQUEST_TIMEOUT, 300))
+    seconds = float(os.environ.get(ClientEnvVars.AZUREML_HTTP_REQUEST_TIMEOUT, _SERVICE_SECONDS))
     return make(
         credential=context.auth,
         base_url=context.host_url,
@@ -220,11 +226,19 @@ def _blob(address: str) -> BlobClient:
         max_block_size=_BLOCK,
         max_single_get_size=_BLOCK,
         max_chunk_get_size=_BLOCK,
-        # The storage client's own first waits 15 seconds.
+        # The storage client's own first waits 15 seconds. It has three more tries for each kind of trouble;
+        # the total is for what is of no kind: half an answer, a 429.
         retry_policy=ExponentialRetry(
-            initial_backoff=1, increment_base=2, retry_total=6, random_jitter_range=1
+            initial_backoff=1, increment_base=2, retry_total=4, random_jitter_range=1
         ),
+        raw_response_hook=_try_again_if_busy,
     )
+
+
+def _try_again_if_busy(response: PipelineResponse[Any, Any]) -> None:
+    """Have the storage client try again: by itself it does so after a 503, and not after a 429."""
+    if response.http_response.status_code == 429:
+        raise HttpResponseError(response=response.http_response)
 
 
 class WorkspaceArtifactRepository(AzureMLflowArtifactRepository):  # type: ignore[misc]  # the plugin has no types
@@ -479,13 +493,17 @@ def telling(what: str) -> Iterator[None]:
     """Say what Azure refused in one line, instead of the response as the REST client renders it."""
     try:
         yield
-    except HttpResponseError as error:
-        status = error.status_code or 500
-        raise MlflowException(
-            f"Azure ML refuses to {what}: {status}, {_said(error)}",
-            error_code=ErrorCode.Value(refusals.code_of(status)),
-        ) from None
-    except AzureError as error:
-        # An address that cannot be reached is told with its signature, which opens it to whoever reads that.
-        reason = re.sub(r"\?\S+", "?...", str(error))
+    except (AzureError, DeserializationError) as error:
+        status = error.status_code if isinstance(error, HttpResponseError) else None
+        if isinstance(error, HttpResponseError) and status and status >= 400:
+            raise MlflowException(
+                f"Azure ML refuses to {what}: {status}, {_said(error)}",
+                error_code=ErrorCode.Value(refusals.code_of(status)),
+            ) from None
+        reason = _SOMETHING_ELSE if status or isinstance(error, DeserializationError) else _reason(error)
         raise MlflowException(f"cannot {what} in Azure ML: {reason}") from None
+
+
+def _reason(error: Exception) -> str:
+    # An address that cannot be reached is told with its signature, which opens it to whoever reads that.
+    return refusals.plain(re.sub(r"\?\S+", "?...", str(error)))

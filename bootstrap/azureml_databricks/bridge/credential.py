@@ -7,9 +7,9 @@ and that asks them all again at each call.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import time
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import UNAUTHENTICATED
@@ -30,6 +30,7 @@ _FAILURE_LASTS_SECONDS = 30
 _LOGIN_SECONDS = 10.0
 # Where one of these changes, it is another login.
 _OF_A_LOGIN = ("auth", "tenantId", "clientId", "clientSecret", "federatedTokenFile", "serviceCredential")
+_Error = TypeVar("_Error", bound=Exception)
 
 
 class AzureLoginError(MlflowException):
@@ -47,6 +48,7 @@ class AzureCredential:
         """Name the login host, such as `login.microsoftonline.com`."""
         self._host = host
         self._tokens: dict[tuple[str, ...], SharedTokens] = {}
+        self._renewed_at: float | None = None
 
     def get_token(self, *scopes: str, claims: str | None = None, **kwargs: Any) -> Token:
         """Return a token, from memory while one is valid: this process's, else this user's on the node.
@@ -68,6 +70,22 @@ class AzureCredential:
             AzureLoginError: within 15 seconds, with the cause.
         """
         return self._get(scopes, {}, anew=True)
+
+    def renew(self, *scopes: str) -> bool:
+        """Ask for a token, since a service takes the one in memory for expired.
+
+        Returns:
+            Whether that was done: not if it was just now, since then another changes nothing.
+
+        Raises:
+            AzureLoginError: within 15 seconds, with the cause.
+        """
+        now = time.monotonic()
+        if self._renewed_at is not None and now - self._renewed_at < _FAILURE_LASTS_SECONDS:
+            return False
+        self._renewed_at = now
+        self.log_in(*scopes)
+        return True
 
     def _get(self, scopes: tuple[str, ...], kwargs: dict[str, Any], *, anew: bool) -> Token:
         settings = _settings()
@@ -111,9 +129,9 @@ class AzureCredential:
             inner = way.make(settings, self._host, seconds)
             token = in_time(seconds, lambda: _token_of(inner, scopes, kwargs))
         except Exception as error:  # noqa: BLE001  # what Databricks raises has no type of ours
-            told = next((each for each in _causes(error) if isinstance(each, logins.ToldToWaitError)), None)
+            told = _first(error, logins.ToldToWaitError)
             lasts = told.seconds if told else _FAILURE_LASTS_SECONDS
-            failure = self._cause(told or error, way, settings)
+            failure = self._cause(told or _first(error, logins.OtherAnswerError) or error, way, settings)
             return known.with_failure(failure, lasts, told_to_wait=bool(told))
         return Answer.of(token)
 
@@ -125,7 +143,8 @@ class AzureCredential:
 
         if isinstance(error, ToldToWaitError):
             return way.explain_wait(error, texts)
-        return _without_secrets(way.explain(error, _is_of_the_network(error), texts), settings)
+        silence = _silence(error)
+        return _without_secrets(way.explain(silence or error, silence is not None, texts), settings)
 
 
 def _without_secrets(cause: str, settings: Settings) -> str:
@@ -168,18 +187,22 @@ def way_out() -> str:
     return "through the proxy in HTTPS_PROXY" if proxy else "with no proxy (HTTPS_PROXY is not set)"
 
 
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    # azure-identity wraps what the transport raised, and MSAL comes in between.
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
-
-
-def _is_of_the_network(error: BaseException) -> bool:
+def _silence(error: Exception) -> Exception | None:
+    """Return the error that says that there was no answer at all."""
     from azure.core.exceptions import ServiceRequestError, ServiceResponseError
 
-    silence = (ServiceRequestError, ServiceResponseError, TimeoutError)
-    return any(isinstance(each, silence) for each in _causes(error))
+    kinds: tuple[type[Exception], ...] = (ServiceRequestError, ServiceResponseError, TimeoutError)
+    return _first(error, kinds)
+
+
+def _first(error: BaseException, kind: type[_Error] | tuple[type[_Error], ...]) -> _Error | None:
+    """Return the first error of a kind among the causes: azure-identity wraps what it gets, and MSAL too."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, kind):
+            return cause
+        cause = cause.__cause__ or cause.__context__
+    return None
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 import time
@@ -13,15 +14,19 @@ from importlib import import_module
 from typing import Any
 
 from azure.core.credentials import TokenCredential
+from azure.core.exceptions import AzureError
 from azure.core.pipeline import PipelineResponse
 from azure.identity import ClientSecretCredential, ManagedIdentityCredential, WorkloadIdentityCredential
 from mlflow.utils.databricks_utils import _get_dbutils
 
+from azureml_databricks.bridge import refusals
 from azureml_databricks.settings import Settings
 
 # Where nobody says how long; and what is believed, since no token is asked for until then.
 _WAIT_SECONDS = 30
 _LONGEST_WAIT_SECONDS = 3600
+# Of a page that came instead of a token.
+_SHOWN_LETTERS = 200
 
 
 class ToldToWaitError(Exception):
@@ -33,12 +38,37 @@ class ToldToWaitError(Exception):
         self.seconds = seconds
 
 
+class OtherAnswerError(AzureError):
+    """What answered gives no tokens: something between, or a service that is out of order.
+
+    MSAL shows such an answer as Python has it, or with a traceback. azure-core asks once more, as after any
+    error of its own.
+    """
+
+
 def _heed(response: PipelineResponse[Any, Any]) -> None:
-    """Refuse to ask once more where that is not wanted: azure-core would sleep, for as long as it is told."""
+    """Refuse to ask once more where that is not wanted: azure-core would sleep, for as long as it is told.
+
+    Raises:
+        ToldToWaitError: the answer says so.
+        OtherAnswerError: it is neither a token nor a refusal of one.
+    """
     status: int = response.http_response.status_code
     told = response.http_response.headers.get("Retry-After", "")
     if status == 429 or (status >= 500 and told):
         raise ToldToWaitError(status, _seconds(told))
+    text = response.http_response.text()
+    try:
+        answer = json.loads(text)
+    except ValueError:
+        answer = None
+    if not isinstance(answer, dict):
+        # What is no page may be half a token.
+        page = refusals.plain(text)[:_SHOWN_LETTERS] if text.lstrip().startswith("<") else ""
+        raise OtherAnswerError(f"{status}, and no JSON{page and f': {page}'}")
+    # https://www.rfc-editor.org/rfc/rfc6749#section-5.2
+    if status >= 400 and not isinstance(answer.get("error"), str):
+        raise OtherAnswerError(f"{status}, {refusals.said(answer)}")
 
 
 def _seconds(told: str) -> float:
@@ -100,7 +130,11 @@ class Way:
             texts: by the names that the texts here use.
         """
         said = str(error).strip() or repr(error)
-        first = said.splitlines()[0].partition(" Trace ID: ")[0]
+        first = refusals.plain(said.splitlines()[0].partition(" Trace ID: ")[0])
+        if isinstance(error, OtherAnswerError):
+            asked = self.asked.format(**texts)
+            cause = "it is out of order, or something answers in its place"
+            return f"{asked} answers with no token ({first}); {cause}"
         if is_silence:
             return self.silence.format(**texts, said=first)
         for sign, cause in self.causes.items():
@@ -197,8 +231,10 @@ WAYS = {
             "AZURE_CLIENT_ID to the client ID of the one that has a role on the workspace",
         },
         # https://learn.microsoft.com/azure/databricks/compute/standard-limitations
-        silence="the node's identity endpoint does not answer, from which standard access mode keeps "
-        "code; use dedicated access mode, or auth = service-credential ({said})",
+        silence="the node's identity endpoint does not answer ({said}): standard access mode keeps code from "
+        "it, where dedicated access mode helps, or auth = service-credential; in any other mode the way to "
+        "169.254.169.254 is closed (routes and firewall of the cluster's network, "
+        "AZURE_POD_IDENTITY_AUTHORITY_HOST)",
         otherwise="the node's identity endpoint says: {said}",
         asked="the node's identity endpoint",
     ),

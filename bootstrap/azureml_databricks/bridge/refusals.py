@@ -52,6 +52,21 @@ _GIVEN_UP = re.compile(
     r"API request to (?P<url>\S+) failed with exception (?P<reason>.*)", re.DOTALL | re.IGNORECASE
 )
 _TOO_MANY = re.compile(r"too many (\d{3}) error responses")
+_PAGE = re.compile(
+    r"API request to endpoint was successful but the response body was not in a valid JSON format\. "
+    r"Response body: '(?P<body>.*)'",
+    re.DOTALL,
+)
+# As http.client has it, in whatever others make of it.
+_CUT = re.compile(
+    r".*IncompleteRead\((?P<read>\d+) bytes read, (?P<missing>\d+) more expected\).*", re.DOTALL
+)
+# As urllib3 has it.
+_UNREACHED = re.compile(
+    r"HTTPS?ConnectionPool\(host='(?P<host>[^']*)', port=\d+\): Max retries exceeded with url: \S* "
+    r"\(Caused by (?P<why>.*)\)",
+    re.DOTALL,
+)
 
 
 @contextmanager
@@ -75,13 +90,16 @@ def in_one_line(api: str, body: str | None, workspace: str) -> Iterator[None]:
         raise RestException({**refusal.json, "error_code": code, "message": line}) from None
     except MlflowException as failure:
         if found := _NO_JSON.search(failure.message):
-            status, what = int(found["status"]), _plain(found["body"])
+            status, what = int(found["status"]), plain(found["body"])
             if status == 404 and not what:  # such an endpoint is missing, which is told in words of its own
                 raise
         elif found := _GIVEN_UP.match(failure.message):
             many = _TOO_MANY.search(found["reason"])
             status = int(many[1]) if many else 503
-            what = f"{status}, again and again" if many else _plain(found["reason"])
+            what = f"{status}, again and again" if many else plain(found["reason"])
+        elif found := _PAGE.search(failure.message):
+            status = 500
+            what = f"something else answers in its place: {plain(found['body'])}"
         else:
             raise
         code = code_of(status)
@@ -94,8 +112,13 @@ def said(document: Mapping[str, Any]) -> str:
     error = _error_in(document)
     details = error.get("Details") or error.get("details") or ()
     messages = [document.get("message"), *(_message(part) for part in (error, *details))]
-    told = list(dict.fromkeys(_plain(str(message)) for message in messages if message))
-    return " ".join(told) or _plain(json.dumps(document))[:500]
+    told = list(dict.fromkeys(plain(str(message)) for message in messages if message))
+    return " ".join(told) or plain(json.dumps(document))[:500]
+
+
+def is_of_an_expired_token(refusal: RestException) -> bool:
+    """Return whether Azure ML takes the token that it got for expired: nothing was done then."""
+    return _error_in(refusal.json).get("code") == "ExpiredAuthenticationToken"
 
 
 def missing(parameter: str) -> MlflowException:
@@ -171,6 +194,11 @@ def _short(value: object) -> str:
     return repr(text if len(text) <= _MOST else f"{text[:_MOST]}...")
 
 
-def _plain(text: str) -> str:
-    """Return a text, or a page in HTML, in one line."""
+def plain(text: str) -> str:
+    """Return a text, a page in HTML, or what a library says of the network, in one line of plain words."""
+    if found := _CUT.fullmatch(text):
+        whole = int(found["read"]) + int(found["missing"])
+        return f"the answer ended early, after {found['read']} of {whole} bytes"
+    if found := _UNREACHED.fullmatch(text):
+        return f"{found['host']} cannot be reached: {plain(found['why'])}"
     return " ".join(re.sub(r"<[^>]*>", " ", text).split())[:1000]

@@ -212,6 +212,14 @@ class WorkspaceModelRegistryStore(KeptAliases, KnowsModelIds, NoPrompts, AzureML
             return str(client.get_logged_model(found[0]).artifact_location)
         return str(self.get_model_version_download_uri(*found))
 
+    def _create_registry_artifacts(self, source: str, name: str) -> Any:
+        # A plugin of the user's own may be older than this, and the storage's client takes a while to import.
+        from azureml_databricks.bridge import artifacts, discovery
+
+        discovery.trust_only_azures_hosts()
+        with artifacts.telling(f"upload the model {name!r} to the registry"):
+            return super()._create_registry_artifacts(source, name)
+
     def _copied(self, place: str, name: str, local_model_path: str | None) -> str:
         """Upload the model at `place`, a folder on this machine or any address that MLflow can download."""
         with tempfile.TemporaryDirectory() as scratch:

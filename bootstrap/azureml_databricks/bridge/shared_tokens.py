@@ -31,6 +31,9 @@ _PATIENCE_SECONDS = 10.0
 _ALL_SECONDS = 14.0
 # As azure-identity has it; of Unity Catalog's it is not known, and each request to Azure ML asks for a token.
 _RENEWED_BEFORE_SECONDS = 300
+# Of a token that has expired as it comes: by a clock of the node's that is wrong, so that Azure may well take
+# it, and nobody is asked for another at each request.
+_LEAST_SECONDS = 30
 
 
 class Token(NamedTuple):
@@ -69,8 +72,10 @@ class Answer:
     def of(cls, token: Token) -> Answer:
         """Return what is known once a token has come."""
         lives = token.expires_on - time.time()
+        if lives <= 0:
+            lives = _LEAST_SECONDS
         next_in = max(lives - _RENEWED_BEFORE_SECONDS, lives / 2)
-        return cls(token.token, token.expires_on, _clock() + lives, _clock() + next_in)
+        return cls(token.token, time.time() + lives, _clock() + lives, _clock() + next_in)
 
     def __repr__(self) -> str:
         return f"Answer(failure={self.failure!r})"

@@ -15,7 +15,7 @@ from typing import Any
 from uuid import uuid4
 
 import mlflow.entities
-from mlflow.exceptions import MlflowException
+from mlflow.exceptions import MlflowException, RestException
 from mlflow.protos.databricks_pb2 import ENDPOINT_NOT_FOUND
 from mlflow.store.artifact.artifact_repo import ArtifactRepository
 from mlflow.store.artifact.artifact_repository_registry import _artifact_repository_registry
@@ -83,7 +83,18 @@ class SaysWhatIsLacking:
     def _call_endpoint(self, api: Any, json_body: str | None = None, *args: Any, **kwargs: Any) -> Any:
         refusals.require_parameters(api, json_body)
         with self._readable(api, json_body):
-            return super()._call_endpoint(api, json_body, *args, **kwargs)  # type: ignore[misc]  # MLflow's
+            try:
+                return super()._call_endpoint(api, json_body, *args, **kwargs)  # type: ignore[misc]  # MLflow's
+            except RestException as refusal:
+                # By Azure's clock, which the node's may differ from.
+                if not (refusals.is_of_an_expired_token(refusal) and self._renewed()):
+                    raise
+            return super()._call_endpoint(api, json_body, *args, **kwargs)  # type: ignore[misc]
+
+    def _renewed(self) -> bool:
+        context = self.service_context
+        renewed: bool = context.auth.renew(context.cloud._get_default_scope())
+        return renewed
 
     def _call_webhook_endpoint(self, api: Any, *args: Any, **kwargs: Any) -> Any:
         with self._readable(api, None):

@@ -113,6 +113,19 @@ def service_context(uri: str) -> WorkspaceContext:
     )
 
 
+def require_trusted(address: str) -> None:
+    """Refuse to take a login to an address that Azure ML is said to have named.
+
+    Raises:
+        MlflowException: its host is none of Azure ML's, nor named by the admin's file; or it is not https.
+    """
+    parts = urlsplit(address)
+    host = parts.netloc.lower()
+    is_trusted = tracking_uri.is_of_a_registry(host) or variables.settings_now().trusts(host)
+    if parts.scheme != "https" or not is_trusted:
+        raise MlflowException.invalid_parameter_value(foreign(host or address))
+
+
 def _login(host: str, cloud: Cloud) -> AzureCredential:
     """Return the login for a host.
 

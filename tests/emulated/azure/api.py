@@ -5,7 +5,7 @@ Source: azureml.mlflow._store.tracking.store
 
 from __future__ import annotations
 
-from starlette.routing import Mount, Router
+from starlette.routing import Mount, Route, Router
 from starlette.types import ASGIApp
 
 from tests.emulated.azure.artifacts import Artifacts, all_artifacts_app, run_artifacts_app
@@ -14,6 +14,7 @@ from tests.emulated.azure.errors import azureml_denied, azureml_error
 from tests.emulated.azure.identities import Principal, Workspace
 from tests.emulated.azure.ids import Ids
 from tests.emulated.azure.limits import Limits, MetricNames
+from tests.emulated.azure.registries import Registries
 from tests.emulated.azure.tokens import Guard, Tokens
 from tests.emulated.azure.tracking import Generation, tracking_app
 
@@ -27,6 +28,7 @@ def api_app(
     generation: Generation,
     ids: Ids,
     metric_names: MetricNames,
+    registries: Registries,
 ) -> ASGIApp:
     artifacts = Artifacts(azurite)
     limits = Limits(metric_names)
@@ -37,6 +39,7 @@ def api_app(
             Mount(f"/mlflow/v2.0{workspace.resource_id}", tracking),
             # azureml.mlflow._internal.utils.RegistryServiceContext
             Mount(f"/mlflow/v2.0{workspace.registry_id}", tracking),
+            Route("/registrymanagement/v1.0/registries/{name}/discovery", registries.discovery),
             Mount(f"/history/v1.0{workspace.resource_id}", run_artifacts_app(artifacts, mlflow_url, ids)),
             Mount(f"/artifact/v2.0{workspace.resource_id}", all_artifacts_app(artifacts)),
         ],

@@ -26,6 +26,7 @@ from tests.emulated.azure.limits import MetricNames
 from tests.emulated.azure.login import login_app
 from tests.emulated.azure.management import management_app
 from tests.emulated.azure.mlflow_server import copy_model, copy_run, start_mlflow_server
+from tests.emulated.azure.registries import Registries
 from tests.emulated.azure.server import Server, listen
 from tests.emulated.azure.tokens import Tokens
 from tests.emulated.azure.tracking import Generation
@@ -73,6 +74,7 @@ class EmulatedAzure:
         self.metric_names = MetricNames()
         # Of an application that was made a moment ago: what the next requests for a token are refused with.
         self.not_known_yet: dict[str, list[int]] = {}
+        self.registries = Registries(self.workspace)
         self.ids = Ids(self.workspace)
         self._directory = directory.resolve()
         self._cache = cache
@@ -146,6 +148,7 @@ class EmulatedAzure:
                 self.generation,
                 self.ids,
                 self.metric_names,
+                self.registries,
             ),
             f"*.{cloud.blob_suffix}": blobs_app(azurite.process.url),
             imds.HOST: imds.imds_app(cloud, tokens, self.of_the_node),

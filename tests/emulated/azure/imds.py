@@ -5,7 +5,6 @@ Source: https://learn.microsoft.com/entra/identity/managed-identities-azure-reso
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 
 from starlette.applications import Starlette
@@ -57,7 +56,7 @@ class _Imds:
                 "access_token": self._tokens.issue(assigned[0], resource),
                 "client_id": assigned[0].client_id,
                 "expires_in": str(lifetime),
-                "expires_on": str(int(time.time()) + lifetime),
+                "expires_on": str(self._tokens.now() + lifetime),
                 "resource": resource,
                 "token_type": "Bearer",
             }

@@ -71,6 +71,7 @@ class Fault:
         becomes: likewise.
         sitecustomize: of a folder on PYTHONPATH.
         module: a package `mlflow` in that folder.
+        python: that runs the program.
     """
 
     name: str
@@ -79,6 +80,7 @@ class Fault:
     becomes: Outcome = "kept working"
     sitecustomize: str = ""
     module: str | None = None
+    python: str = PYTHON
 
 
 THEIRS = "import sys; assert sys.theirs == 'ran'\n" + LOOK
@@ -91,8 +93,9 @@ TABLE = [
     Fault(
         "a finder in sitecustomize", LOOK, OURS, sitecustomize=f"{FINDER}sys.meta_path[:0] = [Watching()]\n"
     ),
-    Fault("ddtrace-run", THEIRS, OURS, sitecustomize=DDTRACE),
-    Fault("opentelemetry-instrument", THEIRS, OURS, sitecustomize=OPENTELEMETRY),
+    Fault("the hook of ddtrace-run", THEIRS, OURS, sitecustomize=DDTRACE),
+    Fault("the hook of opentelemetry-instrument", THEIRS, OURS, sitecustomize=OPENTELEMETRY),
+    Fault("no MLflow", CAUGHT, "No module named 'mlflow'", "plain MLflow", python="/usr/bin/python3.11"),
     Fault("mlflow reloaded", f"import importlib, mlflow\nimportlib.reload(mlflow)\n{LOOK}", OURS),
     Fault("mlflow reloaded after its use", f"{LOOK}import importlib\nimportlib.reload(mlflow)\n{LOOK}", OURS),
     Fault(
@@ -109,7 +112,7 @@ TABLE = [
         "plain MLflow",
         module="theirs = 1\n",
     ),
-    Fault("no mlflow", CAUGHT, "gone", "plain MLflow", module="raise ImportError('gone')\n"),
+    Fault("mlflow cannot be imported", CAUGHT, "gone", "plain MLflow", module="raise ImportError('gone')\n"),
 ]
 
 
@@ -121,19 +124,24 @@ def node(bundle: Path) -> Iterator[Node]:
         yield node
 
 
-@each(TABLE, sample=2)
-def test_a_program_beside(node: Node, fault: Fault, became: Became) -> None:
-    # Given what others have put before the program
+@pytest.fixture
+def on_path(node: Node, fault: Fault) -> str:
+    """What others have put on PYTHONPATH: a folder for the fault."""
     folder = f"{FOLDER}/{TABLE.index(fault)}"
     node.path("/databricks").joinpath(folder.removeprefix("/databricks/")).mkdir(parents=True)
+    return folder
+
+
+@each(TABLE, sample=2)
+def test_a_program_beside(node: Node, fault: Fault, on_path: str, became: Became) -> None:
+    # Given what others have put before the program
     for name, text in (("sitecustomize", fault.sitecustomize), ("mlflow", fault.module)):
         if text:
-            node.path(f"{folder}/{name}.py").write_text(text)
+            node.path(f"{on_path}/{name}.py").write_text(text)
 
     # When it starts
-    done = node.run(
-        [node.inside(PYTHON), "-W", "ignore", "-c", fault.code], env={"PYTHONPATH": node.inside(folder)}
-    )
+    program = [node.inside(fault.python), "-W", "ignore", "-c", fault.code]
+    done = node.run(program, env={"PYTHONPATH": node.inside(on_path)})
 
     # Then both work, and neither says a word
     assert (done.returncode, done.stderr) == (0, "")

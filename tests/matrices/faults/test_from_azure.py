@@ -21,15 +21,18 @@ from tests.matrices.faults.table import Became, each
 
 VERSION = "3.17.2"
 LOGIN, API, BLOBS = "login.microsoftonline.com", "*.api.azureml.ms", "*.blob.core.windows.net"
-# MLflow's own patience: less of it, since by default it asks for minutes.
+# MLflow's own patience, and the artifacts': less of it, since by default they ask for minutes.
 PATIENCE = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "0",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "3",
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "AZUREML_HTTP_REQUEST_TIMEOUT": "3",
 }
 # No endpoint needs this long with that patience; of ours, only the login states a limit, and a lower one.
 MOST_SECONDS = 240
+# Of a process, whatever is asked: two tries of one that fails, and one of the program that reads back.
+MOST_LOGINS = 3
 
 
 @dataclass(frozen=True)
@@ -57,11 +60,13 @@ class Kind:
         name: as a person says it.
         fault: arguments of `Faults.add`; None where nothing comes as far as the endpoint.
         variables: of the program, from the moment that it asks.
+        tokens: what is so of the tokens that are issued.
     """
 
     name: str
     fault: Mapping[str, object] | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
+    tokens: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -112,10 +117,15 @@ KINDS = [
     Kind("ten of 503", {"status": 503, "times": 10}),
     Kind("the answer lost", {"cut": True, "after": True, "times": 1}),
 ]
+OF_TOKENS = [
+    Kind("a token expired on arrival", tokens={"lifetime": 0}),
+    Kind("a clock two hours behind", tokens={"ahead": 7200}),
+    Kind("a clock two hours ahead", tokens={"ahead": -7200}),
+]
 TABLE = [
     Fault(endpoint, kind)
     for endpoint in ENDPOINTS
-    for kind in KINDS
+    for kind in (*KINDS, *(OF_TOKENS if endpoint.host in (LOGIN, IMDS) else ()))
     # Of a node's own address there is no certificate.
     if (endpoint.name, kind.name) != ("IMDS", "unknown CA")
 ]
@@ -124,6 +134,9 @@ PROGRAM = """
     import json, os, time, mlflow
     from pathlib import Path
 
+    # The same of the storage's.
+    from azureml_databricks.bridge import artifacts
+    artifacts._STORAGE_SECONDS = (3, 3)
     client = mlflow.MlflowClient()
     told, saved = [], {}
 
@@ -226,11 +239,12 @@ def way(azure: EmulatedAzure) -> Callable[[Endpoint], dict[str, str]]:
     return variables
 
 
-@each(TABLE, sample=11)
+@each(TABLE, sample=7)
 def test_azure_with(
     azure: EmulatedAzure,
     given: Given,
     way: Callable[[Endpoint], dict[str, str]],
+    monkeypatch: pytest.MonkeyPatch,
     fault: Fault,
     became: Became,
 ) -> None:
@@ -239,6 +253,8 @@ def test_azure_with(
     # Given what goes wrong at the endpoint
     if kind.fault:
         azure.faults.add(endpoint.host, endpoint.path, **kind.fault)  # type: ignore[arg-type]
+    for name, value in kind.tokens.items():
+        monkeypatch.setattr(azure.tokens, name, value)
 
     # When a program asks it
     asked = {"variables": kind.variables, "login": endpoint.host in (LOGIN, IMDS), **vars(given)}
@@ -253,6 +269,7 @@ def test_azure_with(
     )
     took = time.monotonic() - before
     azure.faults.clear()
+    monkeypatch.undo()
 
     # Then it ends, with a line for each thing that is not done
     assert done.returncode == 0, done.stderr
@@ -273,6 +290,12 @@ def test_azure_with(
     assert found == []
     if endpoint.asks == "download" and not told:
         assert saved["downloaded"] is True
-    if kind.name.startswith(("reset once", "503 once", "429 once")) and endpoint.name != "login":
+    # Of a login, a node is told to wait by the time that it says so.
+    is_login = endpoint.host in (LOGIN, IMDS)
+    if kind.name.startswith(("reset once", "503 once", "429 once")) and not (is_login and "429" in kind.name):
         assert told == []
+    if kind.name.startswith("a clock"):
+        assert told == []
+    # A token that nobody takes is not asked for again at each request.
+    assert len(azure.journal.of(endpoint.host, "/token")) <= MOST_LOGINS or not is_login
     became("refused in one line" if told else "kept working")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,6 +36,7 @@ class Fault:
             anything but "kept working".
         says: what the line on standard error has.
         variables: the script's, besides the cluster's.
+        run_by: a command that runs the script.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Fault:
     becomes: Outcome
     says: str = ""
     variables: Mapping[str, str] = field(default_factory=dict)
+    run_by: Sequence[str] = ()
 
 
 @contextlib.contextmanager
@@ -75,6 +77,15 @@ def one_byte_changed(path: Path) -> None:
 def a_folder(path: Path) -> None:
     path.unlink()
     path.mkdir()
+
+
+def of_somebody_else(path: Path) -> None:
+    path.chmod(0)
+    os.chown(path, 12345, 12345)
+
+
+# As on a mount that knows no root: NFS with `root_squash`, FUSE without `allow_root`.
+SQUASHED = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
 
 
 def read_only(folder: str) -> Wrong:
@@ -168,6 +179,7 @@ TABLE = [
     Fault("archive empty", archive(lambda path: path.write_bytes(b"")), "plain MLflow", NOT_THIS),
     Fault("archive, one byte changed", archive(one_byte_changed), "plain MLflow", NOT_THIS),
     Fault("archive a folder", archive(a_folder), "plain MLflow", "cannot be copied"),
+    Fault("archive not root's to read", archive(of_somebody_else), "plain MLflow", READ, run_by=SQUASHED),
     Fault("no tar", no_program("tar"), "plain MLflow", "cannot be unpacked"),
     Fault("no gzip", no_program("gzip"), "plain MLflow", "cannot be unpacked"),
     Fault("no sha256sum", no_program("sha256sum"), "plain MLflow", "cannot be read"),
@@ -180,6 +192,7 @@ TABLE = [
     Fault("/etc read-only", read_only("/etc"), "plain MLflow", "Read-only file system"),
     Fault("/usr/lib read-only", read_only("/usr/lib/python3.11"), "plain MLflow", "Read-only file system"),
     Fault("/usr/local read-only", read_only("/usr/local"), "plain MLflow", "Read-only file system"),
+    Fault("/databricks read-only", read_only("/databricks"), "plain MLflow", "cannot be made"),
     Fault("/opt read-only", read_only("/opt"), "kept working"),
     Fault("/dev/shm read-only", read_only("/dev/shm"), "kept working"),
     Fault("/tmp read-only", read_only("/tmp"), "kept working"),
@@ -216,7 +229,7 @@ def node(bundle: Path) -> Iterator[Node]:
 def test_a_node_with(node: Node, fault: Fault, on_error: str, became: Became) -> None:
     # Given what is wrong, when the node starts
     with fault.wrong(node):
-        script = ["bash", node.inside(SCRIPT)]
+        script = [*fault.run_by, "bash", node.inside(SCRIPT)]
         done = node.run(script, env={**fault.variables, "AZUREML_ON_ERROR": on_error})
 
     # Then it starts with us, or the one line says why not

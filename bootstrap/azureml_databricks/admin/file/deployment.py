@@ -104,6 +104,14 @@ def _secret_name(value: str) -> str:
     return value
 
 
+def is_databricks(address: str) -> bool:
+    """Return whether an address is of a Databricks workspace in Azure, or of this machine."""
+    try:
+        return bool(_host(address))
+    except ValueError:
+        return False
+
+
 def same_host(one: str, other: str) -> bool:
     """Return whether two addresses are of one Databricks workspace."""
     try:

@@ -12,12 +12,13 @@ from pathlib import Path
 import requests
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.config import Config
+from databricks.sdk.credentials_provider import CredentialsProvider, DefaultCredentials
 from databricks.sdk.errors import PermissionDenied, TooManyRequests, Unauthenticated
 from databricks.sdk.errors.base import DatabricksError
 
 from azureml_databricks.admin.errors import AdminError, RefusedError, silence
 from azureml_databricks.admin.file.any_text import decoded
-from azureml_databricks.admin.file.deployment import Databricks, same_host
+from azureml_databricks.admin.file.deployment import Databricks, is_databricks, same_host
 
 _ANSWER_SECONDS = 20
 _RETRY_SECONDS = 60
@@ -46,6 +47,7 @@ def connect(databricks: Databricks) -> tuple[WorkspaceClient, str]:
         config = Config(
             host=None if profile else databricks.host,
             profile=profile or None,
+            credentials_strategy=_ToDatabricksOnly(),  # type: ignore[arg-type]  # as the SDK's own is none
             product="azureml-databricks",
             retry_timeout_seconds=_RETRY_SECONDS,
             # Its own way to read a file asks for an address first, which workspaces may refuse.
@@ -85,6 +87,23 @@ def _profile_of(host: str) -> str:
         return ""  # the SDK says what is wrong with it, if it is asked for
     found = [name for name in profiles.sections() if same_host(profiles[name].get("host", ""), host)]
     return found[0] if len(found) == 1 else ""
+
+
+class _ToDatabricksOnly(DefaultCredentials):
+    """The SDK's ways to log in, for Azure Databricks' own hosts: a profile may have any."""
+
+    def __call__(self, cfg: Config) -> CredentialsProvider:
+        """Return what logs requests in.
+
+        Raises:
+            AdminError: they would go elsewhere.
+        """
+        if cfg.host and not is_databricks(cfg.host):
+            raise AdminError(
+                f"profile {cfg.profile} is for {cfg.host!r}, and no login goes there: name one whose host is "
+                "https://adb-....azuredatabricks.net"
+            )
+        return super().__call__(cfg)
 
 
 def _check_environment(databricks: Databricks) -> None:
