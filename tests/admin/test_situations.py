@@ -19,7 +19,11 @@ from tests.emulated.databricks.callers import Right
 def by_name(admin: Admin, **changed: str) -> None:
     it = admin.azure.workspace
     names = {"name": it.name, "resourceGroup": it.resource_group, "subscriptionId": it.subscription_id}
-    admin.write(workspace="\n".join(f'{key} = "{value}"' for key, value in {**names, **changed}.items()))
+    admin.write(
+        workspace="\n".join(f'{key} = "{value}"' for key, value in {**names, **changed}.items()),
+        # One location has one workspace, which the secrets' record knows by now.
+        clusters=CLUSTERS.format(f"{LOCATION}/of-another-workspace"),
+    )
 
 
 def as_an_admin_who_lacks(right: Right) -> Callable[[Admin], None]:
