@@ -96,16 +96,17 @@ def test_with_names_of_its_own_neither_sees_the_other(deployed: Admin, prod: Adm
 
 def test_a_location_that_has_the_deployment_of_another_workspace_is_refused(prod: Admin) -> None:
     # Given a file that was copied, and of which only the Azure ML workspace was changed
-    workspace = f'id = "{prod.azure.workspace.resource_id}-prod"'
-    prod.write(workspace=workspace)
+    it = prod.azure.workspace
+    prod.write(workspace=f'id = "{it.resource_id}-prod"')
+    path = f"{it.subscription_id}/{it.resource_group}/{it.name}"
 
     for command in ("plan", "deploy", "destroy", "secrets set"):
         done = prod.run(*command.split(), stdin=prod.service_principal)
 
         assert done.returncode == 1
         assert done.stderr.startswith(
-            f"Error: {LOCATION} has the deployment for the Azure ML workspace forecasting, and "
-            "azureml-databricks.toml is for forecasting-prod: one location has one deployment; choose "
+            f"Error: {LOCATION} has the deployment for the Azure ML workspace {path}, and "
+            f"azureml-databricks.toml is for {path}-prod: one location has one deployment; choose "
             "another location (clusters.location), or, if clusters there are to go to the other workspace "
             "from now on, give --adopt\n"
         )

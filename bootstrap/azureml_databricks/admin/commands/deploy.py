@@ -152,12 +152,11 @@ def _check_record(site: Site) -> None:
 def _check_workspace(deployment: Deployment, record: Record) -> None:
     wanted = deployment.workspace.parts
     if record.workspace.casefold() not in ("", "/".join(wanted).casefold()):
-        _, _, name = record.workspace.rpartition("/")
         raise AdminError(
-            f"{record.location} has the deployment for the Azure ML workspace {name}, and {deployment.path} "
-            f"is for {wanted[2]}: one location has one deployment; choose another location "
-            "(clusters.location), or, if clusters there are to go to the other workspace from now on, give "
-            "--adopt"
+            f"{record.location} has the deployment for the Azure ML workspace {record.workspace}, and "
+            f"{deployment.path} is for {'/'.join(wanted)}: one location has one deployment; choose another "
+            "location (clusters.location), or, if clusters there are to go to the other workspace from now "
+            "on, give --adopt"
         )
 
 
