@@ -5,7 +5,7 @@ A client of Azure's SDK makes its own, with a TLS handshake, and there is a clie
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 from azure.core.pipeline.transport import RequestsTransport
 from requests import Session
@@ -20,12 +20,21 @@ _HOSTS = 8
 
 def transport(connection_timeout: float, read_timeout: float) -> RequestsTransport:
     """Return what sends a client's requests over the connections of this process; times are in seconds."""
-    return RequestsTransport(
+    return _Transport(
         session=_session.get(),
         session_owner=False,
         connection_timeout=connection_timeout,
         read_timeout=read_timeout,
     )
+
+
+class _Transport(RequestsTransport):  # type: ignore[misc]  # no types
+    """Sends over the connections of the process that sends: MLflow keeps repositories, and forks."""
+
+    def send(self, request: Any, **kwargs: Any) -> Any:
+        """Send a request."""
+        self.session = _session.get()
+        return super().send(request, **kwargs)
 
 
 def _made() -> Session:
