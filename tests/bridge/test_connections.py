@@ -68,6 +68,35 @@ def test_a_forked_process_uses_no_connection_of_its_parent(azure: EmulatedAzure)
     assert printed_alone("3.17.2", azure, code) == [True, True, True]
 
 
+def test_what_a_parent_has_made_sends_over_its_childs_own_connections(azure: EmulatedAzure) -> None:
+    # Given what MLflow's kept repositories hold, in a process that forks
+    code = """
+        import json, os, requests
+        from azure.core.pipeline.transport import HttpRequest
+        from azureml_databricks.bridge import connections
+
+        class Used(Exception):
+            pass
+
+        def request(session, *_, **__):
+            raise Used(session is connections._session.get())
+
+        requests.Session.request = request
+        made = connections.transport(1, 1)
+        reading, writing = os.pipe()
+        child = os.fork()
+        try:
+            made.send(HttpRequest("GET", "https://forecasting.blob.core.windows.net/"))
+        except Used as used:
+            os.write(writing, json.dumps(used.args[0]).encode() + b" ")
+        if not child:
+            os._exit(0)
+        os.waitpid(child, 0)
+        print(json.dumps(os.read(reading, 100).decode().split()))
+        """
+    assert printed_alone("3.17.2", azure, code) == ["true", "true"]
+
+
 def test_a_connection_that_the_service_has_closed_is_made_anew(azure: EmulatedAzure) -> None:
     # Given connections that are cut between two calls, as an idle one is by a firewall
     azure.faults.add("*.blob.core.windows.net", cut=True, skip=1, times=1)
