@@ -570,7 +570,7 @@ def test_init_writes_what_is_pasted_in_its_usual_form(run: Command) -> None:
     written = toml_file.read(run.folder / "prod.toml").document
     assert written["databricks"]["host"] == "https://adb-1.2.azuredatabricks.net"
     assert written["workspace"]["id"] == WORKSPACE_ID
-    assert written["clusters"]["location"] == "/Volumes/sales/ml/azureml"
+    assert written["clusters"]["location"] == "/Volumes/sales/ml/azureml/forecasting"
     assert written["policy"]["groups"] == []
     assert done.stdout.splitlines()[-1].endswith('| azureml-databricks secrets set --file "prod.toml"')
 

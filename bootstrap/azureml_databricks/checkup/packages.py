@@ -15,7 +15,8 @@ from azureml_databricks.checkup.findings import Finding, Part
 from azureml_databricks.node.paths import Paths
 
 PART = Part("packages")
-_USED = ("credential", "tracking", "registry", "artifacts")
+# The rest of the bridge imports each of these when it needs it.
+_USED = ("logins", "tracking", "registry", "artifacts")
 _OUR_BUNDLE = Path(__file__).parents[2]
 
 

@@ -47,10 +47,11 @@ class RecordCopy:
         Raises:
             AdminError: it cannot be written.
         """
-        if content is not None:
+        there = self.read()
+        if content not in (None, there):
             self._folder.make()
             self._folder.write(self._name, content)
-        elif self.read() is not None:
+        elif content is None and there is not None:
             self._folder.delete(self._name)
             if not self._folder.entries(""):
                 self._folder.delete("")

@@ -35,7 +35,8 @@ AUTHORITIES = {
 }
 _RUNTIME_ROLE = "AzureML Data Scientist"
 _ROLE = "Reader (or AzureML Data Scientist) on the workspace"
-_TIMEOUT_SECONDS = 10
+_CONNECTION_SECONDS = 10
+_ANSWER_SECONDS = 30
 silence("azure")
 # Azure Resource Manager, as in azure-mgmt-core's `get_arm_endpoints`.
 _MANAGEMENT = {
@@ -74,7 +75,7 @@ def tracking_uri(workspace: deployment.Workspace, login: TokenCredential | None 
     where = f"Azure ML workspace {name!r} (resource group {resource_group!r}, subscription {subscription_id})"
     credential = login or DefaultAzureCredential(
         authority=AUTHORITIES[workspace.cloud],
-        connection_timeout=_TIMEOUT_SECONDS,
+        connection_timeout=_CONNECTION_SECONDS,
         retry_total=1,
     )
     try:
@@ -115,8 +116,8 @@ def _properties(workspace: deployment.Workspace, login: TokenCredential) -> dict
     client: PipelineClient[HttpRequest, HttpResponse] = PipelineClient(
         _MANAGEMENT[workspace.cloud],
         per_retry_policies=policy,
-        connection_timeout=_TIMEOUT_SECONDS,
-        read_timeout=_TIMEOUT_SECONDS,
+        connection_timeout=_CONNECTION_SECONDS,
+        read_timeout=_ANSWER_SECONDS,
         retry_total=1,
     )
     with client:
@@ -147,7 +148,7 @@ def prove_login(tenant_id: str, client_id: str, client_secret: str, cloud: str) 
             client_id,
             client_secret,
             authority=AUTHORITIES[cloud],
-            connection_timeout=_TIMEOUT_SECONDS,
+            connection_timeout=_CONNECTION_SECONDS,
             retry_total=1,
         ).get_token(_scope(cloud))
     except (AzureError, ValueError) as error:
@@ -173,7 +174,7 @@ def prove_role(workspace: deployment.Workspace, tenant_id: str, client_id: str, 
         client_id,
         client_secret,
         authority=AUTHORITIES[workspace.cloud],
-        connection_timeout=_TIMEOUT_SECONDS,
+        connection_timeout=_CONNECTION_SECONDS,
         retry_total=1,
     )
     found = tracking_uri(workspace, credential)
@@ -183,7 +184,7 @@ def prove_role(workspace: deployment.Workspace, tenant_id: str, client_id: str, 
             f"{found.replace('azureml://', 'https://')}/api/2.0/mlflow/experiments/search",
             json={"max_results": 1},
             headers={"Authorization": f"Bearer {token}"},
-            timeout=_TIMEOUT_SECONDS,
+            timeout=(_CONNECTION_SECONDS, _ANSWER_SECONDS),
         )
     except (AzureError, requests.RequestException) as error:
         raise AdminError(f"Azure ML cannot be reached, nothing was changed: {_message(error)}") from None
