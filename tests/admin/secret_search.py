@@ -32,6 +32,7 @@ class SecretSearch:
     """
 
     def __init__(self, secrets: Mapping[str, str]) -> None:
+        self.secrets = len(secrets)
         self.places = 0
         self.found: dict[str, set[str]] = {}
         self._forms: dict[bytes, dict[bytes, str]] = {}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +17,11 @@ from nbformat import NotebookNode
 from rich.console import Console
 from rich.table import Column, Table
 
+from tests.admin.journey import Journey, astray
+from tests.admin.secret_search import Arguments, SecretSearch
 from tests.commands import manual_way
 from tests.commands.demo import notebook
-from tests.commands.demo.admin import deploy
+from tests.commands.demo.admin import VOLUME, deploy
 from tests.commands.measure import seconds_until_done
 from tests.emulated.azure import EmulatedAzure
 from tests.emulated.cluster import RUNTIME, build_bundle, cluster_node
@@ -26,6 +29,7 @@ from tests.emulated.databricks import EmulatedDatabricks, started_cluster, start
 from tests.emulated.node import Node, Replica, Runtime
 from tests.emulated.node.boot import no_overlay
 from tests.emulated.spark.distribution import spark_layers
+from tests.emulated.transcript import Transcript
 
 _RUNTIME = os.environ.get("RUNTIME") or RUNTIME
 _HERE = Path(__file__).parent
@@ -52,7 +56,8 @@ def main() -> None:
     """Run the demo; with KEEP=1, leave MLflow's web page open on the results."""
     replica = Replica(Runtime.load(_RUNTIME), ml=True)
     _ = replica.interpreter  # fetched now, if this machine has none: more than one of what follows wants it
-    with tempfile.TemporaryDirectory() as scratch, ThreadPoolExecutor() as pool:
+    transcript = Transcript()
+    with tempfile.TemporaryDirectory() as scratch, ThreadPoolExecutor() as pool, Arguments() as arguments:
         folder = Path(scratch)
         _step(f"prepares runtime {_RUNTIME} ML (the first time fetches packages and Spark: minutes)")
         fetched = [pool.submit(_layers, replica), pool.submit(_layers_of_spark, replica)]
@@ -61,16 +66,19 @@ def main() -> None:
         _step("starts the emulated Azure (the first time fetches Azurite from npm, some 190 MB)")
         azure_folder = folder / "azure"
         azure_folder.mkdir()
-        with EmulatedAzure(azure_folder) as azure:
+        with EmulatedAzure(azure_folder, transcript=transcript.of) as azure:
             bundle = built.result()
             for each in fetched:
                 each.result()
             _step("starts an emulated Databricks workspace")
             (folder / "databricks").mkdir()
-            with EmulatedDatabricks(folder / "databricks", azure=azure) as databricks:
-                ours = _our_way(databricks, azure, folder)
+            emulated = EmulatedDatabricks(folder / "databricks", azure=azure, transcript=transcript.of)
+            with emulated as databricks:
+                journey = Journey(azure, databricks, transcript, arguments)
+                ours, search = _our_way(journey, folder)
             if _RUNTIME == RUNTIME:  # what the manual way needs is locked for that one
                 _compare(ours, _manual_way(bundle, azure))
+            _tell_where_secrets_are(search, journey.where_they_belong())
             if os.environ.get("KEEP"):
                 _keep_open(azure)
 
@@ -84,10 +92,12 @@ def _layers_of_spark(replica: Replica) -> None:
         spark_layers(_RUNTIME, replica.interpreter, connect=False)
 
 
-def _our_way(databricks: EmulatedDatabricks, azure: EmulatedAzure, folder: Path) -> Beside:
+def _our_way(journey: Journey, folder: Path) -> tuple[Beside, SecretSearch]:
+    databricks, azure = journey.databricks, journey.azure
     ann = databricks.user("ann@contoso.com", groups=["data-scientists"])
     _step("an admin describes the deployment, hands over the service principal, and deploys:")
-    for said in deploy(_RUNTIME, databricks, azure, folder / "admin"):
+    for number, said in enumerate(deploy(_RUNTIME, databricks, azure, folder / "admin")):
+        journey.shown[f"the admin's command {number}"] = said
         _console.print(said, style="dim", end="", markup=False)
     (policy,) = databricks.client(ann).cluster_policies.list()
     assert policy.policy_id
@@ -95,25 +105,28 @@ def _our_way(databricks: EmulatedDatabricks, azure: EmulatedAzure, folder: Path)
     if reason := no_overlay():
         _step(f"one node without Spark, since {reason}; a data scientist picks the policy {policy.name!r}:")
         with started_cluster(databricks, policy.policy_id, **cluster) as node:
-            return _run(node, azure, "wine.ipynb", lambda path, env: node.run_notebook(path, env=env))
+            ours = _run(node, journey, "wine.ipynb", lambda path, env: node.run_notebook(path, env=env))
+            return ours, _searched(journey, [node], folder)
     _step(f"a data scientist picks the policy {policy.name!r} for a cluster with two workers")
     started = time.perf_counter()
     with started_spark_cluster(databricks, policy.policy_id, num_workers=2, **cluster) as spark:
         _console.print(f"   up, with Spark across it, in {time.perf_counter() - started:.0f} s", style="dim")
-        return _run(
+        ours = _run(
             spark.driver,
-            azure,
+            journey,
             "wine_on_spark.ipynb",
             lambda path, env: spark.run_notebook(path, env=env, timeout=600),
         )
+        return ours, _searched(journey, [spark.driver, *spark.workers], folder)
 
 
 def _run(
     driver: Node,
-    azure: EmulatedAzure,
+    journey: Journey,
     name: str,
     run: Callable[[Path, Mapping[str, str]], NotebookNode],
 ) -> Beside:
+    azure = journey.azure
     _step("what the init script says on the driver:")
     for log in sorted(driver.path("/databricks/init_scripts").glob("*.log")):
         _console.print(log.read_text(), style="dim", end="", markup=False)
@@ -121,12 +134,23 @@ def _run(
     azure.journal.clear()
     with _console.status("the notebook runs (a minute)"):
         ran = run(_HERE / name, notebook.context(driver))
+    journey.shown["the notebook"] = json.dumps(ran)
     _console.print(f"   predicted: {ran.cells[-1].outputs[-1].data['text/plain']}", style="dim")
     hosts = dict(azure.journal.hosts())
     tokens = len(azure.journal.of("login.*", "/token"))
     _show(driver, azure)
     _console.print(_requests(hosts, tokens, len(azure.journal.refused)))
     return _measured(azure, driver, _READY, cells=0)
+
+
+def _searched(journey: Journey, nodes: Sequence[Node], folder: Path) -> SecretSearch:
+    """Return what looked for the secret and each token in all that was written, sent or shown."""
+    client = journey.databricks.cluster_client(journey.databricks.admin)
+    journey.keep_what_is_in_the_workspace(client, VOLUME)
+    journey.arguments.wait_for_a_round()
+    search = journey.searched(nodes)
+    search.look_below(folder)
+    return search
 
 
 def _manual_way(bundle: Path, azure: EmulatedAzure) -> Beside:
@@ -168,6 +192,26 @@ def _compare(ours: Beside, manual: Beside) -> None:
     table.add_row("time from process start until then", f"{ours.seconds:.2f} s", f"{manual.seconds:.2f} s")
     table.add_row("the same, as a ratio", f"{ours.seconds / manual.seconds:.2f}", "1")
     _console.print(table)
+
+
+def _tell_where_secrets_are(search: SecretSearch, where_they_belong: Mapping[str, set[str]]) -> None:
+    """Tell where the secret and each token were found.
+
+    Raises:
+        SystemExit: one is where it does not belong, or none was found at all.
+    """
+    _step("looks for the client secret and each token in all of it: as they are, URL-encoded and in base64")
+    for place, names in sorted(search.found.items()):
+        tokens = f"{len(names)} tokens" if len(names) > 1 else next(iter(names))
+        _console.print(f"   {place}: {tokens}", style="dim", markup=False)
+    if wrong := astray(search, where_they_belong):
+        sys.exit(f"secrets where they do not belong: {wrong}")
+    if not search.found:
+        sys.exit("no secret was found, not even where the admin put it: the search does not work")
+    _console.print(
+        f"   {search.secrets} secrets looked for in {search.places:,} places (files, logs, arguments, "
+        "policies, requests, what was printed): each is only where the admin put it, or where it logs in"
+    )
 
 
 def _keep_open(azure: EmulatedAzure) -> None:

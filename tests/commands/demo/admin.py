@@ -14,7 +14,8 @@ from tests.emulated.azure import EmulatedAzure
 from tests.emulated.cluster import service_principal
 from tests.emulated.databricks import EmulatedDatabricks
 
-_LOCATION = "/Volumes/sales/ml/azureml"
+VOLUME = "sales.ml.azureml"
+_LOCATION = f"/Volumes/{VOLUME.replace('.', '/')}"
 _TMP = "/Volumes/main/default/tmp"
 
 
@@ -28,7 +29,7 @@ def deploy(runtime: str, databricks: EmulatedDatabricks, azure: EmulatedAzure, f
         folder: where the admin works; made.
     """
     folder.mkdir()
-    databricks.make_volume("sales.ml.azureml", usable_by=())
+    databricks.make_volume(VOLUME, usable_by=())
     principal = {
         "appId": azure.principal.client_id,
         "password": azure.principal.client_secret,
