@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import signal
 from collections.abc import Callable
 from typing import Any
@@ -118,14 +119,15 @@ class Interruptions:
 
 
 def _content(request: requests.PreparedRequest) -> Any:
-    if LOCK in str(request.url):
-        return None  # no two are the same
+    if LOCK in str(request.url) or "/workspace/import" in str(request.url):
+        return None  # no two are the same: a form has a boundary of its own
     body: Any = request.body
     if not isinstance(body, io.IOBase):
         return body
     content = body.read()
     body.seek(0)
-    return content
+    # The record says when a secret and a release were written: in milliseconds, and another time each time.
+    return re.sub(rb"\b\d{13}\b", b"TIME", content)
 
 
 STAGES: dict[str, tuple[list[Callable[[Library], None]], Callable[[Library], None]]] = {

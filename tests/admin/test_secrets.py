@@ -425,3 +425,13 @@ def test_a_secret_is_in_no_argument_so_no_list_of_processes_shows_it(admin: Admi
 
     for text in help_texts:
         assert not re.search(r"--[a-z-]*(secret|password)", text)
+
+
+def test_the_way_out_of_a_file_that_is_none_reads_what_is_piped(admin: Admin) -> None:
+    (admin.run.folder / "sp.json").write_text('{"appId": ')
+
+    for given in (["--from", "sp.json"], ["--from=sp.json"]):
+        done = admin.run("secrets", "set", *given, "--json")
+
+        assert done.returncode == 1
+        assert done.stderr.endswith(" --append | azureml-databricks secrets set --json`\n"), done.stderr

@@ -9,9 +9,10 @@ import contextlib
 import functools
 import os
 import re
+import shlex
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -410,7 +411,7 @@ class _SecretsGroup(_Group):
         from azureml_databricks.admin.commands.given_secret import GivenSecret
 
         context.obj = given = GivenSecret()
-        command = " ".join(sys.argv[1:])
+        command = shlex.join(_without_file(sys.argv[1:]))
         try:
             return super().invoke(context)
         except click.UsageError as error:
@@ -423,6 +424,16 @@ class _SecretsGroup(_Group):
                 raise
         _tell(given.way_out(command))
         raise click.exceptions.Exit(1)
+
+
+def _without_file(arguments: Sequence[str]) -> Iterator[str]:
+    """Yield the arguments of a command that is to read another secret from a pipe."""
+    rest = iter(arguments)
+    for argument in rest:
+        if argument == "--from":
+            next(rest, None)
+        elif not argument.startswith("--from="):
+            yield argument
 
 
 @main.group(cls=_SecretsGroup)
