@@ -144,9 +144,11 @@ def init(file: Path, **given: str | None) -> None:
         file.write_bytes(starter.text(**answers).encode())
         written = deployment_file.read(file)
         schema_file.write_bytes(f"{deployments.schema()}\n".encode())
-    except OSError as error:
+    except (OSError, AdminError) as error:
         # None is left that a second try would find.
         file.unlink(missing_ok=True)
+        if isinstance(error, AdminError):
+            raise
         raise AdminError(f"{error.filename} cannot be written: {error.strerror}") from None
     click.echo(f"{file}  what the deployment is to be")
     click.echo(f"{schema_file}  for editors, which complete and check it")
