@@ -20,8 +20,11 @@ from tests.emulated.archives import build_once
 from tests.emulated.preloaded import Preloaded, Program
 
 SCRIPT = Path(sys.executable).with_name("azureml-databricks")
-# What takes a second or more.
-_MODULES = ("azure.identity", "databricks.sdk", "tests.admin.command")
+# What takes long: libraries, and what the commands import when they run.
+_MODULES = (
+    *("azure.identity", "databricks.sdk", "tests.admin.command"),
+    *(f"azureml_databricks.admin.commands.{name}" for name in ("cli", "enforce", "render", "verify")),
+)
 # What takes seconds as well, and serves no command.
 _NEVER_IMPORTED = ("azure.ai.ml", "azureml.mlflow", "mlflow")
 
@@ -119,6 +122,7 @@ def main(version: str | None, builds: bool) -> None:
     from azureml_databricks.admin.commands import service_principal
 
     for name in _NEVER_IMPORTED:
+        assert name not in sys.modules, f"a command has imported {name}"
         # Whoever imports it gets an error.
         sys.modules[name] = None  # type: ignore[assignment]
     # The emulated Azure counts requests, and no seconds.

@@ -2,11 +2,13 @@
 
 `preloaded.py` starts it as `python -c SOURCE SOCKET MODULE...`, on a node or in an environment of which only
 the standard library is known. It has logged in nowhere and made no store: what runs in a fork begins as in a
-new interpreter, but for the imports, and ends as one does.
+new interpreter, but for the imports, and ends as one does, but for the freeing of all that was imported: that
+copies each page of it, and takes longer than most of what is tested.
 """
 
 from __future__ import annotations
 
+import atexit
 import gc
 import importlib
 import json
@@ -20,6 +22,9 @@ import threading
 import warnings
 from types import CodeType, ModuleType, TracebackType
 from typing import Any
+
+# What the program ends with, once it is known.
+_exit_code: int | None = None
 
 
 def serve(entrance: socket.socket, modules: list[str]) -> CodeType | None:
@@ -87,6 +92,7 @@ def _become(request: dict[str, Any], files: list[int]) -> CodeType:
 
 def be_main(code: CodeType) -> None:
     """Run it as `python -c` does: in a `__main__` with nothing in it, and to the interpreter's own end."""
+    global _exit_code
 
     def told(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         while trace and trace.tb_frame.f_code is not code:
@@ -96,10 +102,32 @@ def be_main(code: CodeType) -> None:
     # A traceback has nothing of this file.
     sys.excepthook = told
     main = sys.modules["__main__"] = ModuleType("__main__")
-    exec(code, main.__dict__)
+    try:
+        exec(code, main.__dict__)
+        _exit_code = 0
+    except BaseException as error:
+        _exit_code = _known_exit_code(error)
+        raise
+
+
+def _known_exit_code(error: BaseException) -> int | None:
+    """Return what Python exits with, or None where it does more than to exit."""
+    if isinstance(error, SystemExit):
+        return error.code or 0 if isinstance(error.code, (int, type(None))) else None
+    return 1 if isinstance(error, Exception) else None
+
+
+def end() -> None:
+    """End at once, after all that others have asked for at the end and but for the freeing of memory."""
+    if _exit_code is not None:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(_exit_code)
 
 
 if __name__ == "__main__":
+    # Who comes first is called last.
+    atexit.register(end)
     # Its own warnings are nobody's.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
