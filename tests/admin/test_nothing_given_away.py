@@ -143,6 +143,7 @@ def _note(journey: Journey, what: str, returncode: int, *output: str) -> None:
     journey.shown[what] = "".join(output)
 
 
+@pytest.mark.thorough
 def test_secrets_are_where_the_admin_put_them_and_nowhere_else(found: Found) -> None:
     belong, where = found.journey.where_they_belong(), found.search.found
 
@@ -155,6 +156,7 @@ def test_secrets_are_where_the_admin_put_them_and_nowhere_else(found: Found) -> 
     assert astray(found.search, belong) == {}
 
 
+@pytest.mark.thorough
 def test_the_token_that_processes_share_is_for_its_user_only(found: Found) -> None:
     folders = {path: rights for path, rights in found.tokens.items() if "/" not in path}
     files = {path: rights for path, rights in found.tokens.items() if "/" in path}

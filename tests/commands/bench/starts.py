@@ -21,7 +21,7 @@ _STARTS = {
     "start of the cluster's Python": (_CLUSTER, {}),
     "start of the cluster's Python, with a notebook's PYTHONPATH": (_CLUSTER, _NOTEBOOKS),
 }
-_MEMORY = "print(int(open('/proc/self/smaps_rollup').read().partition('Pss:')[2].split()[0]))"
+_MEMORY = "print(int(open('/proc/self/smaps_rollup').read().partition('Rss:')[2].split()[0]))"
 
 
 def rows(place: Place) -> Iterator[Row]:
