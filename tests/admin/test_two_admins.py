@@ -13,12 +13,16 @@ import pytest
 import requests
 from databricks.sdk.service.catalog import ArtifactMatcher, ArtifactType, MatchType
 
+from azureml_databricks.admin.commands import deploy
+from azureml_databricks.admin.commands.deploy import Site
 from azureml_databricks.admin.errors import AdminError
+from azureml_databricks.admin.file import reading as deployment_file
 from azureml_databricks.admin.objects import storage
 from azureml_databricks.admin.objects.allowlist import Allowlist
 from azureml_databricks.admin.objects.inventory import Inventory
 from azureml_databricks.admin.objects.lock import Lock
 from azureml_databricks.admin.objects.record import Record
+from azureml_databricks.admin.objects.record_copy import FOLDER as COPIES
 from azureml_databricks.admin.objects.references import References
 from tests.admin.conftest import LOCATION, VOLUME, Admin
 from tests.admin.workspace_state import state
@@ -150,14 +154,43 @@ def test_who_had_it_taken_away_leaves_the_others_alone(deployed: Admin, colleagu
     hung_too = deployed.databricks.faults.add(path="policies/clusters/edit", hang=True, times=1)
     second = colleague.run.start("deploy", "--yes", "--force")
     assert hung_too.hit.wait(timeout=600)
+    copies = state(deployed.databricks, VOLUME, COPIES)["workspace files"]
 
     first.program.send_signal(signal.SIGINT)
     first.done()
 
     assert LOCK in files(deployed)
+    assert state(deployed.databricks, VOLUME, COPIES)["workspace files"] == copies
     second.program.send_signal(signal.SIGINT)
     second.done()
     assert LOCK not in files(deployed)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"eve@contoso.com, since noon\n", "is locked by eve@contoso.com, since noon now"),
+        (None, "has no azureml-databricks.lock any more"),
+    ],
+)
+def test_who_had_it_taken_away_changes_nothing_more(
+    deployed: Admin, monkeypatch: pytest.MonkeyPatch, content: bytes | None, told: str
+) -> None:
+    # Given one who is at work, and another who takes the lock with --force, or deletes it
+    monkeypatch.setenv("DATABRICKS_TOKEN", deployed.databricks.admin.token)
+    site = Site(deployment_file.read(deployed.file))
+    made = deploy.apply(site, deploy.plan_to_destroy(site), lambda change: None)
+    next(made)
+    if content:
+        leave_a_lock(deployed, content)
+    else:
+        deployed.databricks.cluster_client(deployed.databricks.admin).files.delete(LOCK)
+    before = state(deployed.databricks, VOLUME, COPIES)
+
+    # When the first comes to the next change, it stops, and all is the other's
+    with pytest.raises(AdminError, match=f"{LOCATION} {told}: nothing more was changed here"):
+        next(made)
+    assert state(deployed.databricks, VOLUME, COPIES) == before
 
 
 @pytest.mark.parametrize("location", [LOCATION, FOLDER])

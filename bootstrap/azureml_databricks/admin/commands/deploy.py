@@ -236,13 +236,17 @@ def apply(site: Site, plan: Plan, on_start: Callable[[Change], None]) -> Generat
         on_start: called before each.
 
     Raises:
-        AdminError: Databricks refuses one, and those before it are made; or another admin has the lock.
+        AdminError: Databricks refuses one, and those before it are made; or another admin has the lock, or
+            takes it meanwhile.
     """
     with site.lock.held():
         try:
             yield from _made(site, plan, on_start)
         finally:
-            site.record.keep_copy()
+            # Whose the lock is by now, theirs is the copy.
+            with suppress(AdminError):
+                site.lock.check()
+                site.record.keep_copy()
 
 
 def _made(site: Site, plan: Plan, on_start: Callable[[Change], None]) -> Generator[Change, None, None]:
@@ -252,6 +256,7 @@ def _made(site: Site, plan: Plan, on_start: Callable[[Change], None]) -> Generat
             # Clusters under it would not start before others have done what is for them.
             refused.tell()
         on_start(change)
+        site.lock.check()
         try:
             _make(site, change)
         except RefusedError as error:

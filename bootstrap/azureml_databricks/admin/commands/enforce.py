@@ -98,6 +98,7 @@ def _governed(site: Site) -> list[Governed]:
 
 def _enforced(site: Site, it: Governed, output: Output) -> Behind | None:
     """Enforce one, and return it if Databricks refuses: the others are enforced all the same."""
+    site.lock.check()
     try:
         compliance.enforce(site.client, it)
     except AdminError as error:

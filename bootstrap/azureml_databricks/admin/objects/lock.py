@@ -37,6 +37,7 @@ class Lock:
         self._record = record
         self._who = who
         self._force = force
+        self._content = b""
         self._is_held = False
 
     @contextmanager
@@ -46,33 +47,47 @@ class Lock:
         Raises:
             AdminError: another admin has it, or has changed something since the record was read.
         """
-        content = self._content()
+        self._content = self._new_content()
         try:
-            self._take(content)
+            self._take()
             yield
         except BaseException:
             # What went wrong is told, and not that the lock could not be given back after that.
             with suppress(AdminError):
-                self._give_back(content)
+                self._give_back()
             raise
-        self._give_back(content)
+        self._give_back()
 
-    def _content(self) -> bytes:
+    def check(self) -> None:
+        """Look whether it is still held: to be called before each change.
+
+        Raises:
+            AdminError: another admin has it by now, or has deleted it.
+        """
+        found = self._storage.read(LOCK)
+        if found != self._content:
+            by = f"is locked by {_shown(found)} now" if found is not None else f"has no {LOCK} any more"
+            raise AdminError(
+                f"{self._storage.location} {by}: nothing more was changed here; look with `status`, and run "
+                "this again once nobody else is at work"
+            )
+
+    def _new_content(self) -> bytes:
         """Return what nobody else would write: two may be one person on one machine in one second."""
         since = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
         told = printable(f"{self._who}, since {since}, from {platform.node() or 'an unnamed machine'}")
         return f"{told}\n{secrets.token_hex(16)}\n".encode()
 
-    def _take(self, content: bytes) -> None:
+    def _take(self) -> None:
         is_new = not self._storage.exists()
         if is_new:
             self._storage.make()
-        if not self._storage.create(LOCK, content) and self._force:
-            self._storage.write(LOCK, content)
+        if not self._storage.create(LOCK, self._content) and self._force:
+            self._storage.write(LOCK, self._content)
         self._force = False
         # A request that is sent again finds what it wrote; of two at once, one has written last.
         found = self._storage.read(LOCK)
-        if found != content:
+        if found != self._content:
             raise AdminError(
                 f"{self._storage.location} is locked by {_shown(found)}: wait until that has ended; if it "
                 f"was killed and {LOCK} is what it left there, run this again with --force"
@@ -83,16 +98,16 @@ class Lock:
             self._record.note_folder()
         self._is_held = True
 
-    def _give_back(self, content: bytes) -> None:
+    def _give_back(self) -> None:
         try:
-            self._delete(content)
+            self._delete()
         except KeyboardInterrupt:
-            self._delete(content)
+            self._delete()
             raise
 
-    def _delete(self, content: bytes) -> None:
+    def _delete(self) -> None:
         # It may be another admin's by now, who has forced it.
-        if self._storage.read(LOCK) == content:
+        if self._storage.read(LOCK) == self._content:
             if self._is_held:
                 self._record.close()
             self._storage.delete(LOCK)
