@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.emulated.azure import EmulatedAzure
-from tests.emulated.cluster import cluster_node, service_principal, start
+from tests.emulated.cluster import node_in_service
 from tests.emulated.node import Node
 
 # The oldest that a user of these runtimes may have, two between, and one whose own artifacts are broken.
@@ -58,9 +58,7 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def node(bundle: Path, _azure: EmulatedAzure, wheels: Path) -> Iterator[Node]:
-    variables = {"AZUREML_TRACKING_URI": _azure.workspace.tracking_uri, **service_principal(_azure)}
-    with cluster_node(bundle, variables, azure=_azure) as node:
-        start(node)
+    with node_in_service(bundle, _azure) as node:
         node.copy_in(wheels, "/plugins")
         yield node
 

@@ -13,7 +13,7 @@ import pytest
 
 from tests.emulated import databricks_context
 from tests.emulated.azure import EmulatedAzure
-from tests.emulated.cluster import cluster_node, service_principal, start
+from tests.emulated.cluster import node_in_service
 from tests.emulated.node import Node
 from tests.matrices.on_azure import printed_alone
 
@@ -68,9 +68,7 @@ print(json.dumps([
 @pytest.fixture(scope="module")
 def node(bundle: Path, _azure: EmulatedAzure) -> Iterator[Node]:
     """MLflow 2.13, which keeps to itself which experiment is set."""
-    variables = {"AZUREML_TRACKING_URI": _azure.workspace.tracking_uri, **service_principal(_azure)}
-    with cluster_node(bundle, variables, azure=_azure) as node:
-        start(node)
+    with node_in_service(bundle, _azure) as node:
         (node.path(FOLDER) / "training.py").write_text(TRAINING)
         yield node
 

@@ -15,7 +15,7 @@ import pytest
 
 from tests.emulated import preloaded
 from tests.emulated.azure import EmulatedAzure
-from tests.emulated.cluster import cluster_node, forget_tokens, service_principal, start
+from tests.emulated.cluster import cluster_node, forget_tokens, policy_variables, start
 from tests.emulated.node import Node
 from tests.emulated.preloaded import Preloaded
 
@@ -44,7 +44,7 @@ except mlflow.MlflowException as error:
 @pytest.fixture(scope="module")
 def node(bundle: Path, _azure: EmulatedAzure) -> Iterator[Node]:
     """A node whose proxy has a name, which a test can have lead elsewhere."""
-    variables = {"AZUREML_TRACKING_URI": _azure.workspace.tracking_uri, **service_principal(_azure)}
+    variables = policy_variables(_azure)
     with cluster_node(bundle, variables, azure=_azure) as node:
         if "other user" in node.cannot:
             pytest.skip(node.cannot["other user"])

@@ -13,7 +13,14 @@ import pytest
 from tests.commands import manual_way
 from tests.emulated import databricks_context
 from tests.emulated.azure import EmulatedAzure
-from tests.emulated.cluster import SCRIPT, build_bundle, cluster_node, forget_tokens, service_principal, start
+from tests.emulated.cluster import (
+    SCRIPT,
+    build_bundle,
+    cluster_node,
+    forget_tokens,
+    node_in_service,
+    start,
+)
 from tests.emulated.node import Node
 from tests.emulated.preloaded import Preloaded, on_node
 
@@ -23,9 +30,7 @@ LOGIN = "login.microsoftonline.com"
 
 @pytest.fixture(scope="module")
 def node(bundle: Path, _azure: EmulatedAzure) -> Iterator[Node]:
-    variables = {"AZUREML_TRACKING_URI": _azure.workspace.tracking_uri, **service_principal(_azure)}
-    with cluster_node(bundle, variables, azure=_azure) as node:
-        start(node)
+    with node_in_service(bundle, _azure) as node:
         yield node
 
 
@@ -203,10 +208,7 @@ def test_a_run_a_model_and_a_registered_model_with_one_login(node: Node, azure: 
 
 @pytest.mark.thorough
 def test_it_is_the_same_on_the_ml_variant_of_the_runtime(bundle: Path, azure: EmulatedAzure) -> None:
-    variables = {"AZUREML_TRACKING_URI": azure.workspace.tracking_uri, **service_principal(azure)}
-    with cluster_node(bundle, variables, azure=azure, ml=True) as node:
-        start(node)
-
+    with node_in_service(bundle, azure, ml=True) as node:
         done = run(node, TRAIN.replace("hooked", "ml-variant"), env={"AZUREML_EXPERIMENT": "ml"})
 
     assert answer(done) == {**TRAINED, "experiment": "ml"}
@@ -234,9 +236,7 @@ def test_the_manual_way_on_the_same_azure_comes_to_the_same(bundle: Path, azure:
 def test_a_notebook_that_still_has_the_manual_ways_cell_and_libraries_works(
     bundle: Path, azure: EmulatedAzure
 ) -> None:
-    variables = {"AZUREML_TRACKING_URI": azure.workspace.tracking_uri, **service_principal(azure)}
-    with cluster_node(bundle, variables, azure=azure) as node:
-        start(node)
+    with node_in_service(bundle, azure) as node:
         manual_way.install(node)
         code = f"{manual_way.dbutils(azure)}{manual_way.CELL}mlflow.set_experiment('both')\n"
         code += textwrap.dedent(TRAIN.replace("hooked", "both"))

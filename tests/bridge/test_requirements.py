@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.emulated.azure import EmulatedAzure
-from tests.emulated.cluster import cluster_node, service_principal, start
+from tests.emulated.cluster import node_in_service
 from tests.emulated.node import Node
 
 SAVE = """
@@ -44,9 +44,7 @@ SAVE = """
 
 @pytest.fixture(scope="module")
 def node(bundle: Path, _azure: EmulatedAzure) -> Iterator[Node]:
-    variables = {"AZUREML_TRACKING_URI": _azure.workspace.tracking_uri, **service_principal(_azure)}
-    with cluster_node(bundle, variables, azure=_azure) as node:
-        start(node)
+    with node_in_service(bundle, _azure) as node:
         yield node
 
 

@@ -9,7 +9,13 @@ from pathlib import Path
 import pytest
 
 from tests.emulated.azure import EmulatedAzure
-from tests.emulated.cluster import cluster_node, forget_tokens, service_principal, start
+from tests.emulated.cluster import (
+    cluster_node,
+    forget_tokens,
+    node_in_service,
+    policy_variables,
+    start,
+)
 from tests.emulated.node import Node
 from tests.emulated.preloaded import Preloaded, on_node
 
@@ -20,7 +26,7 @@ FOLDER = "/dev/shm/azureml-databricks-{}"
 
 @pytest.fixture(scope="module")
 def node(bundle: Path, _azure: EmulatedAzure) -> Iterator[Node]:
-    variables = {"AZUREML_TRACKING_URI": _azure.workspace.tracking_uri, **service_principal(_azure)}
+    variables = policy_variables(_azure)
     with cluster_node(bundle, variables, azure=_azure) as node:
         if "other user" in node.cannot:
             pytest.skip(node.cannot["other user"])
@@ -168,9 +174,7 @@ def test_a_process_that_hangs_with_the_lock_keeps_nobody_for_long(
 
 
 def test_uninstall_removes_it(bundle: Path, azure: EmulatedAzure) -> None:
-    variables = {"AZUREML_TRACKING_URI": azure.workspace.tracking_uri, **service_principal(azure)}
-    with cluster_node(bundle, variables, azure=azure) as node:
-        start(node)
+    with node_in_service(bundle, azure) as node:
         assert node.run([PYTHON, "-W", "ignore", "-c", ASK], cwd="/tmp").returncode == 0
         assert list(node.path("/dev/shm").glob("azureml-databricks-*"))
 

@@ -18,7 +18,7 @@ from azureml_databricks.checkup.findings import Part
 from azureml_databricks.checkup.report import Report
 from tests.commands.golden import assert_is_golden
 from tests.emulated.azure import EmulatedAzure
-from tests.emulated.cluster import cluster_node, service_principal, start
+from tests.emulated.cluster import cluster_node, node_in_service, start
 from tests.emulated.node import Node
 from tests.emulated.preloaded import Preloaded, on_node
 from tests.matrices import on_azure
@@ -34,15 +34,10 @@ RUNS = "/api/2.0/mlflow/runs/"
 MODELS = "/api/2.0/mlflow/model-versions/"
 
 
-def policy(azure: EmulatedAzure) -> dict[str, str]:
-    return {"AZUREML_TRACKING_URI": azure.workspace.tracking_uri, **service_principal(azure)}
-
-
 @pytest.fixture(scope="module")
 def node(bundle: Path, _azure: EmulatedAzure) -> Iterator[Node]:
     """A node in service; what a test changes is in the variables of its own processes."""
-    with cluster_node(bundle, policy(_azure), azure=_azure) as node:
-        start(node)
+    with node_in_service(bundle, _azure) as node:
         yield node
 
 
@@ -56,8 +51,7 @@ def python(node: Node) -> Iterator[Preloaded]:
 @pytest.fixture
 def spoilt(bundle: Path, azure: EmulatedAzure) -> Iterator[Node]:
     """A node in service, to be spoilt."""
-    with cluster_node(bundle, policy(azure), azure=azure) as node:
-        start(node)
+    with node_in_service(bundle, azure) as node:
         yield node
 
 

@@ -81,6 +81,19 @@ def cluster_node(
         yield node
 
 
+@contextmanager
+def node_in_service(bundle: Path, azure: EmulatedAzure, *, ml: bool = False) -> Iterator[Node]:
+    """Boot a node under a policy with a service principal, on which the init script has run."""
+    with cluster_node(bundle, policy_variables(azure), azure=azure, ml=ml) as node:
+        start(node)
+        yield node
+
+
+def policy_variables(azure: EmulatedAzure) -> dict[str, str]:
+    """Return the variables of a policy that logs in with a service principal's secret."""
+    return {"AZUREML_TRACKING_URI": azure.workspace.tracking_uri, **service_principal(azure)}
+
+
 def service_principal(azure: EmulatedAzure) -> dict[str, str]:
     """Return the variables that the policy takes from the secret scope."""
     return {

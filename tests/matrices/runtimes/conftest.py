@@ -16,7 +16,7 @@ from nbformat import NotebookNode
 
 from azureml_databricks.admin.bundle.archives import RUNTIMES
 from tests.emulated.azure import EmulatedAzure
-from tests.emulated.cluster import build_bundle, cluster_node, service_principal, start
+from tests.emulated.cluster import build_bundle, cluster_node, policy_variables, start
 from tests.emulated.node import Node
 
 IMPORTED = Path(__file__).with_name("imported.py").read_text()
@@ -99,7 +99,7 @@ def bundles(tmp_path_factory: pytest.TempPathFactory, uploaded: list[str]) -> tu
 @pytest.fixture(scope="session")
 def row(request: pytest.FixtureRequest, bundles: tuple[Path, Path], _azure: EmulatedAzure) -> Iterator[Row]:
     runtime, _, ml = request.param.partition(" ")
-    policy = {"AZUREML_TRACKING_URI": _azure.workspace.tracking_uri, **service_principal(_azure)}
+    policy = policy_variables(_azure)
     here: dict[str, Any] = {"azure": _azure, "runtime": runtime, "ml": bool(ml)}
     plain, more = bundles
     with cluster_node(plain, policy, **here) as node, cluster_node(more, policy, **here) as other:

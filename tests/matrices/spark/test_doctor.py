@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.checkup.test_doctor import GOLDEN, policy, same_each_time
+from tests.checkup.test_doctor import GOLDEN, same_each_time
 from tests.commands import platform_cell
 from tests.commands.golden import assert_is_golden
 from tests.emulated.azure import EmulatedAzure
-from tests.emulated.cluster import LOCATION, SCRIPT, build_bundle, start
+from tests.emulated.cluster import LOCATION, SCRIPT, build_bundle, policy_variables, start
 from tests.emulated.node import Node
 from tests.emulated.node.boot import no_overlay
 from tests.emulated.spark.cluster import SparkCluster, booted_cluster
@@ -50,7 +50,9 @@ def said_by(cluster: SparkCluster, azure: EmulatedAzure) -> str:
 def test_each_executor_of_a_healthy_cluster_logs_to_the_doctors_run(
     bundle: Path, azure: EmulatedAzure
 ) -> None:
-    with booted_cluster(spark_env_vars=policy(azure), azure=azure, prepare=in_service(bundle)) as cluster:
+    with booted_cluster(
+        spark_env_vars=policy_variables(azure), azure=azure, prepare=in_service(bundle)
+    ) as cluster:
         said = said_by(cluster, azure)
 
     assert_is_golden(said + "\n", GOLDEN / "healthy-spark.txt")
@@ -63,7 +65,11 @@ def test_so_does_each_with_spark_connect_and_an_unprivileged_user(
     bundle = build_bundle(tmp_path / "out", runtimes=("17.3",))
 
     with booted_cluster(
-        "17.3", access_mode="standard", spark_env_vars=policy(azure), azure=azure, prepare=in_service(bundle)
+        "17.3",
+        access_mode="standard",
+        spark_env_vars=policy_variables(azure),
+        azure=azure,
+        prepare=in_service(bundle),
     ) as cluster:
         said = said_by(cluster, azure)
 
@@ -88,7 +94,9 @@ def test_executors_that_are_ill_are_named_with_the_cause(bundle: Path, azure: Em
             with node.path("/databricks/spark/conf/spark-env.sh").open("a") as file:
                 file.write(f"export {of_its_own}\n")
 
-    with booted_cluster(workers=4, spark_env_vars=policy(azure), azure=azure, prepare=prepare) as cluster:
+    with booted_cluster(
+        workers=4, spark_env_vars=policy_variables(azure), azure=azure, prepare=prepare
+    ) as cluster:
         said = said_by(cluster, azure)
 
     # Then each is told, and what is well is so all the same; which of them the platform is seen on is chance
@@ -148,7 +156,7 @@ def sandboxed(tmp_path_factory: pytest.TempPathFactory, _azure: EmulatedAzure) -
     with booted_cluster(
         "17.3",
         access_mode="standard",
-        spark_env_vars={**policy(_azure), "NOTE": "of the cluster"},
+        spark_env_vars={**policy_variables(_azure), "NOTE": "of the cluster"},
         spark_conf={"spark.azureml.env.TEAM": "churn"},
         azure=_azure,
         prepare=in_service(bundle),
