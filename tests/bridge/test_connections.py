@@ -9,7 +9,7 @@ from tests.matrices.on_azure import printed, printed_alone
 
 VERSIONS = pytest.mark.parametrize("version", [pytest.param("2.9.2", marks=pytest.mark.thorough), "3.17.2"])
 # At most so many transfers go on at once, each over a connection.
-AT_ONCE = 16
+AT_ONCE = 32
 API = "westeurope.api.azureml.ms"
 
 
@@ -27,10 +27,19 @@ def test_many_artifacts_go_over_few_connections(version: str, azure: EmulatedAzu
         """
     azure.journal.clear()
 
-    assert printed(version, azure, code) == list(range(120))
+    # When each takes a moment, as over a network
+    azure.faults.add("*.blob.core.windows.net", delay=0.1)
+    try:
+        assert printed(version, azure, code) == list(range(120))
+    finally:
+        azure.faults.clear()
+
+    # Then many go at once, each file in one request, and the paths of a hundred in one
     storage = sum(count for host, count in azure.journal.connections().items() if ".blob." in host)
-    assert 0 < storage <= AT_ONCE
-    assert azure.journal.connections()[API] <= 4
+    assert AT_ONCE / 2 < storage <= AT_ONCE
+    assert azure.journal.connections()[API] <= 5  # two hundreds of paths are asked for at once
+    assert len(azure.journal.of("*.blob.core.windows.net")) == 240
+    assert len(azure.journal.of(API, "artifacts/batch/metadata")) == 2
 
 
 def test_a_log_of_many_texts_takes_one_connection_to_each_host(azure: EmulatedAzure) -> None:

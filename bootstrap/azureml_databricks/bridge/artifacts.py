@@ -10,7 +10,7 @@ import json
 import os
 import posixpath
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from copy import copy
 from dataclasses import dataclass
@@ -59,8 +59,8 @@ HIDDEN = ".azureml-databricks"
 
 # Reported: a batch holds at most this many artifacts.
 _BATCH = 100
-# What one transfer holds in memory; the storage client's own is 64 MiB.
-_BLOCK = 4 * 1024 * 1024
+# What one transfer holds in memory, of few that go at once and of many; the storage client's own is 64 MiB.
+_BLOCK, _BLOCK_OF_MANY = 4 * 1024 * 1024, 2 * 1024 * 1024
 # Of an answer that makes no sense.
 _SOMETHING_ELSE = "something else answers in its place; is there a proxy or a login page in between?"
 # How long the storage client itself waits for a connection, and for an answer; it tries four times.
@@ -127,20 +127,23 @@ class Container:
             new: takes the paths of those that did not exist.
         """
         signed = {}
-        for start in range(0, len(paths), _BATCH):
-            batch = paths[start : start + _BATCH]
-            made = self.operations.batch_create_empty_artifacts(
-                **self.where,
-                body=ArtifactPathList(paths=[ArtifactPath(path=path) for path in batch]),
-                retry_on_methods=frozenset(["POST"]),
+        batches = [paths[start : start + _BATCH] for start in range(0, len(paths), _BATCH)]
+        for made in in_parallel(partial(self._create, set() if new is None else new), batches):
+            signed.update(
+                {path: info.content_uri for path, info in made.artifact_content_information.items()}
             )
-            empty = made.artifact_content_information
-            if new is not None:
-                new.update(empty)
-            signed.update({path: info.content_uri for path, info in empty.items()})
             for path, refused in (made.errors or {}).items():
                 signed[path] = self._address_to_overwrite(path, refused.error.message)
         return signed
+
+    def _create(self, new: set[str], paths: list[str]) -> Any:
+        made = self.operations.batch_create_empty_artifacts(
+            **self.where,
+            body=ArtifactPathList(paths=[ArtifactPath(path=path) for path in paths]),
+            retry_on_methods=frozenset(["POST"]),
+        )
+        new.update(made.artifact_content_information)
+        return made
 
     def _address_to_overwrite(self, path: str, refusal: str) -> str:
         if "already exists" not in refusal:
@@ -194,13 +197,13 @@ def _names(context: WorkspaceContext) -> dict[str, str]:
 
 def write(address: str, content: IO[bytes] | bytes, threads: int = 1) -> None:
     """Write bytes to a signed address, over what is there; blocks of many in so many threads."""
-    _blob(address).upload_blob(content, overwrite=True, max_concurrency=threads)
+    _blob(address, threads).upload_blob(content, overwrite=True, max_concurrency=threads)
 
 
 def read(address: str, target: IO[bytes], threads: int = 1) -> None:
     """Read a signed address to a stream; blocks of many in so many threads."""
     try:
-        _blob(address).download_blob(max_concurrency=threads).readinto(target)
+        _blob(address, threads).download_blob(max_concurrency=threads).readinto(target)
     except ValueError as error:
         # The storage client's, of a page of whatever stands between.
         raise ServiceResponseError(f"the answer is none of Azure's storage ({error})") from None
@@ -214,18 +217,19 @@ def has_bytes(address: str) -> bool:
         return True
 
 
-def _blob(address: str) -> BlobClient:
+def _blob(address: str, threads: int = 1) -> BlobClient:
     if not address.startswith("https://"):
         raise MlflowException(
             f"{address.partition('?')[0]!r} is no address of a storage account: its signature stays here"
         )
+    block = _BLOCK if threads > 1 else _BLOCK_OF_MANY
     return BlobClient.from_blob_url(
         address,
         transport=transport(*_STORAGE_SECONDS),
-        max_single_put_size=_BLOCK,
-        max_block_size=_BLOCK,
-        max_single_get_size=_BLOCK,
-        max_chunk_get_size=_BLOCK,
+        max_single_put_size=block,
+        max_block_size=block,
+        max_single_get_size=block,
+        max_chunk_get_size=block,
         # The storage client's own first waits 15 seconds. It has three more tries for each kind of trouble;
         # the total is for what is of no kind: half an answer, a 429.
         retry_policy=ExponentialRetry(
@@ -381,10 +385,12 @@ class WorkspaceArtifactRepository(AzureMLflowArtifactRepository):  # type: ignor
     def _files(self, path: str) -> dict[str, str]:
         """Return the files at or under `path`, relative to the repository, with their signed addresses."""
         wanted = self._full(path).strip("/")
-        real = _newest(self._container, wanted) if self._newest_model else wanted
+        prefix = wanted.partition("/")[0] if self._newest_model else wanted
+        found = list(self._container.addresses(prefix))
+        real = _newest([file for file, _ in found], wanted) if self._newest_model else wanted
         return {
             self._relative(wanted + file[len(real) :]): address
-            for file, address in self._container.addresses(real)
+            for file, address in found
             if _is_at_or_under(file, real) and (wanted.startswith(HIDDEN) or not file.startswith(HIDDEN))
         }
 
@@ -433,10 +439,10 @@ class WorkspaceArtifactRepository(AzureMLflowArtifactRepository):  # type: ignor
         return f"{self._above}/{relative}" if self._above else relative
 
 
-def _newest(container: Container, path: str) -> str:
+def _newest(files: Iterable[str], path: str) -> str:
     name, slash, rest = path.partition("/")
     others = re.compile(re.escape(name) + r"(~[0-9a-f]{15})?/")
-    found = [match[0] for file, _ in container.addresses(name) if (match := others.match(file))]
+    found = [match[0] for file in files if (match := others.match(file))]
     return max(found, default=name + "/").rstrip("/") + slash + rest if name else path
 
 

@@ -11,7 +11,7 @@ from typing import TypeVar
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
-_AT_ONCE = 16
+_AT_ONCE = 32
 # Of one large file; each holds a block of it in memory.
 _AT_ONCE_OF_ONE = 8
 
@@ -22,6 +22,9 @@ def in_parallel(work: Callable[[_Item], _Result], items: Iterable[_Item]) -> lis
     Raises:
         Exception: what `work` raises first, in the order of the items; what has not begun by then never does.
     """
+    items = list(items)
+    if len(items) == 1:
+        return [work(items[0])]
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
         begun = [begin(pool, partial(work, item)) for item in items]
         try:
