@@ -169,22 +169,29 @@ def test_the_day_that_azure_ml_has_logged_models_it_is_they_that_are_used(azure:
     assert found == [["late", "loss"], True, "model"]
 
 
-def test_what_is_known_of_a_model_is_read_once(azure: EmulatedAzure) -> None:
-    printed(
+def test_what_is_known_of_a_model_is_read_once_and_by_its_own_process_not_at_all(
+    azure: EmulatedAzure,
+) -> None:
+    ids = printed(
         VERSION,
         azure,
         LOG
         + """
     experiment = mlflow.set_experiment("read-once")
+    ids = []
     for _ in range(4):
         with mlflow.start_run():
-            mlflow.sklearn.log_model(model, name="model", **needs)
+            ids.append(mlflow.sklearn.log_model(model, name="model", **needs).model_id)
     client = mlflow.MlflowClient()
     pages = [client.search_logged_models([experiment.experiment_id], max_results=2) for _ in range(3)]
-    print(json.dumps([len(page) for page in pages]))
+    print(json.dumps(ids))
     """,
     )
+    assert [request for request in azure.journal.of(BLOBS) if request.method == "GET"] == []
 
+    printed(
+        VERSION, azure, f"import mlflow; [mlflow.get_logged_model(each) for each in {ids!r} * 2]; print('[]')"
+    )
     read = Counter(request.path for request in azure.journal.of(BLOBS) if request.method == "GET")
     assert set(read.values()) == {1}
 

@@ -22,6 +22,8 @@ LOG = """
 def test_many_points_of_a_model_are_few_records(azure: EmulatedAzure) -> None:
     # Given a loop that logs 200 values of a model
     code = f"""{LOG}
+    from azureml_databricks.bridge import waiting_records
+    waiting_records._SECONDS = 600  # a busy machine's clock would add more
     with mlflow.start_run():
         model = mlflow.initialize_logged_model(name="net")
         log(200, model.model_id)
@@ -33,10 +35,10 @@ def test_many_points_of_a_model_are_few_records(azure: EmulatedAzure) -> None:
     # Then this process reads all of them, and so does any other, and they are in a few records
     assert seen == list(range(200))
     assert len(azure.journal.of(API, "log-batch")) <= 205
-    assert len(azure.journal.of("*.blob.core.windows.net")) <= 30
+    assert len(azure.journal.of("*.blob.core.windows.net")) <= 4
     azure.journal.clear()
     assert printed(VERSION, azure, f"{LOG}\n    print(json.dumps(points({model_id!r})))") == list(range(200))
-    assert len(azure.journal.of("*.blob.core.windows.net")) <= 30
+    assert len(azure.journal.of("*.blob.core.windows.net")) <= 4
 
 
 def test_they_are_there_when_the_program_has_ended(azure: EmulatedAzure) -> None:
@@ -85,12 +87,12 @@ def test_of_a_killed_program_all_is_there_but_the_last_seconds(azure: EmulatedAz
     assert printed(VERSION, azure, f"{LOG}\n    print(json.dumps(points({model_id!r})))") == [0, 1, 2, 3, 4]
 
 
-@pytest.mark.parametrize("call", ["mlflow.get_logged_model(model.model_id)", "mlflow.end_run()"])
+@pytest.mark.parametrize("call", ["mlflow.flush_async_logging()", "mlflow.end_run()"])
 def test_what_azure_refuses_to_keep_is_told_and_kept_by_the_next_call(
     call: str, azure: EmulatedAzure
 ) -> None:
     # Given a storage that takes the model's first record and refuses the next two
-    azure.faults.add("*.blob.core.windows.net", r"\.azureml-databricks/models/", status=403, skip=1, times=2)
+    azure.faults.add("*.blob.core.windows.net", r"\.azureml-databricks/", status=403, skip=1, times=2)
     code = f"""{LOG}
     run = mlflow.start_run()
     model = mlflow.initialize_logged_model(name="net")

@@ -161,6 +161,7 @@ def test_a_logged_models_record_counts_only_below_its_own_run(azure: EmulatedAzu
     plant = f"""
     import json, mlflow
     from azureml_databricks.bridge import logged_models
+    from azureml_databricks.bridge.records import Entry
     mlflow.set_experiment("planted")
     with mlflow.start_run() as run:
         model = mlflow.initialize_logged_model(name="model")
@@ -169,15 +170,19 @@ def test_a_logged_models_record_counts_only_below_its_own_run(azure: EmulatedAzu
     store = client._tracking_client.store
     run_id, key = logged_models._parts(model.model_id)
     born = store.runs.records(run_id).all("models")[f"models/{{key}}"][0]
+    address = f"{{store.runs.artifact_uri(run_id)}}/model"
     others = [
-        born["location"].replace({API!r}, "evil.example"),
-        born["location"].replace(run_id, "11111111-2222-3333-4444-555555555555"),
-        born["location"] + "/../../../../x",
+        address.replace({API!r}, "evil.example"),
+        address.replace(run_id, "11111111-2222-3333-4444-555555555555"),
+        "model/../../../../x",
         "file:///etc",
         7,
     ]
-    for number, location in enumerate(others):
-        store.runs.records(run_id).add(f"models/{{key[:-1]}}{{number}}", {{**born, "location": location}})
+    planted = [{{**born, "folder": each}} for each in others]
+    planted += [{{}}, {{"name": 7}}, {{**born, "metrics": [7]}}, {{**born, "status": "no"}}]
+    entries = [Entry(f"models/{{key[:-1]}}{{number}}", record) for number, record in enumerate(planted)]
+    store.runs.records(run_id).add(entries)
+    client.set_tag(run_id, "azureml_databricks.shared_records", "true")
     print(json.dumps([run.info.run_id, run.info.experiment_id, model.artifact_location]))
     """
     run_id, experiment, location = printed(VERSION, azure, plant)

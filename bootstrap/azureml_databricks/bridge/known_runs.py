@@ -10,11 +10,12 @@ from mlflow.entities import Metric, Run
 
 from azureml_databricks.bridge import limits
 from azureml_databricks.bridge.kept import KEPT, Kept, Point, point
-from azureml_databricks.bridge.records import Record, Records
+from azureml_databricks.bridge.outgoing import MARK, SHARED
+from azureml_databricks.bridge.records import Entry, Record, Records
 from azureml_databricks.bridge.service import Service
 
 # The records of the run itself.
-_NOTES = "run"
+NOTES = "run"
 
 # A process that logs to more runs than this counts the names of those that it knew first anew.
 _MOST = 1000
@@ -39,6 +40,8 @@ class Known:
         has_all: whether it takes any number, as was seen then.
         read: whether the run's tags were seen.
         marked: whether something is kept of it.
+        marks: tags that say that it has records, which it is known to have.
+        says_models: whether a tag says its models, and has to be right.
         made_in: the process that made it, as far as it is this one or was forked to be.
     """
 
@@ -51,7 +54,19 @@ class Known:
     has_all: bool = False
     read: bool = False
     marked: bool = False
+    marks: set[str] = field(default_factory=set)
+    says_models: bool = False
     made_in: int = 0
+
+    @property
+    def is_own(self) -> bool:
+        """Whether this process has made the run."""
+        return self.made_in == os.getpid()
+
+    @property
+    def missing_marks(self) -> set[str]:
+        """The marks that a run has to have before this process adds a record."""
+        return ({MARK} if self.is_own else {MARK, SHARED}) - self.marks
 
     def find_beyond(self, metrics: Iterable[Metric]) -> frozenset[str]:
         """Return the names for which the service has no room, as far as is known here, new ones included."""
@@ -76,7 +91,7 @@ class Known:
         is_first = any(metric.key not in self.unseen for metric in new)
         for metric in new:
             self.unseen.setdefault(metric.key, []).append(point(metric))
-        if self.made_in != os.getpid():
+        if not self.is_own:
             return is_first
         return sum(map(len, list(self.unseen.values()))) > _MOST_UNSEEN
 
@@ -101,6 +116,7 @@ class Known:
                 self.dropped += points
         self.names |= seen
         self.read, self.marked = True, self.marked or KEPT in run.data.tags
+        self.marks |= run.data.tags.keys() & {MARK, SHARED}
 
 
 class KnownRuns:
@@ -148,14 +164,10 @@ class KnownRuns:
         """Return the records of a run."""
         return records_at(self.artifact_uri(run_id))
 
-    def add_note(self, run_id: str, note: Record) -> None:
-        """Add a record of the run itself."""
-        self.records(run_id).add(_NOTES, note)
-
     def keep(self, run_id: str, kept: Kept) -> None:
         """Keep something of a run, if there is anything."""
         if kept:
-            self.add_note(run_id, kept.record())
+            self.records(run_id).add([Entry(NOTES, kept.record())])
 
     def kept(self, run_id: str) -> Kept:
         """Return what is kept of a run."""
@@ -164,7 +176,7 @@ class KnownRuns:
 
 def notes_at(artifact_uri: str) -> list[Record]:
     """Return the records of the run itself whose artifacts are there, the oldest first."""
-    return records_at(artifact_uri).all(_NOTES).get(_NOTES, [])
+    return records_at(artifact_uri).all(NOTES).get(NOTES, [])
 
 
 def records_at(artifact_uri: str) -> Records:

@@ -8,14 +8,15 @@ id is a part of the model's, so that any process finds it. Nothing is kept in th
 from __future__ import annotations
 
 import inspect
+import logging
 import re
 import secrets
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from functools import partial
 from typing import Any
 
+from mlflow import MlflowClient
 from mlflow.entities import (
     LoggedModel,
     LoggedModelInput,
@@ -42,14 +43,13 @@ from mlflow.utils.time import get_current_time_millis
 from mlflow.utils.validation import _validate_logged_model_name
 from sqlparse.sql import Parenthesis
 
-from azureml_databricks.bridge import refusals, unavailable
+from azureml_databricks import tracking_uri
+from azureml_databricks.bridge import models_in_a_tag, points_of_models, refusals, unavailable
 from azureml_databricks.bridge.addresses import RUN_ADDRESS
-from azureml_databricks.bridge.known_runs import records_at
-from azureml_databricks.bridge.of_this_process import OfThisProcess
-from azureml_databricks.bridge.outgoing import MARK
+from azureml_databricks.bridge.known_runs import NOTES, records_at
+from azureml_databricks.bridge.outgoing import MARK, SHARED
 from azureml_databricks.bridge.parallel import in_parallel
-from azureml_databricks.bridge.points_of_models import Points, PointsOfModels
-from azureml_databricks.bridge.records import Record
+from azureml_databricks.bridge.records import Entry, Record
 from azureml_databricks.bridge.tracking import WorkspaceTrackingStore
 
 # The model's run, then the model's time of birth and a random part: of two models the later one sorts last.
@@ -80,6 +80,8 @@ class _Search(SearchLoggedModelsUtils):
         return super()._get_value(identifier_type, key, token)  # type: ignore[no-untyped-call]
 
 
+_logger = logging.getLogger("mlflow.azureml_databricks")
+
 # Whether a host has the API: one answer a process.
 _served: dict[str, bool] = {}
 
@@ -93,7 +95,7 @@ class LoggedModelsStore(WorkspaceTrackingStore):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Make the store as the plugin does."""
         super().__init__(*args, **kwargs)
-        self._points = OfThisProcess(partial(PointsOfModels, self._add_points))
+        self._folders: set[tuple[str, str]] = set()
 
     def create_logged_model(
         self,
@@ -109,30 +111,24 @@ class LoggedModelsStore(WorkspaceTrackingStore):
             return super().create_logged_model(experiment_id, name, source_run_id, tags, params, model_type)
         name = name or _generate_random_name()
         _validate_logged_model_name(name)
-        run = self.runs.read(source_run_id) if source_run_id else self._carrier(experiment_id, name)
+        run_id = source_run_id or self._carrier(experiment_id, name)
+        artifact_uri = self.runs.artifact_uri(run_id)
         now = get_current_time_millis()
         key = f"{now:011x}{secrets.token_hex(2)}"
-        # Not at the top: most processes make no models, and need no client of Azure's storage.
-        from azureml_databricks.bridge.artifacts import Container, telling
-
-        container = Container.at(run.info.artifact_uri)
-        with telling(f"look for a model {name} in run {run.info.run_id}"):
-            taken = next(container.addresses(f"{name}/"), None)
-        folder = f"{name}~{key}" if taken else name
         record = {
             "at": now,
             "name": name,
             "experiment": self.service.real_id(experiment_id),
             "run": source_run_id,
             "type": model_type,
-            "location": f"{run.info.artifact_uri}/{folder}",
+            "folder": f"{name}~{key}" if self._is_taken(run_id, name, new=not source_run_id) else name,
             "tags": {tag.key: tag.value for tag in tags or ()},
             "params": {param.key: param.value for param in params or ()},
             "status": LoggedModelStatus.PENDING.value,
         }
-        self.runs.records(run.info.run_id).add(f"{_MODELS}/{key}", record)
-        self.sender.mark(run)
-        return _model(f"m-{run.info.run_id}-{key}", [record], run.info.artifact_uri)
+        self.note(run_id, f"{_MODELS}/{key}", record)
+        self.keep_what_waits(run_id)
+        return _model(f"m-{run_id}-{key}", [record], artifact_uri)
 
     def get_logged_model(self, model_id: str, *args: Any, **kwargs: Any) -> LoggedModel:
         """Return a model.
@@ -143,10 +139,10 @@ class LoggedModelsStore(WorkspaceTrackingStore):
         try:
             if not is_kept(model_id):
                 return super().get_logged_model(model_id, *args, **kwargs)
-            self._keep_points()
             run_id, key = _parts(model_id)
-            if records := self.runs.records(run_id).all(f"{_MODELS}/{key}"):
-                return _model(model_id, records[f"{_MODELS}/{key}"], self.runs.artifact_uri(run_id))
+            folder, waiting = f"{_MODELS}/{key}", self.waiting(run_id)
+            if records := self.runs.records(run_id).all(folder, waiting):
+                return _model(model_id, records[folder], self.runs.artifact_uri(run_id))
         except MlflowException as error:
             if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "ENDPOINT_NOT_FOUND"):
                 raise
@@ -157,7 +153,8 @@ class LoggedModelsStore(WorkspaceTrackingStore):
         if self._is_of_service(model_id):
             return super().finalize_logged_model(model_id, status)
         self._add(model_id, {"status": LoggedModelStatus(status).value})
-        model = self.get_logged_model(model_id)
+        self.keep_what_waits(_parts(model_id)[0])
+        model = self._as_known_here(model_id) or self.get_logged_model(model_id)
         if not model.source_run_id:
             ended = RunStatus.FINISHED if status == LoggedModelStatus.READY else RunStatus.FAILED
             self.update_run_info(_parts(model_id)[0], ended, get_current_time_millis(), None)
@@ -227,7 +224,7 @@ class LoggedModelsStore(WorkspaceTrackingStore):
         self._require(model.model_id for model in models)
         kept, served = _split(models)
         if kept:
-            self.sender.note(run_id, {"outputs": [[model.model_id, model.step] for model in kept]})
+            self.note(run_id, NOTES, {"outputs": [[model.model_id, model.step] for model in kept]})
         if served:
             super().log_outputs(run_id, served)
 
@@ -236,7 +233,7 @@ class LoggedModelsStore(WorkspaceTrackingStore):
         self._require(model.model_id for model in models or ())
         kept, served = _split(models or ())
         if kept:
-            self.sender.note(run_id, {"inputs": [model.model_id for model in kept]})
+            self.note(run_id, NOTES, {"inputs": [model.model_id for model in kept]})
         if datasets or served:
             super().log_inputs(run_id, datasets, *([served] if served else []))
 
@@ -265,23 +262,29 @@ class LoggedModelsStore(WorkspaceTrackingStore):
         for model_id in dict.fromkeys(
             metric.model_id for metric in metrics if is_kept(metric.model_id or "")
         ):
-            points = [_point(metric, run_id) for metric in metrics if metric.model_id == model_id]
-            self._points.get().add(model_id, points)
+            of_model = (metric for metric in metrics if metric.model_id == model_id)
+            self._add(model_id, points_of_models.record(of_model, run_id))
 
-    def flush_async_logging(self) -> None:
-        """Wait until all that was logged in the background is there."""
-        super().flush_async_logging()
-        self._keep_points()
-
-    def update_run_info(self, run_id: str, *args: Any, **kwargs: Any) -> RunInfo:
-        """Change a run's status, end or name; then what was logged of models is kept, or the error raised."""
-        info = super().update_run_info(run_id, *args, **kwargs)
-        self._keep_points()
+    def update_run_info(
+        self, run_id: str, run_status: Any, end_time: int | None, run_name: str | None
+    ) -> RunInfo:
+        """Change a run's status, end or name; as it ends, a tag says its models."""
+        info = super().update_run_info(run_id, run_status, end_time, run_name)
+        if end_time:
+            self._say_models(run_id)
         return info
 
-    def _keep_points(self) -> None:
-        if self._points:
-            self._points.get().flush()
+    def _keep(self, run_id: str, entries: list[Entry]) -> None:
+        super()._keep(run_id, entries)
+        if self.runs.of(run_id).says_models:
+            self._say_models(run_id)
+
+    def _say_models(self, run_id: str) -> None:
+        known = self.runs.of(run_id)
+        if known.is_own and MARK in known.marks and SHARED not in known.marks:
+            records = self.runs.records(run_id).written(_MODELS)
+            if records or known.says_models:
+                self.sender.say_models(run_id, models_in_a_tag.text(records) if records else "")
 
     def _require(self, model_ids: Iterable[str]) -> None:
         """Refuse models of which neither the service nor a run here can know."""
@@ -311,28 +314,52 @@ class LoggedModelsStore(WorkspaceTrackingStore):
                 _served[host] = False
         return _served[host]
 
-    def _carrier(self, experiment_id: str, name: str) -> Run:
+    def _carrier(self, experiment_id: str, name: str) -> str:
         now = get_current_time_millis()
         tags = [RunTag(_CARRIER, "true"), RunTag(MLFLOW_RUN_NAME, name)]
-        return self.create_run(experiment_id, "", now, tags, name)
+        return str(self.create_run(experiment_id, "", now, tags, name).info.run_id)
+
+    def _is_taken(self, run_id: str, name: str, *, new: bool) -> bool:
+        """Whether a run has something in the folder of a name; what this process has made it knows."""
+        taken = (run_id, name) in self._folders
+        if not (taken or new):
+            # Not at the top: most processes make no models, and need no client of Azure's storage.
+            from azureml_databricks.bridge.artifacts import Container, telling
+
+            with telling(f"look for a model {name} in run {run_id}"):
+                taken = any(Container.at(self.runs.artifact_uri(run_id)).addresses(f"{name}/"))
+        self._folders.add((run_id, name))
+        return taken
+
+    def _as_known_here(self, model_id: str) -> LoggedModel | None:
+        """Return a model as this process has made it, None if it has not or has forgotten."""
+        run_id, key = _parts(model_id)
+        records = (self.runs.records(run_id).written(_MODELS) or {}).get(f"{_MODELS}/{key}", [])
+        is_whole = any("name" in record for record in records)
+        return _model(model_id, records, self.runs.artifact_uri(run_id)) if is_whole else None
 
     def _models(self, experiment_ids: list[str]) -> list[LoggedModel]:
-        self._keep_points()
+        self.keep_what_waits()
         marked = f"tags.`{MARK}` = 'true'"
         runs = self.service.found_runs(experiment_ids, marked, ViewType.ACTIVE_ONLY, sys.maxsize)
-        models = in_parallel(lambda run: _of_run(run.info.run_id, run.info.artifact_uri), runs)
-        return [model for of_run in models for model in of_run]
+        said = [models_in_a_tag.read(run.data.tags) for run in runs]
+        unsaid = [run.info.artifact_uri for run, records in zip(runs, said, strict=True) if records is None]
+        read = iter(in_parallel(_records, unsaid))
+        return [
+            model
+            for run, records in zip(runs, said, strict=True)
+            for model in _models(
+                run.info.run_id, run.info.artifact_uri, next(read) if records is None else records
+            )
+        ]
 
     def _search_runs(self, *args: Any, **kwargs: Any) -> tuple[list[Run], str | None]:
         runs, token = super()._search_runs(*args, **kwargs)
         return [run for run in runs if _CARRIER not in run.data.tags], token
 
-    def _add_points(self, model_id: str, points: Points) -> None:
-        self._add(model_id, {"metrics": points})
-
     def _add(self, model_id: str, record: Record) -> None:
         run_id, key = _parts(model_id)
-        self.runs.records(run_id).add(f"{_MODELS}/{key}", {"at": get_current_time_millis(), **record})
+        self.note(run_id, f"{_MODELS}/{key}", {"at": get_current_time_millis(), **record})
 
 
 def newest_at(artifact_uri: str) -> LoggedModel | None:
@@ -340,17 +367,25 @@ def newest_at(artifact_uri: str) -> LoggedModel | None:
     of_run = RUN_ADDRESS.fullmatch(artifact_uri)
     if of_run is None:
         return None
-    models = _of_run(of_run["run"], artifact_uri)
+    store = MlflowClient(tracking_uri.parse(artifact_uri).tracking_uri)._tracking_client.store
+    waiting = store.waiting(of_run["run"]) if isinstance(store, LoggedModelsStore) else []
+    models = _models(of_run["run"], artifact_uri, _records(artifact_uri, waiting))
     named = [model for model in models if model.name == of_run["path"]]
     return max(named, key=lambda model: model.model_id, default=None)
 
 
-def _of_run(run_id: str, artifact_uri: str) -> list[LoggedModel]:
-    kept = records_at(artifact_uri).all(_MODELS)
-    return [
-        _model(f"m-{run_id}-{folder.rpartition('/')[2]}", records, artifact_uri)
-        for folder, records in kept.items()
-    ]
+def _records(artifact_uri: str, waiting: Iterable[Entry] = ()) -> dict[str, list[Record]]:
+    return records_at(artifact_uri).all(_MODELS, waiting)
+
+
+def _models(run_id: str, artifact_uri: str, by_folder: dict[str, list[Record]]) -> list[LoggedModel]:
+    models = []
+    for folder, records in by_folder.items():
+        try:
+            models.append(_model(f"m-{run_id}-{folder.rpartition('/')[2]}", records, artifact_uri))
+        except MlflowException as error:
+            _logger.warning("%s", error)
+    return models
 
 
 def _not_found(model_id: str) -> MlflowException:
@@ -393,25 +428,18 @@ def _plain(metric: Metric) -> Metric:
     return Metric(metric.key, metric.value, metric.timestamp, metric.step)
 
 
-def _point(metric: Metric, run_id: str) -> list[Any]:
-    return [
-        *(metric.key, metric.value, metric.timestamp, metric.step),
-        *(metric.dataset_name, metric.dataset_digest, str(run_id)),
-    ]
-
-
 def _location(recorded: object, artifact_uri: str) -> str:
-    """Return where a model's files are: below its own run, whatever the record says.
+    """Return where a model's files are: below its own run, whatever folder the record says.
 
     Everybody with a role on the workspace can write one that leads elsewhere.
     """
     from azureml_databricks.bridge.artifacts import path_within
 
-    its_run, claimed = RUN_ADDRESS.fullmatch(artifact_uri), RUN_ADDRESS.fullmatch(str(recorded))
+    its_run = RUN_ADDRESS.fullmatch(artifact_uri)
     root = artifact_uri[: its_run.start("path")] if its_run and its_run["path"] else artifact_uri
     folder = ""
     with suppress(MlflowException):  # it leads out
-        folder = path_within((claimed and claimed["path"]) or "")
+        folder = path_within(str(recorded))
     return f"{root.rstrip('/')}/{folder}".rstrip("/")
 
 
@@ -422,31 +450,38 @@ def _model(model_id: str, records: list[Record], artifact_uri: str) -> LoggedMod
         model_id: its id.
         records: of which the first says what it was born as.
         artifact_uri: an address among the artifacts of its run.
+
+    Raises:
+        MlflowException: they are no model's, as everybody with a role on the workspace can write some.
     """
-    born = next(record for record in records if "name" in record)
+    try:
+        return _made_of(model_id, records, artifact_uri)
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise MlflowException(
+            f"the records of logged model {model_id!r} are no model's ({error!r}): somebody else wrote them"
+        ) from None
+
+
+def _made_of(model_id: str, records: list[Record], artifact_uri: str) -> LoggedModel:
+    born = next((record for record in records if "name" in record), {})
     tags: dict[str, str] = {}
     params: dict[str, str] = {}
-    points: list[list[Any]] = []
     for record in records:
         tags.update(record.get("tags", {}))
         tags.pop(record.get("untag", ""), None)
         params.update(record.get("params", {}))
-        points += record.get("metrics", [])
     return LoggedModel(
         experiment_id=born["experiment"],
         model_id=model_id,
         name=born["name"],
-        artifact_location=_location(born["location"], artifact_uri),
+        artifact_location=_location(born["folder"], artifact_uri),
         creation_timestamp=born["at"],
-        last_updated_timestamp=records[-1]["at"],
+        last_updated_timestamp=max(record["at"] for record in records),
         model_type=born["type"] or "",
         source_run_id=born["run"] or "",
         status_message="",
         status=LoggedModelStatus([r["status"] for r in records if "status" in r][-1]),
         tags=tags,
         params=params,
-        metrics=[
-            Metric(key, value, timestamp, step, model_id, name, digest, run_id)
-            for key, value, timestamp, step, name, digest, run_id in points
-        ],
+        metrics=points_of_models.metrics(records, model_id),
     )

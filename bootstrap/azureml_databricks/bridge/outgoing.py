@@ -13,10 +13,13 @@ from azureml_databricks.bridge import limits
 from azureml_databricks.bridge.kept import KEPT, Kept, cut, point
 from azureml_databricks.bridge.provenance import PREFIX
 
-# Marks runs that have records of logged models and data sets.
+# Marks runs that have records of logged models and data sets; and those to which another process than the one
+# that made the run has added some. The third is no mark, but says the models of a run that has ended.
 MARK = "azureml_databricks.records"
+SHARED = "azureml_databricks.shared_records"
+MODELS = "azureml_databricks.models"
 
-_MARKS = (MARK, KEPT)
+_MARKS = (MARK, SHARED, KEPT)
 _LISTS = (MLFLOW_LOGGED_ARTIFACTS, MLFLOW_LOGGED_MODELS)
 # The service gives a new run tags of its own, such as mlflow.rootRunId and mlflow.user.
 _OF_SERVICE = 4

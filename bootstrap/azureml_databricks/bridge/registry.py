@@ -83,8 +83,11 @@ class WorkspaceModelRegistryStore(KeptAliases, KnowsModelIds, NoPrompts, AzureML
         kept = {tag.key: tag.value for tag in tags or ()}
         if model_id:
             kept[model_ids.TAG] = model_id
-            run_id = run_id or mlflow.MlflowClient().get_logged_model(model_id).source_run_id
-        place = self._place(source)
+        named = mlflow.MlflowClient().get_logged_model(model_id) if model_id else None
+        if named:
+            run_id = run_id or named.source_run_id
+        is_named = named is not None and source == f"models:/{named.model_id}"
+        place = str(named.artifact_location) if named and is_named else self._place(source)
         logged = None
         if place.startswith("azureml:"):
             if not model_id and (logged := _logged_model(place)):

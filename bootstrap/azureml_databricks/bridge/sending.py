@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 
 from mlflow.entities import Param, Run, RunTag
@@ -10,9 +11,11 @@ from mlflow.exceptions import MlflowException
 from azureml_databricks.bridge import limits
 from azureml_databricks.bridge.kept import KEPT, Kept, point
 from azureml_databricks.bridge.known_runs import KnownRuns
-from azureml_databricks.bridge.outgoing import MARK, Batch, divided, fitting
-from azureml_databricks.bridge.records import Record
+from azureml_databricks.bridge.outgoing import MODELS, SHARED, Batch, divided, fitting
+from azureml_databricks.bridge.records import Entry
 from azureml_databricks.bridge.service import Service
+
+_logger = logging.getLogger("mlflow.azureml_databricks")
 
 # How often a batch is divided: another process may have taken the room that was there.
 _DIVISIONS = 3
@@ -85,15 +88,30 @@ class Sender:
         elif missing:
             raise missing
 
-    def note(self, run_id: str, note: Record) -> None:
-        """Note something of a run."""
-        self._runs.add_note(run_id, note)
-        self.mark(self.read(run_id))
+    def add_records(self, run_id: str, entries: list[Entry]) -> None:
+        """Add records of logged models and data sets to a run that is known to have some, or is to be."""
+        known = self._runs.of(run_id)
+        if missing := known.missing_marks:
+            self.send(run_id, Batch(tags=[RunTag(mark, "true") for mark in sorted(missing)]))
+            known.marks |= missing
+        self._runs.records(run_id).add(entries)
 
-    def mark(self, run: Run) -> None:
-        """Make known that a run has records."""
-        if MARK not in run.data.tags:
-            self.send(run.info.run_id, Batch(tags=[RunTag(MARK, "true")]))
+    def say_models(self, run_id: str, text: str) -> None:
+        """Say the models of a run in a tag, or, with no text, that what was said is not right any more.
+
+        Nobody has asked for it: where the service refuses it, a search reads the records.
+        """
+        known = self._runs.of(run_id)
+        try:
+            if text:
+                self._service.log_batch(run_id, [], [], [RunTag(MODELS, text)])
+                known.says_models = True
+                return
+        except MlflowException as error:
+            _logger.debug("no tag says the models of run %s: %s", run_id, error)
+        if known.says_models:
+            self.send(run_id, Batch(tags=[RunTag(SHARED, "true")]))
+            known.marks.add(SHARED)
 
     def _log(self, run_id: str, batch: Batch, kept_names: frozenset[str]) -> None:
         try:

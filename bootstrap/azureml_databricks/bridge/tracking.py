@@ -36,6 +36,7 @@ from azureml_databricks.bridge import (
     experiment_names,
     limits,
     links,
+    points_of_models,
     refusals,
     searching,
     unavailable,
@@ -45,19 +46,23 @@ from azureml_databricks.bridge.batches_in_background import BatchesInBackground
 from azureml_databricks.bridge.creation import Creation
 from azureml_databricks.bridge.experiment import TellsWhichIsSet
 from azureml_databricks.bridge.kept import cut
-from azureml_databricks.bridge.known_runs import KnownRuns
+from azureml_databricks.bridge.known_runs import NOTES, KnownRuns
 from azureml_databricks.bridge.of_this_process import OfThisProcess
 from azureml_databricks.bridge.outgoing import Batch
 from azureml_databricks.bridge.pages import Begun, in_pages, in_pages_of_all
 from azureml_databricks.bridge.reading import Reader
-from azureml_databricks.bridge.records import Record
+from azureml_databricks.bridge.records import Entry, Record
 from azureml_databricks.bridge.searching import Search, SoFar
 from azureml_databricks.bridge.sending import Sender
 from azureml_databricks.bridge.service import Service
 from azureml_databricks.bridge.unavailable import NoTraces
+from azureml_databricks.bridge.waiting_records import WaitingRecords
 from azureml_databricks.node import spark_conf
 
 _logger = logging.getLogger("mlflow.azureml_databricks")
+
+# Hosts that take no data sets of runs: one answer a process.
+_take_no_inputs: set[str] = set()
 
 
 class WorkspaceTrackingStore(NoTraces, TellsWhichIsSet, AzureMLRestStore):  # type: ignore[misc]  # no types
@@ -75,11 +80,12 @@ class WorkspaceTrackingStore(NoTraces, TellsWhichIsSet, AzureMLRestStore):  # ty
         self.service = Service(*args, **kwargs)
         self.runs = KnownRuns(self.service)
         self.sender = Sender(self.service, self.runs)
-        self._reader = Reader(self.service, self.runs, self.sender, self.with_notes)
+        self._reader = Reader(self.service, self.runs, self.sender, self.with_notes, self.keep_what_waits)
         self._creation = Creation(self.service, self.runs, self.sender)
         self._background = OfThisProcess(partial(BatchesInBackground, self._log))
         self._searches: Begun[SoFar] = Begun()
         self._found: Begun[list[Experiment]] = Begun()
+        self._waiting = OfThisProcess(partial(WaitingRecords, self._keep, points_of_models.join))
         links.lead_to_studio(WorkspaceTrackingStore)
 
     def _call_endpoint(self, *args: Any, **kwargs: Any) -> Any:
@@ -95,9 +101,35 @@ class WorkspaceTrackingStore(NoTraces, TellsWhichIsSet, AzureMLRestStore):  # ty
             workers.tell(spark_conf.DRIVERS_EXPERIMENT_ID, str(fluent._active_experiment_id))
         return self.get_run(run.info.run_id) if has_more else run
 
+    def note(self, run_id: str, folder: str, record: Record) -> None:
+        """Note something of a run, soon.
+
+        Raises:
+            MlflowException: there is no such run.
+        """
+        self.runs.artifact_uri(run_id)
+        self._waiting.get().add(run_id, folder, record)
+
+    def keep_what_waits(self, run_id: str = "") -> None:
+        """Wait until all that was noted is kept, or what was noted of one run.
+
+        Raises:
+            MlflowException: Azure refuses; it waits for the next call.
+        """
+        if self._waiting:
+            self._waiting.get().flush(run_id)
+
+    def waiting(self, run_id: str) -> list[Entry]:
+        """Return what was noted of a run and waits to be kept."""
+        return self._waiting.get().of(run_id) if self._waiting else []
+
+    def _keep(self, run_id: str, entries: list[Entry]) -> None:
+        self.sender.add_records(run_id, entries)
+
     def get_run(self, run_id: str) -> Run:
         """Return a run, with what is kept of it where the service has no place."""
-        return self._reader.run(run_id)
+        has_notes = any(entry.folder == NOTES for entry in self.waiting(run_id))
+        return self._reader.run(run_id, has_notes=has_notes)
 
     def with_notes(self, run: Run, notes: list[Record]) -> Run:
         """Return the run with the data sets of its notes."""
@@ -108,7 +140,10 @@ class WorkspaceTrackingStore(NoTraces, TellsWhichIsSet, AzureMLRestStore):  # ty
     def update_run_info(
         self, run_id: str, run_status: Any, end_time: int | None, run_name: str | None
     ) -> RunInfo:
-        """Change a run's status, end or name; the service answers without the artifacts' address."""
+        """Change a run's status, end or name; then what was noted is kept, or the error raised.
+
+        The service answers without the artifacts' address.
+        """
         whole = run_name
         if run_name and limits.length(run_name) > limits.RUN_NAME:
             self.sender.send(run_id, Batch(tags=[RunTag(MLFLOW_RUN_NAME, run_name)]))
@@ -121,6 +156,7 @@ class WorkspaceTrackingStore(NoTraces, TellsWhichIsSet, AzureMLRestStore):  # ty
             info._set_run_name(whole)
         if not info.artifact_uri:
             info._artifact_uri = self.runs.artifact_uri(run_id)
+        self.keep_what_waits()
         return info
 
     def log_batch(
@@ -158,21 +194,31 @@ class WorkspaceTrackingStore(NoTraces, TellsWhichIsSet, AzureMLRestStore):  # ty
     def _log(self, run_id: str, batch: Batch) -> None:
         self.log_batch(run_id, batch.metrics, batch.params, batch.tags)
 
-    def flush_async_logging(self) -> None:
-        """Wait until all that was logged in the background is there."""
+    def end_async_logging(self) -> None:
+        """Wait until what was logged in the background is sent; MLflow calls it before it ends a run."""
         if self._background:
             self._background.get().wait()
 
-    shut_down_async_logging = end_async_logging = flush_async_logging
+    shut_down_async_logging = end_async_logging
+
+    def flush_async_logging(self) -> None:
+        """Wait until all that was logged in the background is there."""
+        self.end_async_logging()
+        self.keep_what_waits()
 
     def log_inputs(self, run_id: str, datasets: Any = None, *models: Any) -> None:
         """Log the data sets that a run used; they are noted where the service does not take them."""
+        host = self.service_context.host_url
         try:
-            super().log_inputs(run_id, datasets, *models)
+            if models or host not in _take_no_inputs:
+                super().log_inputs(run_id, datasets, *models)
+                return
         except MlflowException as error:
             if models or not unavailable.is_missing(error):
                 raise
-            self.sender.note(run_id, {"datasets": [_fields(data_set) for data_set in datasets or ()]})
+            _take_no_inputs.add(host)
+        if datasets:
+            self.note(run_id, NOTES, {"datasets": [_fields(data_set) for data_set in datasets or ()]})
 
     def record_logged_model(self, run_id: str, mlflow_model: Any) -> None:
         """Add a model to the list that MLflow 2 has of a run's models."""
@@ -206,6 +252,7 @@ class WorkspaceTrackingStore(NoTraces, TellsWhichIsSet, AzureMLRestStore):  # ty
 
         if max_results is not None:
             limits.require_page(max_results, SEARCH_MAX_RESULTS_THRESHOLD)
+        self.keep_what_waits()
         wanted = Search.of(filter_string, order_by)
         known_as = (*experiment_ids, run_view_type, filter_string, *(order_by or ()))
         so_far = (self._searches.take(known_as) if page_token else None) or SoFar()
