@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import subprocess
+from base64 import b85encode
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from zlib import compress
+
+import pytest
 
 from tests.emulated.azure import EmulatedAzure
 from tests.matrices.on_azure import printed, run
@@ -30,21 +34,25 @@ def kinds(azure: EmulatedAzure) -> Counter[str]:
     )
 
 
-def test_checkpoints_of_a_run_cost_by_the_model(azure: EmulatedAzure) -> None:
-    # Given a run with 25 checkpoints, each evaluated, tagged and linked, of the metrics 600 name one
+@pytest.mark.parametrize(
+    ("models", "batches"),
+    [pytest.param(25, 24, marks=pytest.mark.thorough, id="25"), pytest.param(6, 8, id="6")],
+)
+def test_checkpoints_of_a_run_cost_by_the_model(models: int, batches: int, azure: EmulatedAzure) -> None:
+    # Given a run with checkpoints, each evaluated, tagged and linked, and many metrics that name one
     code = f"""{NOT_BY_TIME}
     import json, mlflow
     from mlflow.entities import LoggedModelOutput
     client = mlflow.MlflowClient()
     ids = []
     with mlflow.start_run() as run:
-        for step in range(25):
+        for step in range({models}):
             model = mlflow.initialize_logged_model(name="net", tags={{"step": str(step)}})
             ids.append(model.model_id)
-            for batch in range(24):
+            for batch in range({batches}):
                 mlflow.log_metric("loss", batch, step=batch, model_id=model.model_id)
             client.log_outputs(run.info.run_id, [LoggedModelOutput(model.model_id, step)])
-            mlflow.set_logged_model_tags(model.model_id, {{"best": str(step == 24)}})
+            mlflow.set_logged_model_tags(model.model_id, {{"best": str(step == {models - 1})}})
             mlflow.finalize_logged_model(model.model_id, "READY")
     print(json.dumps(ids))
     """
@@ -52,22 +60,22 @@ def test_checkpoints_of_a_run_cost_by_the_model(azure: EmulatedAzure) -> None:
 
     # Then beside a request for each metric, which is MLflow's, each model has cost some
     asked = kinds(azure)
-    assert asked.pop("log-batch") <= 605
-    assert asked.total() <= 25 * 7
+    assert asked.pop("log-batch") <= models * batches + 5
+    assert asked.total() <= models * 7 + 10
 
     # And whoever reads them reads a few files, and has all
     azure.journal.clear()
     read = f"""
         import json, mlflow
-        models = [mlflow.get_logged_model(model_id) for model_id in {ids!r}]
-        steps = [sorted(metric.step for metric in model.metrics) for model in models]
-        outputs = mlflow.get_run(models[0].source_run_id).outputs.model_outputs
-        tags = [[model.tags["step"], model.tags["best"], str(model.status)] for model in models]
+        found = [mlflow.get_logged_model(model_id) for model_id in {ids!r}]
+        steps = [sorted(metric.step for metric in model.metrics) for model in found]
+        outputs = mlflow.get_run(found[0].source_run_id).outputs.model_outputs
+        tags = [[model.tags["step"], model.tags["best"], str(model.status)] for model in found]
         print(json.dumps([steps, tags, [[output.model_id, output.step] for output in outputs]]))
         """
     steps, tags, outputs = printed(VERSION, azure, read)
-    assert steps == [list(range(24))] * 25
-    assert tags == [[str(step), str(step == 24), "READY"] for step in range(25)]
+    assert steps == [list(range(batches))] * models
+    assert tags == [[str(step), str(step == models - 1), "READY"] for step in range(models)]
     assert outputs == [[model_id, step] for step, model_id in enumerate(ids)]
     asked = kinds(azure)
     assert asked["GET"] <= 12
@@ -248,7 +256,7 @@ def test_a_file_among_the_records_that_is_none_is_told_in_one_line(azure: Emulat
     code = f"""{IN_MEMORY}
     from mlflow import MlflowException
     told = []
-    for content in (b"{{", b"[1]", b'[["a", {{}}]]', b'[["a", 1, "b"]]', b'"abc"'):
+    for content in (b"{{", b"[" * 10**6, b"[1]", b'[["a", {{}}]]', b'[["a", 1, "b"]]', b'"abc"'):
         there.files = {{".azureml-databricks/x.json": content}}
         try:
             seen()
@@ -258,7 +266,7 @@ def test_a_file_among_the_records_that_is_none_is_told_in_one_line(azure: Emulat
     """
     told = printed(VERSION, azure, code)
 
-    assert len(told) == 5
+    assert len(told) == 6
     assert all(
         text.startswith("artifact '.azureml-databricks/x.json' of run run is no record") for text in told
     )
@@ -320,6 +328,76 @@ def test_what_becomes_of_a_model_after_its_run_is_found(azure: EmulatedAzure) ->
     # Then a search in any process finds them as they are
     for experiment, _ in made:
         assert printed(VERSION, azure, SEARCH.format(experiment=experiment)) == [1, "yes", {}, 0]
+
+
+def test_of_a_process_that_is_killed_while_it_changes_a_model_the_search_finds_what_is_kept(
+    azure: EmulatedAzure,
+) -> None:
+    # Given a process that has ended a run, and is killed when it has added a record of its model
+    code = """
+        import json, mlflow, os, sys
+        from azureml_databricks.bridge.records import Records
+        experiment = mlflow.set_experiment("killed").experiment_id
+        with mlflow.start_run():
+            model = mlflow.initialize_logged_model(name="net")
+        print(json.dumps(experiment))
+        sys.stdout.flush()
+        add = Records.add
+        Records.add = lambda *args: (add(*args), os._exit(0))
+        mlflow.set_logged_model_tags(model.model_id, {"late": "yes"})
+        mlflow.flush_async_logging()
+        """
+    experiment = printed(VERSION, azure, code)
+
+    assert printed(VERSION, azure, SEARCH.format(experiment=experiment)) == [1, "yes", {}, 0]
+
+
+def test_tags_that_tell_nonsense_of_models_hide_no_others(azure: EmulatedAzure) -> None:
+    # Given runs whose tag somebody else has written, and a well one
+    said = [
+        "",
+        "x",
+        "[]",
+        "[" * 500_000,
+        '{"models/1": 7}',
+        '{"models/1": [7]}',
+        '{"models/1": [{"name": 7}]}',
+    ]
+    tags = [b85encode(compress(text.encode(), 9)).decode() for text in said]
+    assert max(map(len, tags)) <= 1000
+    code = f"""
+        import json, mlflow
+        client = mlflow.MlflowClient()
+        experiment = mlflow.set_experiment("nonsense").experiment_id
+        for tag in {["no base 85", *tags]!r}:
+            with mlflow.start_run() as run:
+                pass
+            for name, value in (("records", "true"), ("models", tag)):
+                client.set_tag(run.info.run_id, f"azureml_databricks.{{name}}", value)
+        with mlflow.start_run():
+            mlflow.initialize_logged_model(name="well")
+        found = mlflow.search_logged_models([experiment], output_format="list")
+        print(json.dumps([model.name for model in found]))
+        """
+    assert printed(VERSION, azure, code) == ["well"]
+
+
+def test_what_a_task_of_sparks_notes_is_there_at_once(azure: EmulatedAzure) -> None:
+    # Given a task whose process is ended without further ado, as Spark does it
+    code = """
+        import json, mlflow, os, sys
+        from azureml_databricks.node import spark_conf
+        spark_conf.in_task = lambda: True
+        model = mlflow.create_external_model("net")
+        mlflow.set_logged_model_tags(model.model_id, {"late": "yes"})
+        print(json.dumps(model.model_id))
+        sys.stdout.flush()
+        os._exit(0)
+        """
+    model_id = printed(VERSION, azure, code)
+
+    tags = f"import json, mlflow; print(json.dumps([mlflow.get_logged_model({model_id!r}).tags.get('late')]))"
+    assert printed(VERSION, azure, tags) == ["yes"]
 
 
 def test_what_mlflow_asks_of_a_run_is_not_asked_of_its_records(azure: EmulatedAzure) -> None:

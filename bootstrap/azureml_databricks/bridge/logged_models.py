@@ -275,8 +275,11 @@ class LoggedModelsStore(WorkspaceTrackingStore):
         return info
 
     def _keep(self, run_id: str, entries: list[Entry]) -> None:
+        is_said = self.runs.of(run_id).says_models and any(entry.folder != NOTES for entry in entries)
+        if is_said:
+            self.sender.say_models(run_id, models_in_a_tag.CHANGING)
         super()._keep(run_id, entries)
-        if self.runs.of(run_id).says_models:
+        if is_said:
             self._say_models(run_id)
 
     def _say_models(self, run_id: str) -> None:

@@ -169,7 +169,7 @@ class Records:
             return None
         try:
             entries = [_entry(*each) for each in json.loads(stream.getvalue())]
-        except (TypeError, ValueError) as error:
+        except (RecursionError, TypeError, ValueError) as error:
             raise MlflowException(
                 f"artifact {path!r} of run {self._run_id} is no record of azureml-databricks ({error}): "
                 "somebody else put it there, delete it"
@@ -194,7 +194,11 @@ class Records:
                 return
             entries = _each_once(found[path] for path in merged)
             path = self._write(entries)
-            written.paths = [path, *(each for each in written.paths if each not in merged)]
+            # In place: another thread may add to them.
+            written.paths.append(path)
+            for each in merged:
+                with suppress(ValueError):
+                    written.paths.remove(each)
             self._container.delete(merged)
         except (AzureError, MlflowException) as error:
             written.merges = False

@@ -102,13 +102,15 @@ class WorkspaceTrackingStore(NoTraces, TellsWhichIsSet, AzureMLRestStore):  # ty
         return self.get_run(run.info.run_id) if has_more else run
 
     def note(self, run_id: str, folder: str, record: Record) -> None:
-        """Note something of a run, soon.
+        """Note something of a run, soon; at once in a task of Spark's, whose process may be ended any time.
 
         Raises:
             MlflowException: there is no such run.
         """
         self.runs.artifact_uri(run_id)
         self._waiting.get().add(run_id, folder, record)
+        if spark_conf.in_task():
+            self.keep_what_waits(run_id)
 
     def keep_what_waits(self, run_id: str = "") -> None:
         """Wait until all that was noted is kept, or what was noted of one run.
