@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from itertools import pairwise
 
@@ -27,7 +26,7 @@ _BEST = """
 import json, mlflow
 order = ["metrics.accuracy DESC"]
 best = mlflow.search_runs([{experiment!r}], order_by=order, max_results=1, output_format="list")
-print(json.dumps([run.data.metrics["accuracy"] for run in best]))
+print(json.dumps(best[0].data.metrics["accuracy"]))
 """
 _ALL = """
 import json, mlflow
@@ -42,22 +41,23 @@ print(json.dumps(len(mlflow.search_registered_models(filter_string="name LIKE '{
 
 def rows(place: Place) -> Iterator[Row]:
     """Measure each at its sizes."""
-    yield from _at_two_sizes("notebooks at once on a node: requests", _notebooks(place))
-    yield from _at_two_sizes("logins of all of them", _notebooks(place, host=_LOGIN))
-    yield from _at_two_sizes("models found by a part of their names: requests", _models(place))
-    yield from _at_two_sizes("runs, the best of them: requests", _runs(place, _BEST))
-    yield from _at_two_sizes("runs, all of them by a metric: requests", _runs(place, _ALL))
+    requests, logins = _notebooks(place)
+    yield from _at_each_size("notebooks at once on a node: requests", requests)
+    yield from _at_each_size("notebooks at once on a node: logins", logins)
+    yield from _at_each_size("registered models, found by a part of their names: requests", _models(place))
+    best, all_of_them = _runs(place)
+    yield from _at_each_size("runs, the best of them: requests", best)
+    yield from _at_each_size("runs, all of them by a metric: requests", all_of_them)
 
 
-def _at_two_sizes(what: str, figures: dict[int, int]) -> Iterator[Row]:
-    sizes = sorted(figures)
-    for smaller, larger in pairwise(sizes):
+def _at_each_size(what: str, figures: dict[int, int]) -> Iterator[Row]:
+    for smaller, larger in pairwise(sorted(figures)):
         yield Row(f"{larger:,} {what}", f"{SMALLER}, {smaller:,}", figures[larger], figures[smaller])
 
 
-def _notebooks(place: Place, host: str = "*") -> dict[int, int]:
-    """Return the requests of so many processes that begin at once, by their number."""
-    figures = {}
+def _notebooks(place: Place) -> tuple[dict[int, int], dict[int, int]]:
+    """Return the requests and the logins of so many processes that begin at once, by their number."""
+    requests, logins = {}, {}
     way = place.ours
     code = _RUN.format(name="bench")
     for count in place.sizes.notebooks:
@@ -67,8 +67,9 @@ def _notebooks(place: Place, host: str = "*") -> dict[int, int]:
         for process in begun:
             _, said = process.communicate()
             assert process.returncode == 0, said
-        figures[count] = len(place.azure.journal.of(host))
-    return figures
+        requests[count] = len(place.azure.journal)
+        logins[count] = len(place.azure.journal.of(_LOGIN, "/token"))
+    return requests, logins
 
 
 def _models(place: Place) -> dict[int, int]:
@@ -83,14 +84,14 @@ def _models(place: Place) -> dict[int, int]:
     return figures
 
 
-def _runs(place: Place, code: str) -> dict[int, int]:
-    figures = {}
+def _runs(place: Place) -> tuple[dict[int, int], dict[int, int]]:
+    """Return the requests for the best run, and for all of them, by the size of the experiment."""
+    best, all_of_them = {}, {}
     for size in place.sizes.runs:
-        name = f"bench-{size}-{len(code)}"
-        run_id, experiment = place.ours.run(_RUN.format(name=name))
+        run_id, experiment = place.ours.run(_RUN.format(name=f"bench-{size}"))
         place.azure.copy_run(run_id, size - 1)
-        place.azure.journal.clear()
-        found = place.ours.run(code.format(experiment=experiment))
-        assert found == [size - 2] or found == size, json.dumps(found)
-        figures[size] = len(place.azure.journal)
-    return figures
+        for code, found, figures in ((_BEST, size - 2, best), (_ALL, size, all_of_them)):
+            place.azure.journal.clear()
+            assert place.ours.run(code.format(experiment=experiment)) == found
+            figures[size] = len(place.azure.journal)
+    return best, all_of_them

@@ -48,4 +48,4 @@ def show(title: str, rows: Sequence[Row]) -> None:
     table = Table("", "ours", "beside", "the other", "ratio", title=title, title_justify="left")
     for row in rows:
         table.add_row(row.what, row.unit.format(row.ours), row.beside, row.unit.format(row.other), row.ratio)
-    Console().print(table)
+    Console(width=120).print(table)
