@@ -79,6 +79,7 @@ class Way:
 
     def seconds(self, code: str, tries: int) -> float:
         """Return the median time from a process's start to the end of `code`, each with its own login."""
+        self.run(f"{code}\nprint(0)")  # what is read from the disk the first time is read by now
         times = []
         for _ in range(tries):
             forget_tokens(self.node.path("/dev/shm"))
