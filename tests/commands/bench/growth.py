@@ -86,7 +86,8 @@ def _models(place: Place) -> dict[int, int]:
 
 def _runs(place: Place) -> tuple[dict[int, int], dict[int, int]]:
     """Return the requests for the best run, and for all of them, by the size of the experiment."""
-    best, all_of_them = {}, {}
+    best: dict[int, int] = {}
+    all_of_them: dict[int, int] = {}
     for size in place.sizes.runs:
         run_id, experiment = place.ours.run(_RUN.format(name=f"bench-{size}"))
         place.azure.copy_run(run_id, size - 1)
