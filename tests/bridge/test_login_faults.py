@@ -411,6 +411,52 @@ def test_a_token_that_has_expired_by_azures_clock_is_renewed(
     assert tokens(azure) == 2
 
 
+ARTIFACTS = """
+import mlflow
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+"""
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "assert mlflow.artifacts.list_artifacts(artifact_uri=ADDRESS)",
+        "assert mlflow.artifacts.load_text(ADDRESS + '/first.txt') == 'first'",
+        "open('/tmp/more.txt', 'w').close(); get_artifact_repository(ADDRESS).log_artifact('/tmp/more.txt')",
+    ],
+    ids=["listed", "read", "written"],
+)
+def test_a_token_that_has_expired_by_azures_clock_is_renewed_for_artifacts(
+    run: Run, azure: EmulatedAzure, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    # Given a run with a file, and a token that no longer lives by Azure's clock
+    made = run(
+        "import mlflow; client = mlflow.MlflowClient(); run = client.create_run('0');"
+        "client.log_text(run.info.run_id, 'first', 'first.txt'); print(run.info.artifact_uri)"
+    )
+    monkeypatch.setattr(azure.tokens, "ahead", 4000)
+
+    # When its artifacts are asked for, then the token is renewed, once
+    assert is_well(run(f"{ARTIFACTS}ADDRESS = {made.stdout.split()[-1]!r}\n{code}"))
+    assert tokens(azure) == 2
+
+
+def test_a_token_that_has_expired_by_azures_clock_is_renewed_once_for_all_threads(
+    run: Run, azure: EmulatedAzure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert is_well(run())
+    monkeypatch.setattr(azure.tokens, "ahead", 4000)
+
+    code = """
+import mlflow
+from concurrent.futures import ThreadPoolExecutor
+with ThreadPoolExecutor(8) as pool:
+    list(pool.map(lambda _: mlflow.search_experiments(), range(8)))
+"""
+    assert is_well(run(code))
+    assert tokens(azure) == 2
+
+
 def test_a_token_that_has_expired_as_it_comes_is_told_and_asked_for_no_more_than_twice(
     run: Run, azure: EmulatedAzure
 ) -> None:

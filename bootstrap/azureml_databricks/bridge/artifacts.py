@@ -50,6 +50,7 @@ from azureml_databricks.bridge import addresses, refusals, with_bytes
 from azureml_databricks.bridge.addresses import Place
 from azureml_databricks.bridge.background import Background
 from azureml_databricks.bridge.connections import transport
+from azureml_databricks.bridge.expired_tokens import RenewsExpiredToken
 from azureml_databricks.bridge.of_this_process import OfThisProcess
 from azureml_databricks.bridge.parallel import in_parallel, threads_for_each
 from azureml_databricks.bridge.workspace import WorkspaceContext, service_context
@@ -181,7 +182,7 @@ def _client(make: Any, context: WorkspaceContext) -> Any:
     return make(
         credential=context.auth,
         base_url=context.host_url,
-        credential_scopes=[context.cloud._get_default_scope()],
+        authentication_policy=RenewsExpiredToken(context.auth, context.cloud._get_default_scope()),
         per_retry_policies=[HandleTimeoutPolicy()],
         transport=transport(seconds, seconds),
     )

@@ -7,6 +7,7 @@ and that asks them all again at each call.
 from __future__ import annotations
 
 import os
+import threading
 import time
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -49,6 +50,7 @@ class AzureCredential:
         self._host = host
         self._tokens: dict[tuple[str, ...], SharedTokens] = {}
         self._renewed_at: float | None = None
+        self._renewing: dict[int, threading.Lock] = {}
 
     def get_token(self, *scopes: str, claims: str | None = None, **kwargs: Any) -> Token:
         """Return a token, from memory while one is valid: this process's, else this user's on the node.
@@ -71,20 +73,28 @@ class AzureCredential:
         """
         return self._get(scopes, {}, anew=True)
 
-    def renew(self, *scopes: str) -> bool:
-        """Ask for a token, since a service takes the one in memory for expired.
+    def renew(self, *scopes: str, since: float) -> bool:
+        """Ask for a token, since a service takes the one in memory for expired; of many threads, one does.
+
+        Args:
+            scopes: what it is for.
+            since: when the request began, by the clock of `time.monotonic`.
 
         Returns:
-            Whether that was done: not if it was just now, since then another changes nothing.
+            Whether there is another token now: not if the one that was refused had just come itself, since
+            then yet another changes nothing.
 
         Raises:
             AzureLoginError: within 15 seconds, with the cause.
         """
-        now = time.monotonic()
-        if self._renewed_at is not None and now - self._renewed_at < _FAILURE_LASTS_SECONDS:
-            return False
-        self._renewed_at = now
-        self.log_in(*scopes)
+        # A fork has none of the threads that hold its parent's.
+        with self._renewing.setdefault(os.getpid(), threading.Lock()):
+            if self._renewed_at is not None and time.monotonic() - self._renewed_at < _FAILURE_LASTS_SECONDS:
+                return self._renewed_at >= since
+            try:
+                self.log_in(*scopes)
+            finally:
+                self._renewed_at = time.monotonic()
         return True
 
     def _get(self, scopes: tuple[str, ...], kwargs: dict[str, Any], *, anew: bool) -> Token:

@@ -116,9 +116,9 @@ def said(document: Mapping[str, Any]) -> str:
     return " ".join(told) or plain(json.dumps(document))[:500]
 
 
-def is_of_an_expired_token(refusal: RestException) -> bool:
-    """Return whether Azure ML takes the token that it got for expired: nothing was done then."""
-    return _error_in(refusal.json).get("code") == "ExpiredAuthenticationToken"
+def is_of_an_expired_token(document: Mapping[str, Any]) -> bool:
+    """Return whether Azure ML answers that it takes the token for expired: nothing was done then."""
+    return _error_in(document).get("code") == "ExpiredAuthenticationToken"
 
 
 def missing(parameter: str) -> MlflowException:

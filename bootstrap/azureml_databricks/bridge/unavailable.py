@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import re
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -82,18 +83,19 @@ class SaysWhatIsLacking:
 
     def _call_endpoint(self, api: Any, json_body: str | None = None, *args: Any, **kwargs: Any) -> Any:
         refusals.require_parameters(api, json_body)
+        since = time.monotonic()
         with self._readable(api, json_body):
             try:
                 return super()._call_endpoint(api, json_body, *args, **kwargs)  # type: ignore[misc]  # MLflow's
             except RestException as refusal:
                 # By Azure's clock, which the node's may differ from.
-                if not (refusals.is_of_an_expired_token(refusal) and self._renewed()):
+                if not (refusals.is_of_an_expired_token(refusal.json) and self._renewed(since)):
                     raise
             return super()._call_endpoint(api, json_body, *args, **kwargs)  # type: ignore[misc]
 
-    def _renewed(self) -> bool:
+    def _renewed(self, since: float) -> bool:
         context = self.service_context
-        renewed: bool = context.auth.renew(context.cloud._get_default_scope())
+        renewed: bool = context.auth.renew(context.cloud._get_default_scope(), since=since)
         return renewed
 
     def _call_webhook_endpoint(self, api: Any, *args: Any, **kwargs: Any) -> Any:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import pytest
 
@@ -17,6 +17,7 @@ from tests.emulated.azure import EmulatedAzure
 from tests.emulated.azure.imds import HOST as IMDS
 from tests.emulated.cluster import forget_tokens
 from tests.matrices import on_azure
+from tests.matrices.faults.kinds import KINDS, OF_REQUESTS, OF_TOKENS, Kind
 from tests.matrices.faults.table import Became, each
 
 VERSION = "3.17.2"
@@ -53,23 +54,6 @@ class Endpoint:
 
 
 @dataclass(frozen=True)
-class Kind:
-    """What an endpoint does instead of answering.
-
-    Attributes:
-        name: as a person says it.
-        fault: arguments of `Faults.add`; None where nothing comes as far as the endpoint.
-        variables: of the program, from the moment that it asks.
-        tokens: what is so of the tokens that are issued.
-    """
-
-    name: str
-    fault: Mapping[str, object] | None = None
-    variables: Mapping[str, str] = field(default_factory=dict)
-    tokens: Mapping[str, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class Fault:
     """A row of the table: a kind at an endpoint."""
 
@@ -90,42 +74,11 @@ ENDPOINTS = [
     Endpoint("blob upload", BLOBS, "", "upload"),
     Endpoint("blob download", BLOBS, "", "download"),
 ]
-NOBODY, NOWHERE = "http://127.0.0.1:1", "http://nowhere.invalid"
-
-
-def elsewhere(address: str) -> dict[str, str]:
-    names = ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "AZURE_POD_IDENTITY_AUTHORITY_HOST")
-    return dict.fromkeys(names, address)
-
-
-KINDS = [
-    Kind("refused", variables=elsewhere(NOBODY)),
-    Kind("no such host", variables=elsewhere(NOWHERE)),
-    Kind(
-        "unknown CA", variables=dict.fromkeys(("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"), "")
-    ),
-    Kind("hang", {"hang": True}),
-    Kind("reset", {"cut": True}),
-    Kind("reset in a body", {"torn": True}),
-    *(Kind(str(status), {"status": status}) for status in (401, 403, 404, 409, 500, 503)),
-    Kind("429", {"status": 429}),
-    Kind("429, Retry-After", {"status": 429, "headers": {"Retry-After": "1"}}),
-    Kind("not JSON", {"page": "<html><body>Sign in to the hotel's network</body></html>"}),
-    Kind("reset once", {"cut": True, "times": 1}),
-    Kind("503 once", {"status": 503, "times": 1}),
-    Kind("429 once, Retry-After", {"status": 429, "headers": {"Retry-After": "1"}, "times": 1}),
-    Kind("ten of 503", {"status": 503, "times": 10}),
-    Kind("the answer lost", {"cut": True, "after": True, "times": 1}),
-]
-OF_TOKENS = [
-    Kind("a token expired on arrival", tokens={"lifetime": 0}),
-    Kind("a clock two hours behind", tokens={"ahead": 7200}),
-    Kind("a clock two hours ahead", tokens={"ahead": -7200}),
-]
+OF_HOSTS = {LOGIN: OF_TOKENS, IMDS: OF_TOKENS, API: OF_REQUESTS}
 TABLE = [
     Fault(endpoint, kind)
     for endpoint in ENDPOINTS
-    for kind in (*KINDS, *(OF_TOKENS if endpoint.host in (LOGIN, IMDS) else ()))
+    for kind in (*KINDS, *OF_HOSTS.get(endpoint.host, ()))
     # Of a node's own address there is no certificate.
     if (endpoint.name, kind.name) != ("IMDS", "unknown CA")
 ]
@@ -294,7 +247,7 @@ def test_azure_with(
     is_login = endpoint.host in (LOGIN, IMDS)
     if kind.name.startswith(("reset once", "503 once", "429 once")) and not (is_login and "429" in kind.name):
         assert told == []
-    if kind.name.startswith("a clock"):
+    if kind.name.startswith(("a clock", "a token that has expired")):
         assert told == []
     # A token that nobody takes is not asked for again at each request.
     assert len(azure.journal.of(endpoint.host, "/token")) <= MOST_LOGINS or not is_login
