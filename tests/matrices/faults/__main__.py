@@ -23,6 +23,7 @@ KINDS = {
     "test_on_the_node": "on the node",
     "test_killed": "killed",
     "test_from_azure": "from Azure",
+    "test_of_an_admin": "of an admin",
     "test_beside_others": "beside others",
 }
 _COUNT = re.compile(r"(?<=<!-- faults -->)[^<]*(?=<!-- end of faults -->)")

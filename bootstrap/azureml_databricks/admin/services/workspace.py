@@ -6,26 +6,19 @@ all else that a plan does.
 
 from __future__ import annotations
 
-import json
 import re
+from collections.abc import Callable
+from typing import Any
 from urllib.parse import quote
 
-import requests
-from azure.core import PipelineClient
 from azure.core.credentials import TokenCredential
-from azure.core.exceptions import (
-    AzureError,
-    ClientAuthenticationError,
-    HttpResponseError,
-    ServiceRequestError,
-    ServiceResponseError,
-)
-from azure.core.pipeline.policies import BearerTokenCredentialPolicy
-from azure.core.rest import HttpRequest, HttpResponse
+from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
+from azure.core.rest import HttpRequest
 from azure.identity import AzureAuthorityHosts, ClientSecretCredential, DefaultAzureCredential
 
 from azureml_databricks.admin.errors import AdminError, silence
 from azureml_databricks.admin.file import deployment
+from azureml_databricks.admin.services.azure import Patience, ToldToWaitError
 from azureml_databricks.tracking_uri import parse
 
 AUTHORITIES = {
@@ -35,9 +28,8 @@ AUTHORITIES = {
 }
 _RUNTIME_ROLE = "AzureML Data Scientist"
 _ROLE = "Reader (or AzureML Data Scientist) on the workspace"
-_CONNECTION_SECONDS = 10
-_ANSWER_SECONDS = 30
 silence("azure")
+silence("msal")
 # Azure Resource Manager, as in azure-mgmt-core's `get_arm_endpoints`.
 _MANAGEMENT = {
     "AzureCloud": "https://management.azure.com",
@@ -57,77 +49,72 @@ class NotYetKnownError(AdminError):
 _NOT_YET_KNOWN = re.compile(r"AADSTS(?:700016|7000215|7000229|90033)\b")
 
 
-def tracking_uri(workspace: deployment.Workspace, login: TokenCredential | None = None) -> str:
+def tracking_uri(workspace: deployment.Workspace) -> str:
     """Return the MLflow tracking URI of a workspace, in the form that nodes use.
 
     Azure is asked, unless the file says it.
 
-    Args:
-        workspace: which.
-        login: whose, None for the admin's.
-
     Raises:
         AdminError: there is no such workspace, no right to read it, no login, or no way to Azure.
     """
+    authority = AUTHORITIES[workspace.cloud]
+    patience = Patience(authority)
+    return _looked_up(
+        workspace, lambda: DefaultAzureCredential(authority=authority, **patience.limits), patience
+    )
+
+
+def _looked_up(
+    workspace: deployment.Workspace, login: Callable[[], TokenCredential], patience: Patience
+) -> str:
     if workspace.tracking_uri:
         return workspace.tracking_uri
     subscription_id, resource_group, name = workspace.parts
     where = f"Azure ML workspace {name!r} (resource group {resource_group!r}, subscription {subscription_id})"
-    credential = login or DefaultAzureCredential(
-        authority=AUTHORITIES[workspace.cloud],
-        connection_timeout=_CONNECTION_SECONDS,
-        retry_total=1,
-    )
     try:
-        found = _properties(workspace, credential).get("mlFlowTrackingUri")
-    except ClientAuthenticationError as error:
-        raise AdminError(_no_login(error)) from None
-    except (ServiceRequestError, ServiceResponseError) as error:
-        raise AdminError(
-            f"Azure cannot be reached ({_message(error)}): does the network (HTTPS_PROXY) let it through?"
-        ) from None
-    except HttpResponseError as error:
-        if error.status_code == 404:
-            raise AdminError(f"there is no {where}: {_message(error)}") from None
-        if error.status_code == 403:
-            raise AdminError(f"{where} may not be read with this login: it takes the role {_ROLE}") from None
-        raise AdminError(f"{where} cannot be read: {_message(error)}") from None
+        found = _properties(workspace, login(), patience).get("mlFlowTrackingUri")
+    except (AzureError, ToldToWaitError) as error:
+        raise AdminError(patience.told or _why_not(where, error)) from None
     if not found:
         raise AdminError(f"{where} has no MLflow tracking URI: is it being made still?")
     return parse(found).tracking_uri
 
 
-def _properties(workspace: deployment.Workspace, login: TokenCredential) -> dict[str, str]:
+def _why_not(where: str, error: Exception) -> str:
+    """Return why a workspace cannot be looked up."""
+    if isinstance(error, ClientAuthenticationError):
+        return _no_login(error)
+    status = error.status_code if isinstance(error, HttpResponseError) else None
+    if status is None:
+        return f"Azure cannot be reached ({_message(error)}): does the network (HTTPS_PROXY) let it through?"
+    if status == 401:
+        return f"Azure does not take the login ({_message(error)}): log in anew (`az login`)"
+    if status == 403:
+        return f"{where} may not be read with this login: it takes the role {_ROLE}"
+    if status == 404:
+        return f"there is no {where}: {_message(error)}"
+    return f"{where} cannot be read ({status}): {_message(error)}"
+
+
+def _properties(
+    workspace: deployment.Workspace, login: TokenCredential, patience: Patience
+) -> dict[str, Any]:
     """Return what Azure Resource Manager knows of a workspace.
 
     https://learn.microsoft.com/rest/api/azureml/workspaces/get
 
     Raises:
         AzureError: it cannot be reached, refuses, or what answers in its place is something else.
+        ToldToWaitError: it has this wait.
     """
     subscription_id, resource_group, name = (quote(part, safe="") for part in workspace.parts)
-    request = HttpRequest(
-        "GET",
-        f"/subscriptions/{subscription_id}/resourceGroups/{resource_group}"
-        f"/providers/Microsoft.MachineLearningServices/workspaces/{name}",
-        params={"api-version": _API_VERSION},
+    address = (
+        f"{_MANAGEMENT[workspace.cloud]}/subscriptions/{subscription_id}/resourceGroups/{resource_group}"
+        f"/providers/Microsoft.MachineLearningServices/workspaces/{name}"
     )
-    policy = BearerTokenCredentialPolicy(login, _scope(workspace.cloud))
-    client: PipelineClient[HttpRequest, HttpResponse] = PipelineClient(
-        _MANAGEMENT[workspace.cloud],
-        per_retry_policies=policy,
-        connection_timeout=_CONNECTION_SECONDS,
-        read_timeout=_ANSWER_SECONDS,
-        retry_total=1,
-    )
-    with client:
-        request.url = client.format_url(request.url)
-        response = client.send_request(request)
-        response.raise_for_status()
-        try:
-            return dict(response.json()["properties"])
-        except (json.JSONDecodeError, KeyError, TypeError, ValueError):
-            raise ServiceResponseError("what answers is not Azure Resource Manager") from None
+    request = HttpRequest("GET", address, params={"api-version": _API_VERSION})
+    properties = patience.answer(request, login, _scope(workspace.cloud)).get("properties")
+    return properties if isinstance(properties, dict) else {}
 
 
 def _scope(cloud: str) -> str:
@@ -141,22 +128,13 @@ def prove_login(tenant_id: str, client_id: str, client_secret: str, cloud: str) 
         NotYetKnownError: Azure does not know it, or not yet.
         AdminError: Azure refuses it; the message holds no secret.
     """
+    patience = Patience(AUTHORITIES[cloud])
     try:
         # A new one each time: MSAL remembers for a minute what it was refused with.
-        ClientSecretCredential(
-            tenant_id,
-            client_id,
-            client_secret,
-            authority=AUTHORITIES[cloud],
-            connection_timeout=_CONNECTION_SECONDS,
-            retry_total=1,
-        ).get_token(_scope(cloud))
+        _login_of(tenant_id, client_id, client_secret, cloud, patience).get_token(_scope(cloud))
     except (AzureError, ValueError) as error:
-        if isinstance(error, ServiceRequestError | ServiceResponseError):
-            raise AdminError(
-                f"{AUTHORITIES[cloud]} cannot be reached, nothing was changed ({_message(error)}): does the "
-                "network (HTTPS_PROXY) let it through?"
-            ) from None
+        if patience.told or (why := _unreached(error)):
+            raise AdminError(f"nothing was changed: {patience.told or why}") from None
         refused = NotYetKnownError if _NOT_YET_KNOWN.search(str(error)) else AdminError
         raise refused(
             f"service principal {client_id} cannot log in to Azure, nothing was changed: {_message(error)}"
@@ -169,41 +147,51 @@ def prove_role(workspace: deployment.Workspace, tenant_id: str, client_id: str, 
     Raises:
         AdminError: it refuses, or cannot be reached.
     """
-    credential = ClientSecretCredential(
-        tenant_id,
-        client_id,
-        client_secret,
-        authority=AUTHORITIES[workspace.cloud],
-        connection_timeout=_CONNECTION_SECONDS,
-        retry_total=1,
-    )
-    found = tracking_uri(workspace, credential)
+    patience = Patience(AUTHORITIES[workspace.cloud])
+    login = _login_of(tenant_id, client_id, client_secret, workspace.cloud, patience)
+    found = _looked_up(workspace, lambda: login, patience)
+    address = f"{found.replace('azureml://', 'https://')}/api/2.0/mlflow/experiments/search"
+    request = HttpRequest("POST", address, json={"max_results": 1})
     try:
-        token = credential.get_token(_scope(workspace.cloud)).token
-        response = requests.post(
-            f"{found.replace('azureml://', 'https://')}/api/2.0/mlflow/experiments/search",
-            json={"max_results": 1},
-            headers={"Authorization": f"Bearer {token}"},
-            timeout=(_CONNECTION_SECONDS, _ANSWER_SECONDS),
-        )
-    except (AzureError, requests.RequestException) as error:
-        raise AdminError(f"Azure ML cannot be reached, nothing was changed: {_message(error)}") from None
-    if response.status_code != 200:
+        answer = patience.answer(request, login, _scope(workspace.cloud))
+    except (AzureError, ToldToWaitError) as error:
+        status = error.status_code if isinstance(error, HttpResponseError) else None
+        if patience.told or status is None:
+            why = patience.told or f"Azure ML cannot be reached ({_message(error)})"
+            raise AdminError(f"nothing was changed: {why}") from None
+        to_do = f"it takes the role {_RUNTIME_ROLE} on the workspace"
         raise AdminError(
-            f"Azure ML answers {response.status_code} to service principal {client_id}, nothing was changed: "
-            f"it takes the role {_RUNTIME_ROLE} on the workspace"
-        )
+            f"Azure ML answers {status} to service principal {client_id}, nothing was changed: "
+            f"{to_do if status in (401, 403) else _message(error)}"
+        ) from None
+    # MLflow leaves out what is empty.
+    if answer and "experiments" not in answer:
+        raise AdminError(f"nothing was changed: what answers at {address} is not Azure ML's MLflow")
+
+
+def _login_of(
+    tenant_id: str, client_id: str, client_secret: str, cloud: str, patience: Patience
+) -> ClientSecretCredential:
+    return ClientSecretCredential(
+        tenant_id, client_id, client_secret, authority=AUTHORITIES[cloud], **patience.limits
+    )
 
 
 def _no_login(error: ClientAuthenticationError) -> str:
     if "AADSTS" in str(error):
         return f"Azure refuses the login: {_message(error)}"
-    if tried := re.search(r"^\s*(\w+: Authentication failed: .*)$", str(error), re.MULTILINE):
-        return f"the login to Azure fails ({tried[1]}): does the network (HTTPS_PROXY) let it through?"
-    return (
+    return _unreached(error) or (
         "no login to Azure: `az login`, or set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET "
         "of a service principal"
     )
+
+
+def _unreached(error: Exception) -> str:
+    """Return what azure-identity says where it got no answer; empty where Entra ID has answered."""
+    tried = re.search(r"^\s*((?:\w+: )?Authentication failed: .*)$", str(error), re.MULTILINE)
+    if "AADSTS" in str(error) or not tried:
+        return ""
+    return f"the login to Azure fails ({tried[1]}): does the network (HTTPS_PROXY) let it through?"
 
 
 def _message(error: BaseException) -> str:
