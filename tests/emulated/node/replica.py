@@ -42,7 +42,7 @@ _FOLDERS = (
 )
 """Folders that a node has besides:
 
-Source: facts: seen, in public init scripts and in paths that notebooks print
+Source: facts: seen, https://github.com/MicrosoftDocs/azure-docs/issues/62331 and paths that notebooks print
 """
 
 

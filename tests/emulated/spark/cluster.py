@@ -31,7 +31,7 @@ _SHELL = "/databricks/python_shell"
 _LAUNCHER = f"{_SHELL}/scripts/db_ipykernel_launcher.py"
 """The program of a notebook's kernel: /databricks/python_shell/scripts/db_ipykernel_launcher.py.
 
-Source: facts: seen, in tracebacks that notebooks print
+Source: facts: seen, https://github.com/databrickslabs/tempo (python/tempo/utils.py), tracebacks of notebooks
 """
 _CONNECT_PORT = 15002
 _EXECUTOR_MEMORY = "640m"
