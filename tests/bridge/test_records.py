@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from base64 import b85encode
 from collections import Counter
@@ -202,7 +203,7 @@ IN_MEMORY = """
     artifacts.read = read
     artifacts.write = lambda address, content: there.files.update({address: content})
     def process():
-        records._read.clear(), records._written.clear()
+        records._held.clear(), records._written.clear()
         return Records(there)
     def seen():
         return [each["n"] for each in process().all("models").get("models/a", [])]
@@ -220,6 +221,26 @@ def test_many_records_become_few_files(azure: EmulatedAzure) -> None:
 
     assert found == list(range(1000))
     assert files <= 20
+
+
+def test_a_process_holds_few_bytes_of_what_it_writes_and_merges_without_reading_what_is_large(
+    azure: EmulatedAzure,
+) -> None:
+    # Given a process that has written large records, and another that adds small ones
+    code = f"""{IN_MEMORY}
+    mine = process()
+    for n in range(100):
+        mine.add([Entry("models/a", {{"n": n, "what": "x" * 300_000}})])
+    held = {{each.id: len(each.record["what"]) for entries in records._held.values() for each in entries}}
+    other = process()
+    for n in range(100, 108):
+        other.add([Entry("models/a", {{"n": n}})])
+    print(json.dumps([sum(held.values()), there.reads, len(there.files), seen()]))
+    """
+    held, reads, files, found = printed(VERSION, azure, code)
+
+    assert held <= 10_000_000
+    assert (reads, files, found) == (0, 101, list(range(108)))
 
 
 def test_what_is_merged_while_it_is_read_is_read_where_it_is_then(azure: EmulatedAzure) -> None:
@@ -252,24 +273,26 @@ def test_of_a_merge_that_was_cut_off_in_the_middle_each_record_counts_once(azure
     assert printed(VERSION, azure, code) == [list(range(20)), 22]
 
 
-def test_a_file_among_the_records_that_is_none_is_told_in_one_line(azure: EmulatedAzure) -> None:
+def test_a_file_among_the_records_that_is_none_is_told_once_and_hides_no_others(azure: EmulatedAzure) -> None:
+    # Given files that somebody else has put among the records, one named as ours are
     code = f"""{IN_MEMORY}
-    from mlflow import MlflowException
-    told = []
-    for content in (b"{{", b"[" * 10**6, b"[1]", b'[["a", {{}}]]', b'[["a", 1, "b"]]', b'"abc"'):
-        there.files = {{".azureml-databricks/x.json": content}}
-        try:
-            seen()
-        except MlflowException as error:
-            told.append(str(error))
-    print(json.dumps(told))
+    contents = (b"{{", b"[" * 10**6, b"[1]", b'[["a", {{}}]]', b'[["a", 1, "b"]]', b'"abc"')
+    for number, content in enumerate(contents):
+        there.files[f".azureml-databricks/x{{number}}.{{len(content)}}.json"] = content
+    # When a process adds, reads and merges others
+    mine = process()
+    for n in range(20):
+        mine.add([Entry("models/a", {{"n": n}})])
+    found = [each["n"] for each in mine.all("models")["models/a"]]
+    print(json.dumps([found, sorted(path for path in there.files if "/x" in path)]))
     """
-    told = printed(VERSION, azure, code)
+    done = run(VERSION, azure, code)
 
-    assert len(told) == 6
-    assert all(
-        text.startswith("artifact '.azureml-databricks/x.json' of run run is no record") for text in told
-    )
+    # Then its own are there, each of those is told in a line, and they stay
+    found, files = json.loads(done.stdout)
+    assert (found, len(files)) == (list(range(20)), 6)
+    told = [line for line in done.stderr.splitlines() if "is left out, since it is no record" in line]
+    assert len(told) == len(done.stderr.splitlines()) == 6
 
 
 SEARCH = """

@@ -40,9 +40,10 @@ _SMALL, _LARGE = 16 << 10, 4 << 20
 # Its name tells its size, which listings do not.
 _FILE = re.compile(r".*\.(\d+)\.json")
 
-# Files never change: a process reads each once, as long as they are not too much.
-_read: dict[tuple[str, str], list[Entry]] = {}
-_MOST_READ = 2000
+# Files never change: a process reads each once, and none of its own, as long as they are not too much.
+_held: dict[tuple[str, str], list[Entry]] = {}
+_held_bytes = 0
+_MOST_HELD_BYTES = 8 << 20
 
 
 _latest = 0
@@ -113,7 +114,7 @@ class Records:
             waiting: records that are not there yet.
 
         Raises:
-            MlflowException: Azure ML or its storage does not give them, in one line; or one is none of ours.
+            MlflowException: Azure ML or its storage does not give them, in one line.
         """
         from azureml_databricks.bridge import artifacts
 
@@ -124,7 +125,7 @@ class Records:
     def written(self, folder: str) -> dict[str, list[Record]] | None:
         """Return those that this process has added, None where it has forgotten some."""
         paths = _written.get(self._run_id, _Written()).paths
-        files = [_read.get((self._run_id, path)) for path in paths]
+        files = [_held.get((self._run_id, path)) for path in paths]
         known = [entries for entries in files if entries is not None]
         return _by_folder(known, folder) if len(known) == len(files) else None
 
@@ -134,7 +135,7 @@ class Records:
         content = json.dumps([astuple(entry) for entry in entries], separators=(",", ":")).encode()
         path = f"{artifacts.HIDDEN}/{_new_id()}.{len(content)}.json"
         artifacts.write(self._container.create([path])[path], content)
-        self._remember(path, entries)
+        self._hold(path, entries, len(content))
         return path
 
     def _files(self) -> dict[str, list[Entry]]:
@@ -147,17 +148,22 @@ class Records:
             addresses = dict(self._container.addresses(f"{HIDDEN}/"))
             if missing and missing <= addresses.keys():
                 return found  # who makes them has not written them yet, or never will
-            new = sorted(addresses.keys() - found.keys())
-            read = dict(zip(new, in_parallel(self._entries, [(p, addresses[p]) for p in new]), strict=True))
-            found.update((path, entries) for path, entries in read.items() if entries is not None)
-            missing = {path for path, entries in read.items() if entries is None}
+            new = {path: addresses[path] for path in sorted(addresses.keys() - found.keys())}
+            read = self._contents(new)
+            found |= read
+            missing = new.keys() - read.keys()
             if not missing:
                 return found
 
+    def _contents(self, addresses: Mapping[str, str]) -> dict[str, list[Entry]]:
+        """Return what is in files, of those that have anything."""
+        read = zip(addresses, in_parallel(self._entries, addresses.items()), strict=True)
+        return {path: entries for path, entries in read if entries is not None}
+
     def _entries(self, file: tuple[str, str]) -> list[Entry] | None:
         path, address = file
-        if (self._run_id, path) in _read:
-            return _read[self._run_id, path]
+        if (held := _held.get((self._run_id, path))) is not None:
+            return held
         from azure.core.exceptions import ResourceNotFoundError
 
         from azureml_databricks.bridge import artifacts
@@ -167,39 +173,46 @@ class Records:
             artifacts.read(address, stream)
         if not stream.getvalue():
             return None
+        entries: list[Entry] = []
         try:
             entries = [_entry(*each) for each in json.loads(stream.getvalue())]
         except (RecursionError, TypeError, ValueError) as error:
-            raise MlflowException(
-                f"artifact {path!r} of run {self._run_id} is no record of azureml-databricks ({error}): "
-                "somebody else put it there, delete it"
-            ) from None
-        self._remember(path, entries)
+            _logger.warning(
+                "artifact %r of run %s is left out, since it is no record of azureml-databricks (%s): "
+                "somebody else wrote it, delete it",
+                *(path, self._run_id, error),
+            )
+        self._hold(path, entries, len(stream.getvalue()))
         return entries
 
-    def _remember(self, path: str, entries: list[Entry]) -> None:
-        if len(_read) >= _MOST_READ:
-            _read.clear()
-        _read[self._run_id, path] = entries
+    def _hold(self, path: str, entries: list[Entry], size: int) -> None:
+        global _held_bytes
+        if _held_bytes + size > _MOST_HELD_BYTES:
+            _held.clear()
+            _held_bytes = 0
+        _held[self._run_id, path] = entries
+        _held_bytes += size
 
     def _merge(self, written: _Written) -> None:
         """Merge what is worth it; what cannot be merged stays as it is."""
         from azure.core.exceptions import AzureError
 
+        from azureml_databricks.bridge.artifacts import HIDDEN
+
         written.since = 0
         try:
-            found = self._files()
-            merged = _worth_merging(found)
+            addresses = dict(self._container.addresses(f"{HIDDEN}/"))
+            read = self._contents({path: addresses[path] for path in _worth_merging(addresses)})
+            merged = {path: entries for path, entries in read.items() if entries}
             if len(merged) < 2:
                 return
-            entries = _each_once(found[path] for path in merged)
-            path = self._write(entries)
+            path = self._write(_each_once(merged.values()))
             # In place: another thread may add to them.
             written.paths.append(path)
             for each in merged:
                 with suppress(ValueError):
                     written.paths.remove(each)
-            self._container.delete(merged)
+            self._container.delete(list(merged))
         except (AzureError, MlflowException) as error:
             written.merges = False
             _logger.debug("the records of run %s are not merged: %s", self._run_id, error)
@@ -224,12 +237,12 @@ def _by_folder(files: Iterable[list[Entry]], folder: str) -> dict[str, list[Reco
     return by_folder
 
 
-def _worth_merging(files: Mapping[str, list[Entry]]) -> list[str]:
+def _worth_merging(paths: Iterable[str]) -> list[str]:
     """Return small files, and each that is not much larger than all smaller ones together.
 
     So what is added is written again a few times only, and there are as many files as its size has digits.
     """
-    sizes = {path: int(match[1]) for path in files if (match := _FILE.fullmatch(path))}
+    sizes = {path: int(match[1]) for path in paths if (match := _FILE.fullmatch(path))}
     worth: list[str] = []
     total = 0
     for path in sorted(sizes, key=lambda each: sizes[each]):
