@@ -98,7 +98,7 @@ class Place:
         plugin: a node with the plugin's libraries, and the variables that lead it to the workspace.
         manual: the same node, with the cell of the manual way.
         folder: to write to.
-        latency: what a request takes besides, in seconds.
+        latency: what a round trip takes besides, in seconds.
         sizes: how much is measured.
     """
 
@@ -112,11 +112,12 @@ class Place:
 
     @contextmanager
     def far_away(self) -> Iterator[str]:
-        """Have each request take what a real network does; yield how to say so."""
+        """Have each round trip take what it does on a real network; yield how to say so."""
         if self.latency:
             self.azure.faults.add(delay=self.latency)
+            self.azure.faults.connecting = 2 * self.latency  # TCP's handshake and TLS's
         try:
-            yield f"at {self.latency * 1000:.0f} ms a request"
+            yield f"at {self.latency * 1000:.0f} ms a round trip"
         finally:
             self.azure.faults.clear()
 

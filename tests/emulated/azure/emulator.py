@@ -121,7 +121,7 @@ class EmulatedAzure:
             self._mlflow.wait_until_listening()
             gateway = self._transcript(self._gateway(azurite))
             servers = stack.enter_context(
-                _Servers(gateway, self._certificate(), self.workspace.cloud, self.journal)
+                _Servers(gateway, self._certificate(), self.workspace.cloud, self.journal, self.faults)
             )
             self._imds = stack.enter_context(Server(imds.as_from(imds.HOST, gateway)))
             self._proxy_port = servers.proxy_port
@@ -167,11 +167,13 @@ class EmulatedAzure:
 class _Servers(Server):
     """The TLS server, and the proxy beside it in the same event loop."""
 
-    def __init__(self, app: ASGIApp, certificate: Path, cloud: Cloud, journal: Journal) -> None:
+    def __init__(
+        self, app: ASGIApp, certificate: Path, cloud: Cloud, journal: Journal, faults: Faults
+    ) -> None:
         super().__init__(app, certificate)
         self._proxy_socket = listen()
         self.proxy_port = int(self._proxy_socket.getsockname()[1])
-        self._tunnel = Tunnel(cloud.host_patterns, self.port, journal)
+        self._tunnel = Tunnel(cloud.host_patterns, self.port, journal, faults)
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()

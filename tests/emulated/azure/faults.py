@@ -38,6 +38,8 @@ class Faults:
     """The faults now in force."""
 
     def __init__(self) -> None:
+        # Seconds that each new connection takes: its handshakes go there and back too.
+        self.connecting = 0.0
         self._faults: list[Fault] = []
         self._lock = Lock()
 
@@ -92,6 +94,7 @@ class Faults:
     def clear(self) -> None:
         with self._lock:
             self._faults.clear()
+            self.connecting = 0.0
 
     def take(self, host: str, path: str) -> Fault | None:
         """The first fault that hits this request, counted down."""

@@ -10,16 +10,18 @@ from collections.abc import Sequence
 from fnmatch import fnmatch
 from urllib.parse import urlsplit
 
+from tests.emulated.azure.faults import Faults
 from tests.emulated.azure.journal import Journal, Request
 
 
 class Tunnel:
     """One proxy for all clients. ``hosts`` are patterns."""
 
-    def __init__(self, hosts: Sequence[str], tls_port: int, journal: Journal) -> None:
+    def __init__(self, hosts: Sequence[str], tls_port: int, journal: Journal, faults: Faults) -> None:
         self._hosts = hosts
         self._tls_port = tls_port
         self._journal = journal
+        self._faults = faults
         self._clients: set[asyncio.StreamWriter] = set()
 
     def abort(self) -> None:
@@ -36,6 +38,7 @@ class Tunnel:
             host = target.rpartition(":")[0]
             if method == "CONNECT" and self._allows(host):
                 self._journal.note_connection(host)
+                await asyncio.sleep(self._faults.connecting)
                 writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
                 await self._join(reader, writer)
             else:
