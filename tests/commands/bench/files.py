@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Iterator
 
 from tests.commands.bench.place import Place
@@ -61,7 +62,9 @@ def rows(place: Place) -> Iterator[Row]:
             place.azure.journal.clear()
             measured = way.run(code)
             connections = sum(place.azure.journal.connections().values())
-            figures.append([*measured, connections, len(place.azure.journal), *way.run(_MODEL)])
+            requests = len(place.azure.journal)
+            of_models = zip(*(way.run(_MODEL) for _ in range(sizes.tries)), strict=True)
+            figures.append([*measured, connections, requests, *map(statistics.median, of_models)])
     units = {
         f"{sizes.files} small files to a run, {at}": "{:.1f} s",
         f"{sizes.files} small files back, {at}": "{:.1f} s",
