@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from typing import Any
 
@@ -12,6 +13,7 @@ from tests.admin.test_deploy import body
 from tests.admin.workspace_state import state
 
 PROD = f"{LOCATION}/prod"
+RECORD = f"{LOCATION}/azureml-databricks.made.json"
 CLUSTERS = f'runtimes = ["15.4"]\naccessMode = "standard"\nlocation = "{PROD}"'
 OWN = {"policy": 'name = "azureml-prod"\ngroups = ["data-scientists"]', "secrets": 'scope = "azureml-prod"'}
 DEV = f"the deployment in {LOCATION} (policy azureml)"
@@ -110,6 +112,60 @@ def test_a_location_that_has_the_deployment_of_another_workspace_is_refused(prod
             "another location (clusters.location), or, if clusters there are to go to the other workspace "
             "from now on, give --adopt\n"
         )
+
+
+def test_the_first_ones_location_is_refused_before_anything_is_changed(deployed: Admin, prod: Admin) -> None:
+    # Given prod's file, of the same Azure ML workspace, with names of its own and the location left as it was
+    prod.write(**OWN)
+    before = state(deployed.databricks, VOLUME)
+
+    for command in ("plan", "deploy --yes", "destroy --yes", "status", "secrets set", "secrets rotate"):
+        done = prod.run(*command.split(), stdin=prod.service_principal)
+
+        assert done.returncode == 1
+        assert done.stderr.startswith(
+            f"Error: {LOCATION} has another deployment (policy azureml, secret scope azureml), and "
+            "azureml-databricks.toml is for policy azureml-prod, secret scope azureml-prod: one location has "
+            "one deployment; choose another location (clusters.location), or, "
+        )
+    assert state(deployed.databricks, VOLUME) == before
+    # And as well by the record of an older version, which does not say what it is known by
+    files = deployed.databricks.cluster_client(deployed.databricks.admin).files
+    contents = files.download(RECORD).contents
+    assert contents
+    document = json.loads(contents.read())
+    assert document.pop("names") == ["policy azureml", "secret scope azureml"]
+    files.upload(RECORD, io.BytesIO(json.dumps(document).encode()), overwrite=True)
+    assert f"Error: {LOCATION} has another deployment (policy azureml, " in prod.run("plan").stderr
+
+
+def test_a_scope_alone_says_whose_location_it_is(admin_with_secrets: Admin) -> None:
+    # Given dev, of which there is a secret and no policy yet
+    before = state(admin_with_secrets.databricks, VOLUME)
+    admin_with_secrets.write(**OWN)
+
+    done = admin_with_secrets.run("secrets", "set", stdin=admin_with_secrets.service_principal)
+
+    assert f"Error: {LOCATION} has another deployment (policy azureml, secret scope azureml)" in done.stderr
+    assert state(admin_with_secrets.databricks, VOLUME) == before
+
+
+def test_names_may_change_one_after_the_other_and_the_plan_tells_whose_policy_gets_another(
+    deployed: Admin,
+) -> None:
+    (policy,) = deployed.databricks.client().cluster_policies.list()
+
+    deployed.write(policy=OWN["policy"])
+    told = unready(deployed)
+    deployed.run_or_fail("deploy", "--yes")
+    deployed.write(**OWN)
+    deployed.run_or_fail("secrets", "set", stdin=deployed.service_principal)
+    deployed.run_or_fail("deploy", "--yes")
+
+    file = "azureml-databricks.toml"
+    assert told == [("policy", "azureml", f"{file} calls it azureml-prod from now on")]
+    assert [it.policy_id for it in deployed.databricks.client().cluster_policies.list()] == [policy.policy_id]
+    assert unready(deployed) == []
 
 
 def test_a_client_id_that_somebody_has_written_since_is_told(deployed: Admin) -> None:

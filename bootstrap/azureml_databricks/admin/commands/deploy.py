@@ -70,13 +70,14 @@ class Site:
         self.storage = storage.at(self.client, deployment.clusters.location)
         self.copy = RecordCopy(self.client, self.storage.location)
         of = "/".join(deployment.workspace.parts)
-        self.record = Record(self.storage, of, self.copy, lenient=adopt)
+        self.record = Record(self.storage, of, self.copy, names=deployment.names, lenient=adopt)
         self.lock = Lock(self.storage, self.record, self.user, force=force)
         self.inventory = Inventory(self.client)
         self.listed = policies.listed(self.inventory)
         self.adopted = _taken_back(self) if adopt else []
         if not adopt:
             _check_workspace(deployment, self.record)
+            _check_names(deployment, self.record)
             _check_record(self)
         self.policies = policies.find(self.inventory, self.record, self.listed, deployment.policies)
         deployed = [policy.id for policy in self.policies if policy.is_deployed]
@@ -160,6 +161,20 @@ def _check_workspace(deployment: Deployment, record: Record) -> None:
         )
 
 
+def _check_names(deployment: Deployment, record: Record) -> None:
+    """Look whether it is the deployment of the file: that may get other names, but not all of them at once."""
+    names = dict.fromkeys(record.known_by)
+    names |= dict.fromkeys(f"policy {name}" for name in record.names(policies.KIND))
+    names |= dict.fromkeys(f"{SCOPE} {name}" for name in recorded_scopes(record))
+    if names and not names.keys() & set(deployment.names):
+        raise AdminError(
+            f"{record.location} has another deployment ({', '.join(names)}), and {deployment.path} is for "
+            f"{', '.join(deployment.names)}: one location has one deployment; choose another location "
+            "(clusters.location), or, if it is the same one that gets other names, change them one after the "
+            "other, each with a deploy"
+        )
+
+
 def release(deployment: Deployment) -> Release:
     """Return the release that a deployment wants; Azure is asked for the workspace.
 
@@ -205,6 +220,7 @@ def plan(site: Site, release: Release, *, all_of_it: bool = False) -> Plan:
     older = [name for name in site.record.names(RELEASE) if name != release.name]
     site.read_ahead(all_of_it=all_of_it or bool(older))
     planned = _as_plan(_changes(site, release))
+    planned.unready.extend(_renamed(site))
     planned.unready.extend(_strangers(site, release))
     planned.unready.extend(site.releases.broken(release))
     planned.unready.extend(_kept_elsewhere(site, release))
@@ -279,6 +295,19 @@ def _make(site: Site, change: Change) -> None:
         site.record.note(change.kind, change.name, **details)
     if change.action == "delete":
         site.record.forget((change.kind, change.name))
+
+
+def _renamed(site: Site) -> Iterator[Unready]:
+    """Tell of policies that are called otherwise from now on: they may be another deployment's."""
+    there, asked = site.record.names(policies.KIND), [it.name for it in site.deployment.policies]
+    if gone := [name for name in there if name not in asked] if not set(there) & set(asked) else []:
+        yield Unready(
+            policies.KIND,
+            ", ".join(gone),
+            f"{site.deployment.path} calls it {', '.join(asked)} from now on",
+            f"if that is to be another deployment beside it, give {site.deployment.path} another location "
+            "(clusters.location) before you deploy",
+        )
 
 
 def _strangers(site: Site, release: Release) -> Iterator[Unready]:

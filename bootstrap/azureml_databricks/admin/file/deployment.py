@@ -349,6 +349,17 @@ class Deployment(_Section):
         return self.login.auth == "service-principal"
 
     @property
+    def names(self) -> list[str]:
+        """What it is known by in the Databricks workspace: its policies, and what its clusters log in with."""
+        if self.needs_secrets:
+            login = f"secret scope {self.secrets.scope}"
+        elif self.login.service_credential:
+            login = f"service credential {self.login.service_credential}"
+        else:
+            login = f"{self.login.auth} {self.login.client_id or 'of the nodes'}"
+        return [*(f"policy {policy.name}" for policy in self.policies), login]
+
+    @property
     def principals(self) -> list[Principal]:
         """Who may use one of the policies, and so needs to read the files and the secrets."""
         return list(dict.fromkeys(it for policy in self.policies for it in policy.principals))

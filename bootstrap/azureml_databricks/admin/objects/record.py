@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -51,6 +51,8 @@ class Record:
 
     Attributes:
         workspace: the Azure ML workspace that it was made for, empty where that is not known.
+        known_by: what the deployment was known by when it was written last, such as `policy ml`; of an older
+            version's record nothing.
         is_there: whether there was one that could be read.
     """
 
@@ -60,6 +62,7 @@ class Record:
         workspace: str = "",
         copy: RecordCopy | None = None,
         *,
+        names: Sequence[str] = (),
         lenient: bool = False,
     ) -> None:
         """Read it.
@@ -68,6 +71,7 @@ class Record:
             storage: the folder that it is in.
             workspace: the Azure ML workspace that the deployment is for, as it is noted with what is made.
             copy: what keeps a second copy of it.
+            names: what the deployment is known by, as it is noted with what is made.
             lenient: whether one that is damaged counts as if there were none.
 
         Raises:
@@ -76,13 +80,15 @@ class Record:
         self._storage = storage
         self._workspace = workspace
         self._copy = copy
+        self._names = [*names]
         self._content = storage.read(FILE)
         self._made: dict[tuple[str, str], dict[str, Any]] = {}
         self.workspace = ""
+        self.known_by: list[str] = []
         self.is_there = self._content is not None
         if self._content is not None:
             try:
-                self._made, self.workspace = _parsed(self._content, storage.location)
+                self._made, self.workspace, self.known_by = _parsed(self._content, storage.location)
             except DamagedError:
                 if not lenient:
                     raise
@@ -194,19 +200,27 @@ class Record:
 
     def _save(self) -> None:
         made = [{"kind": kind, "name": name, **details} for (kind, name), details in self._made.items()]
-        document = {"format": _FORMAT, "workspace": self._workspace or self.workspace, "made": made}
+        document = {
+            "format": _FORMAT,
+            "workspace": self._workspace or self.workspace,
+            "names": self._names or self.known_by,
+            "made": made,
+        }
         content = json.dumps(document, indent=2).encode() + b"\n"
         self._storage.write(FILE, content)
         self._content = content
 
 
-def _parsed(content: bytes, location: str) -> tuple[dict[tuple[str, str], dict[str, Any]], str]:
+def _parsed(
+    content: bytes, location: str
+) -> tuple[dict[tuple[str, str], dict[str, Any]], str, list[str]]:
     path = f"{location}/{FILE}"
     try:
         document = json.loads(content)
         if document["format"] != _FORMAT:
             raise AdminError(f"{path} is of a later version of azureml-databricks: upgrade yours")
         made = {(each.pop("kind"), each.pop("name")): each for each in document["made"]}
+        known_by = [str(name) for name in document.get("names", [])]
         wrong = next(
             (thing for thing, details in made.items() if not _is_ours(*thing, details, location)), None
         )
@@ -220,7 +234,8 @@ def _parsed(content: bytes, location: str) -> tuple[dict[tuple[str, str], dict[s
             f"{path} has {wrong[0]} {wrong[1]!r}, which azureml-databricks never writes: see who may write "
             "there; `azureml-databricks deploy --adopt` makes it anew"
         )
-    return {_of_today(thing, made): it for thing, it in made.items()}, str(document.get("workspace", ""))
+    of_today = {_of_today(thing, made): it for thing, it in made.items()}
+    return of_today, str(document.get("workspace", "")), known_by
 
 
 def _of_today(thing: tuple[str, str], made: Iterable[tuple[str, str]]) -> tuple[str, str]:
