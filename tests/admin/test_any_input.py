@@ -59,7 +59,7 @@ def test_what_a_record_may_name_lies_in_the_location(things: list[dict[str, Any]
     if refused := told(lambda: record._parsed(content, LOCATION)):
         assert "\n" not in refused
         return
-    made, _ = record._parsed(content, LOCATION)
+    made, _, _ = record._parsed(content, LOCATION)
     for (kind, name), details in made.items():
         assert ".." not in name.split("/") or kind in ("policy", "secret", "right")
         assert not kind.startswith("allowlist") or name.startswith(f"{LOCATION}/")

@@ -170,8 +170,8 @@ def test_destroy_removes_what_was_made_and_leaves_a_workspace_as_it_was(admin: A
     again = admin.run("destroy", "--yes")
     assert (again.returncode, again.stdout) == (1, "")
     assert again.stderr == (
-        f"Error: there is no record of a deployment in {LOCATION}: nothing was made there, or it was removed "
-        "before; nothing is removed now (is that the right clusters.location?)\n"
+        f"Error: nothing to remove: there is no record of a deployment in {LOCATION}, where nothing was "
+        "made, or it was removed before (is that the right clusters.location?)\n"
     )
 
 
@@ -281,7 +281,7 @@ def test_a_policy_is_renamed_and_stays_the_same(deployed: Admin) -> None:
     done = deployed.run_or_fail("deploy", "--yes")
 
     (after,) = client.cluster_policies.list()
-    assert body(done.stdout).startswith("~ policy mlflow\n    name: azureml -> mlflow\n1 to update\n")
+    assert body(done.stdout).startswith("~ policy mlflow\n    name: azureml -> mlflow\n! policy azureml: ")
     assert (after.name, after.policy_id) == ("mlflow", before.policy_id)
     assert body(deployed.run_or_fail("deploy").stdout) == "Nothing to change.\n"
     deployed.run_or_fail("destroy", "--yes")

@@ -570,9 +570,49 @@ def test_init_writes_what_is_pasted_in_its_usual_form(run: Command) -> None:
     written = toml_file.read(run.folder / "prod.toml").document
     assert written["databricks"]["host"] == "https://adb-1.2.azuredatabricks.net"
     assert written["workspace"]["id"] == WORKSPACE_ID
-    assert written["clusters"]["location"] == "/Volumes/sales/ml/azureml/forecasting"
+    assert written["clusters"]["location"] == "/Volumes/sales/ml/azureml/forecasting-prod"
     assert written["policy"]["groups"] == []
-    assert done.stdout.splitlines()[-1].endswith('| azureml-databricks secrets set --file "prod.toml"')
+    assert done.stdout.splitlines()[-1].endswith("| azureml-databricks secrets set --file prod.toml")
+
+
+def test_init_names_each_file_of_one_workspace_apart(run: Command) -> None:
+    for file in ("azureml-databricks.toml", "azureml-databricks-eu west.toml", "prod.toml"):
+        done = init(run, "--file", file)
+
+        assert (done.returncode, done.stderr) == (0, "")
+        named = deployment_file.read(run.folder / file)
+        also = {"prod.toml": "-prod", "azureml-databricks-eu west.toml": "-eu-west"}.get(file, "")
+        assert named.secrets.scope == named.policies[0].name == f"azureml-forecasting{also}"
+        assert named.clusters.location == f"/Volumes/sales/ml/azureml/forecasting{also}"
+        assert f'--name "mlflow-on-databricks-forecasting{also}" ' in done.stdout
+    # And what the workspace's name says already is not said twice
+    init(run, "--file", "eu.toml", workspace=f"{WORKSPACE_ID}-eu")
+    assert deployment_file.read(run.folder / "eu.toml").policies[0].name == "azureml-forecasting-eu"
+
+
+def test_init_refuses_a_location_that_a_file_beside_it_has(run: Command) -> None:
+    (run.folder / "notes.toml").write_text("x = 1")
+    folder = "/Workspace/Admins/azureml"
+    init(run, location=folder)
+
+    done = init(run, "--file", "prod.toml", location=folder)
+
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"Error: {folder} is the location of azureml-databricks.toml: one location has one deployment; give "
+        "another --location (prod.toml is not written)\n"
+    )
+    assert not (run.folder / "prod.toml").exists()
+
+
+@pytest.mark.parametrize("names", ["a" * 100, "größe"])
+def test_init_leaves_no_file_that_it_cannot_read_back(run: Command, names: str) -> None:
+    # Given an Azure ML workspace whose name makes no name of a policy or of a scope
+    done = init(run, workspace=WORKSPACE_ID.replace("forecasting", names))
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: azureml-databricks.toml:")
+    assert not [path for path in run.folder.iterdir() if not path.name.startswith(".")]
 
 
 WINDOWS = {
@@ -627,4 +667,7 @@ def test_init_does_not_wait_for_answers_where_nobody_is(run: Command) -> None:
     done = run("init")
 
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1] == "Error: Missing option '--host', and nobody is there to ask."
+    assert done.stderr == (
+        "Error: Missing option '--host', and nobody is there to ask (`azureml-databricks init --help` shows "
+        "what there is)\n"
+    )

@@ -69,7 +69,6 @@ def run(admin: Admin, words: list[str], **answers: str) -> str:
 def test_a_year_of_an_admin_who_reads_the_page(admin: Admin) -> None:
     said: dict[str, list[str]] = {}
     admin.file.unlink()
-    admin.databricks.make_volume("prod.ml.azureml", usable_by=())
     answers = {
         "host": admin.databricks.host,
         "workspace": admin.azure.workspace.resource_id,
@@ -84,8 +83,6 @@ def test_a_year_of_an_admin_who_reads_the_page(admin: Admin) -> None:
         "To Terraform",
         "Leaving",
     ):
-        if heading == "A second deployment":
-            answers["location"] = "/Volumes/prod/ml/azureml"
         if heading == "An upgrade":
             admin.file.write_text(admin.file.read_text() + '\n[settings]\nonError = "fail"\n')
         if heading == "To Terraform":
@@ -97,24 +94,19 @@ def test_a_year_of_an_admin_who_reads_the_page(admin: Admin) -> None:
             if words[0] in TRIED_ELSEWHERE:
                 continue
             said.setdefault(heading, []).append(run(admin, words, **answers))
-            if words[0] == "init" and heading == "A second deployment":
-                _name_apart(admin)
 
     assert "made policy" in said["The first day"][3]
     assert "in use by" in said["The first day"][-1]
-    assert "made policy prod" in said["A second deployment"][-1]
+    assert "made policy azureml-forecasting-prod" in said["A second deployment"][-1]
     assert "made release" in said["An upgrade"][1]
     assert said["A new secret"] == [
         "updated secret azureml-forecasting/clientSecret\n"
+        f"The secret of service principal {admin.azure.principal.client_id} is replaced. "
         "Clusters that run keep the old one until they restart: delete it in Entra ID after that.\n"
     ]
     assert "databricks_cluster_policy" in json.loads(said["To Terraform"][-1])["resource"]
     assert "removed release" in said["Leaving"][0]
     # The second deployment is untouched.
-    assert [it.name for it in admin.databricks.client().cluster_policies.list()] == ["prod"]
-
-
-def _name_apart(admin: Admin) -> None:
-    """What the page says to look at: another scope, another policy."""
-    file = admin.folder / "prod.toml"
-    file.write_text(file.read_text().replace('"azureml-forecasting"', '"prod"'))
+    assert [it.name for it in admin.databricks.client().cluster_policies.list()] == [
+        "azureml-forecasting-prod"
+    ]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import logging
+import re
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -13,6 +16,7 @@ from azureml_databricks.admin.commands import help_texts
 from azureml_databricks.admin.commands.cli import main
 from azureml_databricks.admin.commands.debug import show_requests
 from azureml_databricks.admin.commands.given_secret import GivenSecret
+from tests import REPOSITORY
 from tests.admin.command import Command
 from tests.admin.conftest import Admin
 
@@ -40,6 +44,53 @@ def test_the_help_tells_of_exit_statuses_of_completion_and_of_the_doctor() -> No
     assert "doctor On a cluster" in told
 
 
+def test_what_a_command_does_is_told_whole() -> None:
+    for group in (main, *(it for it in main.commands.values() if isinstance(it, click.Group))):
+        # A line may end at a hyphen.
+        told = " ".join(of(group).partition("Commands:")[2].split()).replace("- ", "-")
+
+        assert "..." not in told
+        for command in group.commands.values():
+            first = " ".join((command.help or "").partition(".\n")[0].split()).partition(". ")[0].rstrip(".")
+            assert first in told, (command.name, told)
+
+
+def test_force_and_also_say_what_they_do() -> None:
+    told = {name: " ".join(of(it).split()) for name, it in commands().items()}
+
+    assert "--force Upload all files of the release again; and take the lock" in told["deploy"]
+    assert "--force Take the lock of the location" in told["destroy"]
+    for name in ("plan", "deploy", "destroy"):
+        assert "--also NAME Remove our secrets and rights from this secret scope" in told[name]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("plan --jsn", "No such option '--jsn'"),
+        ("deplo", "No such command 'deplo'"),
+        ("--jsn plan", "No such option '--jsn'"),
+        ("secrets se", "No such command 'se'"),
+        ("deploy --only nobody", "Invalid value for '--only': 'nobody' is not one of"),
+        ("deploy --only jobs", "--only and --name choose whom --enforce is for"),
+        ("bundle", "Missing option '--runtime'"),
+    ],
+)
+def test_what_is_asked_wrong_is_one_line(admin: Admin, words: str, said: str) -> None:
+    done = admin.run(*words.split())
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"Error: {said}")
+    assert done.stderr.endswith("--help` shows what there is)\n")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_group_without_a_command_shows_its_help(tmp_path: Path) -> None:
+    done = Command(tmp_path, {"PATH": "/usr/bin:/bin"})("secrets")
+
+    assert "Commands:" in done.stdout + done.stderr
+
+
 def test_each_command_of_work_has_an_example_that_is_right() -> None:
     for name, lines in help_texts.EXAMPLES.items():
         assert lines[0] in of(commands()[name]).replace("\n  ", " ") or len(lines[0]) > 70
@@ -55,6 +106,44 @@ def test_each_command_of_work_has_an_example_that_is_right() -> None:
 def test_rotate_tells_of_the_command_that_makes_another_secret() -> None:
     assert "az ad app credential reset" in of(commands()["rotate"])
     assert "create-for-rbac" not in of(commands()["rotate"])
+
+
+def test_what_an_admin_is_told_to_run_is_about_the_file_that_they_gave(tmp_path: Path) -> None:
+    run = Command(tmp_path, {"PATH": "/usr/bin:/bin"})
+
+    for given in (("--file", "of prod/prod.toml"), ("--file=of prod/prod.toml",)):
+        assert run("plan", *given).stderr == (
+            "Error: of prod/prod.toml cannot be read: No such file or directory; `azureml-databricks init "
+            "--file 'of prod/prod.toml'` writes one\n"
+        )
+
+
+def _texts(tree: ast.AST) -> Iterator[ast.Constant]:
+    """The texts in a module that are no docstrings."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Constant):
+            yield node
+        elif not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)):
+            yield from _texts(node)
+
+
+def test_every_command_in_a_message_has_that_file() -> None:
+    # Messages are texts in the source that are no docstrings; `to_run.ours` writes the commands in them.
+    admin = REPOSITORY / "bootstrap/azureml_databricks/admin"
+    with_file = {
+        name for name, it in commands().items() if any(option.name == "file" for option in it.params)
+    }
+    told = re.compile(rf"[`|] ?azureml-databricks (secrets |policy )?({'|'.join(with_file)})\b")
+    found = [
+        f"{path.name}: {node.value}"
+        for path in admin.rglob("*.py")
+        # Examples; and the comments of a new file.
+        if path.name not in ("help_texts.py", "starter.py")
+        for node in _texts(ast.parse(path.read_text()))
+        if isinstance(node.value, str) and told.search(node.value)
+    ]
+
+    assert found == []
 
 
 @pytest.mark.parametrize("command", [("doctor",), ("node", "status")])

@@ -98,6 +98,7 @@ def test_where_not_everybody_may_read_whom_each_job_runs_as_is_asked(deployed: A
 def listed(status: str) -> list[str]:
     """Return the lines of the clusters and jobs; below them is only how old the secret is."""
     clusters_and_jobs, _, _ = body(status).rpartition("\nSecret ")
+    clusters_and_jobs, _, _ = clusters_and_jobs.partition("\n1 behind: ")
     return clusters_and_jobs.rstrip().splitlines()
 
 
@@ -107,9 +108,14 @@ def test_status_begins_with_counts_and_lists_who_is_behind(deployed: Admin) -> N
     spec = deployed.databricks.clusters.found(cluster_id)["spec"]
     deployed.databricks.clusters.change(cluster_id, {**spec, "data_security_mode": "NONE"})
 
-    some = deployed.run_or_fail("status").stdout
-    everything = deployed.run_or_fail("status", "--all").stdout
+    done = deployed.run("status")
+    some, everything = done.stdout, deployed.run("status", "--all").stdout
 
+    assert (done.returncode, done.stderr) == (2, "")
+    assert (
+        "\n1 behind: `azureml-databricks deploy --enforce` brings them to what the policy says, and shows "
+        "first which of them restart\n"
+    ) in some
     assert "\nClusters and jobs under the policy: 7 as it says, 1 not\n" in some
     assert listed(some)[-1].split() == [
         *("cluster", "behind", cluster_id, "admin@contoso.com", "RUNNING", "no:", "data_security_mode")

@@ -44,7 +44,7 @@ def test_nothing_is_done_without_it_and_the_way_out_is_told(deployed: Admin) -> 
             f"Error: the record of what was made in {LOCATION} is gone, and policy azureml has its init "
             f"script there and a copy of it is {COPIES}/Volumes-sales-ml-azureml-"
         )
-        assert ": `azureml-databricks deploy --adopt` takes back what is ours\n" in done.stderr
+        assert ": `azureml-databricks deploy --adopt` takes back what is ours" in done.stderr
     assert state(deployed.databricks, VOLUME) == before
 
 

@@ -136,7 +136,7 @@ def test_files_are_read_below_the_deployments_folder_only_and_not_shown(admin: A
         assert "s3cr3t" not in done.stderr
         said[definition] = done.stderr
 
-    outside = "is not below the folder of azureml-databricks.toml: a definition is a file beside it"
+    outside = f"is not below {below}: a definition is a file beside the one that names it"
     assert [outside in said[it] for it in ("../secret.json", str(secret), "link.json")] == [True] * 3
     assert "no file" in said["."]
     assert "is no policy definition" in said["state.json"]

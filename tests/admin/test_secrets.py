@@ -14,6 +14,7 @@ import pytest
 from azureml_databricks.admin.commands import service_principal
 from tests.admin.command import SCRIPT, Done
 from tests.admin.conftest import VOLUME, Admin
+from tests.admin.test_lost_record import record
 from tests.admin.workspace_state import state
 
 SECRETS_MADE = """\
@@ -136,11 +137,11 @@ def writes(admin: Admin) -> list[str]:
 
 
 def way_out(admin: Admin, command: str = "secrets set", client_id: str = "") -> str:
-    """The last line of an error, which says how one gets another secret."""
+    """The end of an error, which says how one gets another secret; with a command of ours, or none."""
+    made = f"az ad app credential reset --id {client_id or admin.azure.principal.client_id} --append"
     return (
-        "Error: the secret is not in the scope; if that was its only copy, make another: "
-        f"`az ad app credential reset --id {client_id or admin.azure.principal.client_id} --append "
-        f"| azureml-databricks {command}`\n"
+        "; the secret is not in the scope: if that was its only copy, "
+        f"`{made}{f' | azureml-databricks {command}' if command else ''}` makes another\n"
     )
 
 
@@ -151,7 +152,12 @@ def test_a_service_principal_that_azure_does_not_know_yet_is_waited_for(admin: A
 
     done = admin.run_or_fail("secrets", "set", stdin=admin.service_principal)
 
-    assert done.stdout == (f"waiting for Azure to know {client_id}, two minutes at most\n{SECRETS_MADE}")
+    assert done.stdout == SECRETS_MADE
+    # And what is waited for is said at once, and how to end it
+    assert done.progress == [
+        f"Azure does not know {client_id} or its secret (AADSTS700016), as it is for a minute after they "
+        "were made: trying again, two minutes at most; Ctrl-C ends that, and nothing is changed"
+    ]
     assert admin.azure.not_known_yet[client_id] == []
     assert_never_printed(admin, done)
 
@@ -168,7 +174,7 @@ def test_a_secret_that_azure_does_not_know_in_two_minutes_is_not_put_there(admin
         "AADSTS7000215: Invalid client secret provided. Ensure the secret being sent in the request "
         "is the client "
         "secret value, not the client secret ID, for a secret added to app "
-        f"'{admin.azure.principal.client_id}'\n{way_out(admin)}"
+        f"'{admin.azure.principal.client_id}'{way_out(admin)}"
     )
     assert len(admin.azure.journal.of("login.microsoftonline.com", "oauth2/v2.0/token")) == 16
     assert not writes(admin)
@@ -213,15 +219,20 @@ def test_whatever_goes_wrong_the_way_to_another_secret_is_told(
 
     assert done.returncode == 1
     assert said in done.stderr
-    assert done.stderr.endswith(way_out(admin))
+    assert done.stderr.endswith(way_out(admin, command="" if "Key Vault" in said else "secrets set"))
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_a_wrong_option_loses_nothing(admin: Admin) -> None:
     done = admin.run("secrets", "set", "--fil", "x.toml", stdin=admin.service_principal)
 
     assert done.returncode == 1
-    assert "No such option" in done.stderr
+    assert done.stderr.startswith("Error: No such option '--fil'")
     assert done.stderr.endswith(way_out(admin))
+    assert len(done.stderr.splitlines()) == 1
+    # And where another option is wrong, the file is still the one that was given
+    done = admin.run("secrets", "set", "--file=prod.toml", "--jsn", stdin=admin.service_principal)
+    assert done.stderr.endswith(way_out(admin, "secrets set --file prod.toml"))
 
 
 def test_the_way_out_has_the_options_that_were_given(admin: Admin) -> None:
@@ -240,13 +251,77 @@ def test_all_that_can_be_looked_at_is_looked_at_before_azure_is_asked(admin: Adm
 
 def test_a_secret_that_is_in_the_scope_is_not_said_to_be_lost(admin: Admin) -> None:
     # Given a right that cannot be given, once the secret is written
-    admin.write(policy='name = "azureml"\ngroups = ["nobody-knows-them"]')
+    admin.databricks.faults.add(path="secrets/acls/put", status=400)
 
     done = admin.run("secrets", "set", stdin=admin.service_principal)
 
     assert done.returncode == 1
     assert "made secret azureml/clientSecret" in done.stdout
     assert "az ad app" not in done.stderr
+    # And a right that was not given is none of ours to take back
+    assert not [it for it in record(admin) if it["kind"] == "right"]
+
+
+def test_a_group_that_is_not_there_is_told_before_anything_is_written(admin: Admin) -> None:
+    admin.write(policy='name = "azureml"\ngroups = ["data-scientist"]')
+
+    done = admin.run("secrets", "set", stdin=admin.service_principal)
+
+    assert done.stderr == (
+        "Error: azureml-databricks.toml:14: policy.groups has 'data-scientist': there is no such group in "
+        f"this workspace; did you mean data-scientists?{way_out(admin)}"
+    )
+    assert not writes(admin)
+    assert not admin.azure.journal.of("login.microsoftonline.com", "oauth2/v2.0/token")
+
+
+def test_a_service_principal_without_a_role_is_told(admin: Admin) -> None:
+    # Given a service principal that logs in, and has no role on the Azure ML workspace, or none yet
+    it = admin.azure.stranger
+    printed = json.dumps({"tenant": it.tenant_id, "appId": it.client_id, "password": it.client_secret})
+
+    done = admin.run_or_fail("secrets", "set", stdin=printed)
+
+    # Then its secret is not lost, and what is missing is said with the command that gives it
+    first, *rest = done.stdout.splitlines(keepends=True)
+    assert first.startswith(f"! service principal {it.client_id}: ")
+    assert "it takes the role Reader (or AzureML Data Scientist) on the workspace" in first
+    assert first.endswith(
+        f'`az role assignment create --assignee {it.client_id} --role "AzureML Data Scientist" --scope '
+        f"{admin.azure.workspace.resource_id}` gives it\n"
+    )
+    assert "".join(rest) == SECRETS_MADE
+
+
+def test_rotate_does_not_mix_two_service_principals_and_tells_a_way_for_each(deployed: Admin) -> None:
+    before = state(deployed.databricks, VOLUME)
+    it, there = deployed.azure.stranger, deployed.azure.principal.client_id
+    printed = json.dumps({"tenant": it.tenant_id, "appId": it.client_id, "password": it.client_secret})
+    file = deployed.folder / "prod one.toml"
+    file.write_text(deployed.file.read_text())
+
+    done = deployed.run("secrets", "rotate", "--file", file.name, stdin=printed)
+
+    ours = "azureml-databricks"
+    assert done.stderr == (
+        f"Error: secret scope azureml has service principal {there}, and this secret is of {it.client_id}: "
+        f"`az ad app credential reset --id {there} --append | {ours} secrets rotate --file 'prod one.toml'` "
+        f"replaces the secret that is there; to log in as {it.client_id} instead, name other keys in "
+        f"[secrets], then `az ad app credential reset --id {it.client_id} --append | {ours} secrets set "
+        f"--file 'prod one.toml'`, and `{ours} deploy --file 'prod one.toml'`\n"
+    )
+    assert state(deployed.databricks, VOLUME) == before
+
+
+def test_rotate_names_the_command_whose_output_it_reads(admin: Admin) -> None:
+    done = admin.run("secrets", "rotate", stdin="AppId  Password\na  s3cr3t")
+
+    assert done.stderr.startswith("Error: there is no secret scope azureml")
+    admin.run_or_fail("secrets", "set", stdin=admin.service_principal)
+    assert admin.run("secrets", "rotate", stdin="AppId  Password\na  s3cr3t").stderr.startswith(
+        "Error: standard input is not JSON: give what `az ad app credential reset --append` prints (with "
+        "--output json); the secret is not in the scope: "
+    )
 
 
 def test_rotate_replaces_the_secret_by_one_that_logs_in(deployed: Admin) -> None:
@@ -260,26 +335,13 @@ def test_rotate_replaces_the_secret_by_one_that_logs_in(deployed: Admin) -> None
     # Nothing is written but the secret, so that no cluster can get the ID of one and the secret of another.
     assert done.stdout == (
         "updated secret azureml/clientSecret\n"
+        f"The secret of service principal {deployed.azure.principal.client_id} is replaced. "
         "Clusters that run keep the old one until they restart: delete it in Entra ID after that.\n"
     )
     assert [(it.method, it.path) for it in deployed.databricks.journal if it.method == "POST"] == [
         ("POST", "/api/2.0/secrets/put")
     ]
     assert_never_printed(deployed, done)
-    assert state(deployed.databricks, VOLUME) == before
-
-
-def test_rotate_does_not_mix_two_service_principals(deployed: Admin) -> None:
-    before = state(deployed.databricks, VOLUME)
-    it = deployed.azure.stranger
-    other = {"tenant": it.tenant_id, "appId": it.client_id, "password": it.client_secret}
-
-    done = deployed.run("secrets", "rotate", stdin=json.dumps(other))
-
-    assert done.stderr.startswith(
-        f"Error: secret scope azureml has service principal {deployed.azure.principal.client_id}, and "
-        f"{it.client_id} is another: a cluster that"
-    )
     assert state(deployed.databricks, VOLUME) == before
 
 
@@ -317,8 +379,8 @@ def test_rotate_needs_something_to_replace(admin: Admin) -> None:
 
     assert done.stderr == (
         "Error: there is no secret scope azureml: clusters would not start; "
-        "`azureml-databricks secrets set` puts the service principal there\n"
-        f"{way_out(admin, 'secrets rotate')}"
+        "`azureml-databricks secrets set` puts the service principal there"
+        f"{way_out(admin, 'secrets set')}"
     )
 
 
@@ -331,7 +393,7 @@ def test_what_somebody_else_put_there_is_not_replaced_unasked(admin: Admin) -> N
 
     assert done.stderr == (
         "Error: secret scope azureml has clientId already, which we have not put there: use it as it is, or "
-        f"name other keys in [secrets]\n{way_out(admin)}"
+        f"name other keys in [secrets]{way_out(admin)}"
     )
     assert admin.databricks.vault.value("azureml", "clientId") == "somebody's"
 
@@ -347,7 +409,8 @@ def test_a_scope_of_a_key_vault_is_used_and_not_written(admin: Admin) -> None:
     assert refused.stderr == (
         "Error: secret scope azureml is backed by a Key Vault, which Databricks cannot write to: put "
         "tenantId, "
-        f"clientId, clientSecret there, `az keyvault secret set --vault-name azureml ...`\n{way_out(admin)}"
+        "clientId, clientSecret there, `az keyvault secret set --vault-name azureml ...`"
+        f"{way_out(admin, command='')}"
     )
     assert not [
         it
@@ -369,7 +432,9 @@ AS_WINDOWS_HANDS_IT_OVER = {
 def test_what_az_prints_is_read_in_any_form(handed: Callable[[str], bytes]) -> None:
     printed = {"appId": "app", "displayName": "Modèle €", "password": "s3cr3t", "tenant": "tenant"}
 
-    given = service_principal.parse(handed(json.dumps(printed, indent=2, ensure_ascii=False)), "sp.json")
+    given = service_principal.parse(
+        handed(json.dumps(printed, indent=2, ensure_ascii=False)), "sp.json", "az"
+    )
 
     assert given == service_principal.ServicePrincipal("tenant", "app", "s3cr3t")
 
@@ -407,8 +472,8 @@ def test_what_az_prints_is_read_in_any_form(handed: Callable[[str], bytes]) -> N
 def test_what_is_no_service_principal_is_refused_and_not_shown(admin: Admin, text: str, said: str) -> None:
     done = admin.run("secrets", "set", stdin=text)
 
-    lost = way_out(admin, client_id="APP_ID") if text else ""
-    assert (done.returncode, done.stderr) == (1, f"Error: {said}\n{lost}")
+    lost = way_out(admin, client_id="APP_ID") if text else "\n"
+    assert (done.returncode, done.stderr) == (1, f"Error: {said}{lost}")
 
 
 def test_where_no_secret_is_needed_none_is_asked_for(admin: Admin) -> None:
@@ -434,4 +499,6 @@ def test_the_way_out_of_a_file_that_is_none_reads_what_is_piped(admin: Admin) ->
         done = admin.run("secrets", "set", *given, "--json")
 
         assert done.returncode == 1
-        assert done.stderr.endswith(" --append | azureml-databricks secrets set --json`\n"), done.stderr
+        assert done.stderr.endswith(" --append | azureml-databricks secrets set --json` makes another\n"), (
+            done.stderr
+        )

@@ -88,9 +88,11 @@ def test_status_and_enforce_see_the_clusters_under_each(two: Admin) -> None:
     write(two, STANDARD, ML, settings='onError = "fail"')
     two.run_or_fail("deploy", "--yes")
 
-    status = json.loads(two.run_or_fail("status", "--json").stdout)
+    shown = two.run("status", "--json")
+    status = json.loads(shown.stdout)
     enforced = json.loads(two.run_or_fail("deploy", "--enforce", "--yes", "--json").stdout)["enforced"]
 
+    assert (shown.returncode, shown.stderr) == (2, "")
     assert [(it["name"], it["complies"]) for it in status["governed"]] == [
         ("shared", False),
         ("training", False),

@@ -66,8 +66,36 @@ def test_it_shows_releases_clusters_and_jobs_and_whether_they_are_behind(deploye
 
     done = deployed.run("status")
 
-    assert (done.returncode, done.stderr) == (0, "")
+    # Two are behind, which is a difference
+    assert (done.returncode, done.stderr) == (2, "")
     assert_is_golden(deployed.plain(body(done.stdout)), "status-behind")
+
+
+def test_before_the_first_deployment_and_after_the_last_it_says_what_comes_next(admin: Admin) -> None:
+    # Given nothing: neither a secret nor a policy
+    planned, shown = admin.run("plan"), admin.run("status", "--file", admin.file.name)
+
+    # Then it is no error, and what comes first is told with all that a deployment would make
+    scope = (
+        "! secret azureml/clientSecret: there is no secret scope azureml: clusters would not start; "
+        "`azureml-databricks secrets set` puts the service principal there\n"
+    )
+    for done in (planned, shown):
+        assert (done.returncode, done.stderr) == (2, "")
+        assert "+ policy azureml\n" in done.stdout
+        assert scope in done.stdout
+    assert "\nNothing is deployed; next: `azureml-databricks secrets set`\n" in shown.stdout
+    assert admin.run("deploy", "--yes").returncode == 1
+    # And with a secret, the deployment comes next; after its end, the secret again
+    admin.run_or_fail("secrets", "set", stdin=admin.service_principal)
+    assert "\nNothing is deployed; next: `azureml-databricks deploy`\n" in admin.run("status").stdout
+    admin.run_or_fail("deploy", "--yes")
+    assert "Nothing is deployed" not in admin.run_or_fail("status").stdout
+    admin.run_or_fail("destroy", "--yes")
+    for command in ("plan", "status"):
+        done = admin.run(command)
+        assert (done.returncode, done.stderr) == (2, "")
+        assert scope in done.stdout
 
 
 def test_the_same_is_json(deployed: Admin) -> None:

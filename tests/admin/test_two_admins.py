@@ -35,7 +35,9 @@ LOCKED = (
     r"azureml-databricks\.lock is what it left there, run this again with --force\n"
 )
 # Whoever brought a secret is told how to make another, too: standard input had the only copy.
-LOCKED_OUT_WITH_A_SECRET = LOCKED + r"Error: the secret is not in the scope; if that was its only copy, .*\n"
+LOCKED_OUT_WITH_A_SECRET = (
+    LOCKED.removesuffix(r"\n") + r"; the secret is not in the scope: if that was its only copy, .*\n"
+)
 
 
 @pytest.fixture

@@ -51,7 +51,7 @@ def test_the_others_service_principal_is_not_replaced(deployed: Admin, prod: Adm
             f"Error: secret scope azureml has service principal {prod.azure.principal.client_id} of {DEV}, "
             f"and {prod.azure.stranger.client_id} would take its place: give this deployment a scope of its "
             'own, scope = "azureml-forecasting" under [secrets], then `azureml-databricks secrets set`, and '
-            "deploy"
+            "`azureml-databricks deploy`; the secret is not in the scope: "
         )
     assert state(deployed.databricks, VOLUME) == before
 
@@ -110,7 +110,7 @@ def test_a_location_that_has_the_deployment_of_another_workspace_is_refused(prod
             f"Error: {LOCATION} has the deployment for the Azure ML workspace {path}, and "
             f"azureml-databricks.toml is for {path}-prod: one location has one deployment; choose "
             "another location (clusters.location), or, if clusters there are to go to the other workspace "
-            "from now on, give --adopt\n"
+            "from now on, give --adopt"
         )
 
 

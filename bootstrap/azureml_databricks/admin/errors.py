@@ -10,8 +10,26 @@ class AdminError(Exception):
     """What is wrong and what to do, in one line; of a file with several problems, a line each."""
 
 
-class RefusedError(AdminError):
+class NotDoneError(AdminError):
+    """What was asked for was not done: that is sure, as it is not where nobody answers."""
+
+
+class RefusedError(NotDoneError):
     """Somebody may not do what they want to do; others may."""
+
+
+class ElsewhereError(AdminError):
+    """What was given has to go somewhere else.
+
+    Attributes:
+        command: the command of ours that takes it, such as `secrets set`; empty if none does, None if the
+            message says all of it.
+    """
+
+    def __init__(self, message: str, command: str | None) -> None:
+        """Say what is wrong, and where it goes."""
+        super().__init__(message)
+        self.command = command
 
 
 class Problems:
@@ -37,13 +55,16 @@ class Problems:
         """Note that something is wrong; the same twice is one thing."""
         self._lines += [line for line in str(error).splitlines() if line not in self._lines]
 
-    def tell(self) -> None:
+    def tell(self, but: str = "") -> None:
         """Raise all of it.
+
+        Args:
+            but: a line that is no error, if it is the only one.
 
         Raises:
             AdminError: something is wrong, a line each.
         """
-        if self._lines:
+        if self._lines and self._lines != [but]:
             raise AdminError("\n".join(self._lines))
 
 

@@ -19,17 +19,18 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
+from azureml_databricks.admin import progress, to_run
 from azureml_databricks.admin.bundle import archives as bundles
 from azureml_databricks.admin.bundle.interpreter import InterpreterError
 from azureml_databricks.admin.commands import help_texts
 from azureml_databricks.admin.commands.debug import show_requests
 from azureml_databricks.admin.commands.output import Output, plain
-from azureml_databricks.admin.errors import AdminError
+from azureml_databricks.admin.errors import AdminError, ElsewhereError
 from azureml_databricks.admin.file import deployment as deployments
 from azureml_databricks.admin.file import reading as deployment_file
 from azureml_databricks.admin.file import settings_file, starter
 from azureml_databricks.admin.file.deployment import Deployment
-from azureml_databricks.admin.objects.changes import Change, Plan
+from azureml_databricks.admin.objects.changes import Change, Plan, Unready
 from azureml_databricks.admin.printable import printable
 from azureml_databricks.settings import BY_NAME, SettingError, Settings
 
@@ -39,7 +40,8 @@ if TYPE_CHECKING:
     from azureml_databricks.admin.commands.service_principal import ServicePrincipal, Way
     from azureml_databricks.admin.objects.release import Release
 
-# What `plan` and `status` exit with where something differs, and `deploy --enforce` where something stays.
+# What `plan` exits with where something differs, `status` where something differs or is behind,
+# `deploy --enforce` where something stays behind, and `destroy` where something stays.
 _DIFFERS = 2
 
 
@@ -49,24 +51,57 @@ class _Group(click.Group):
     def list_commands(self, context: click.Context) -> list[str]:
         return sorted(self.commands, key=help_texts.ORDER.index) if self.name == "main" else [*self.commands]
 
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the first sentence of each, all of it."""
+        rows = [(name, self.commands[name].get_short_help_str(1000)) for name in self.list_commands(context)]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
     def add_command(self, command: click.Command, name: str | None = None) -> None:
         command.epilog = command.epilog or help_texts.examples(name or command.name or "")
         super().add_command(command, name)
+
+    def make_context(self, *arguments: Any, **options: Any) -> click.Context:
+        try:
+            return super().make_context(*arguments, **options)
+        except click.UsageError as error:
+            error.exit_code = 1  # type: ignore[misc]
+            if _is_help(error):
+                raise
+            _tell(_usage(error))
+            raise click.exceptions.Exit(1) from None
 
     def invoke(self, context: click.Context) -> Any:
         try:
             return super().invoke(context)
         except click.UsageError as error:
             error.exit_code = 1  # type: ignore[misc]
-            raise
+            if _is_help(error):
+                raise
+            _tell(_usage(error), self.way_out(context, error))
         except (AdminError, InterpreterError, SettingError, bundles.BundleError) as error:
-            _tell(str(error))
-            context.exit(1)
+            _tell(str(error), self.way_out(context, error))
+        raise click.exceptions.Exit(1)
+
+    def way_out(self, context: click.Context, error: BaseException) -> str:
+        """Return how to go on after an error, if there is more to say than it says."""
+        return ""
 
 
-def _tell(problems: str) -> None:
+def _is_help(error: click.UsageError) -> bool:
+    """Whether it is no error: a group that was given no command shows its help, with click 8.2 so."""
+    return type(error).__name__ == "NoArgsIsHelpError"
+
+
+def _usage(error: click.UsageError) -> str:
+    """Return what is wrong with arguments, in one line."""
+    shows = f" (`{error.ctx.command_path} --help` shows what there is)" if error.ctx else ""
+    return " ".join(error.format_message().split()).rstrip(".") + shows
+
+
+def _tell(problems: str, way_out: str = "") -> None:
     head = "Error: " if os.environ.get("NO_COLOR") else click.style("Error: ", fg="red")
-    for line in problems.splitlines():
+    for line in "; ".join(filter(None, [problems, way_out])).splitlines():
         click.echo(head + printable(line), err=True)
 
 
@@ -78,15 +113,15 @@ def _tell(problems: str) -> None:
 @click.version_option(package_name="azureml-databricks")
 def main() -> None:
     """Point MLflow on Databricks clusters at an Azure Machine Learning workspace."""
+    to_run.is_about(_file_in(sys.argv[1:]))
     # A job of CI that is cancelled gets it, and gives its lock back as after Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
-_FILE = "azureml-databricks.toml"
 _file = click.option(
     "--file",
     type=click.Path(path_type=Path),
-    default=_FILE,
+    default=to_run.FILE,
     show_default=True,
     help="The file that describes the deployment.",
 )
@@ -94,13 +129,22 @@ _yes = click.option("--yes", is_flag=True, help="Do not ask.")
 
 
 _force = click.option(
-    "--force", is_flag=True, help="Take the lock of the location from who has it, when they are gone."
+    "--force",
+    is_flag=True,
+    help="Take the lock of the location from an admin whose command was killed and has left it there.",
+)
+_force_and_upload = click.option(
+    "--force",
+    is_flag=True,
+    help="Upload all files of the release again; and take the lock of the location from an admin whose "
+    "command was killed and has left it there.",
 )
 _also = click.option(
     "--also",
     multiple=True,
     metavar="NAME",
-    help="Take our things from this secret scope or service credential, too, which the file does not name.",
+    help="Remove our secrets and rights from this secret scope or service credential, too, which the file "
+    "named before and does not name any more; once for each.",
 )
 
 
@@ -141,8 +185,9 @@ def init(file: Path, **given: str | None) -> None:
     answers = {name: _answer(name, given[name], file) for name in starter.QUESTIONS}
     schema_file = file.with_name(starter.SCHEMA_FILE)
     try:
-        file.write_bytes(starter.text(**answers).encode())
+        file.write_bytes(starter.text(**answers, file=file).encode())
         written = deployment_file.read(file)
+        _check_alone(written)
         schema_file.write_bytes(f"{deployments.schema()}\n".encode())
     except (OSError, AdminError) as error:
         # None is left that a second try would find.
@@ -155,7 +200,26 @@ def init(file: Path, **given: str | None) -> None:
     chosen = f"runtimes {', '.join(written.clusters.runtimes)}, access mode {written.clusters.access_mode}"
     click.echo(f"chosen for you: {chosen}, {written.login.auth}; change them there before you deploy")
     click.echo("next, a service principal for the clusters:")
-    click.echo(starter.next_command(written, "" if str(file) == _FILE else f' --file "{file}"'))
+    click.echo(starter.next_command(written))
+
+
+def _check_alone(written: Deployment) -> None:
+    """Look whether a file beside it describes a deployment in the same location."""
+    for path in sorted(written.path.parent.glob("*.toml")):
+        with contextlib.suppress(AdminError):
+            other = deployment_file.read(path)
+            location = other.clusters.location
+            if other.path != written.path and (other.databricks, location) == (
+                written.databricks,
+                written.clusters.location,
+            ):
+                break
+    else:
+        return
+    raise AdminError(
+        f"{location} is the location of {path}: one location has one deployment; give another --location "
+        f"({written.path} is not written)"
+    )
 
 
 def _answer(name: str, given: str | None, file: Path) -> str:
@@ -198,7 +262,7 @@ def schema() -> None:
 @_on_a_deployment
 def plan(deployment: Deployment, output: Output, *, also: tuple[str, ...], adopt: bool) -> None:
     """Show what deploy would change. Exits with 2 if anything, with 0 if nothing."""
-    site, release, planned = _planned(deployment, output, also, adopt=adopt)
+    site, release, planned = _planned(deployment, output, also, adopt=adopt, is_shown=True)
     output.document(**_about(site, release), **planned.document)
     sys.exit(_DIFFERS if planned.changes else 0)
 
@@ -222,7 +286,7 @@ def plan(deployment: Deployment, output: Output, *, also: tuple[str, ...], adopt
 )
 @_also
 @_adopt
-@_force
+@_force_and_upload
 @_yes
 @_on_a_deployment
 def deploy(
@@ -283,7 +347,7 @@ def destroy(
     with output.working("looking"):
         site = deploying.Site(deployment, also, force=force and not detach)
         planned = deploying.plan_to_destroy(site)
-    _show(site, planned, output)
+    _show(site, planned, output, "Nothing to remove now.")
     if planned.changes:
         output.confirm("Remove all of this?", yes=yes)
         _apply(site, planned, output)
@@ -314,10 +378,16 @@ def _detach(deployment: Deployment, output: Output, *, force: bool, yes: bool) -
 )
 @_on_a_deployment
 def status(deployment: Deployment, output: Output, *, shows_all: bool) -> None:
-    """Compare what is deployed with the file. Exits with 2 if they differ, with 0 if not."""
+    """Compare what is deployed with the file, and show who uses it.
+
+    Exits with 2 if they differ, or clusters or jobs are behind their policy, with 0 if not.
+    """
+    from azureml_databricks.admin.commands import deploy as deploying
     from azureml_databricks.admin.objects import compliance
 
-    site, release, planned = _planned(deployment, output, all_of_it=True)
+    site, release, planned = _planned(
+        deployment, output, all_of_it=True, is_shown=True, nothing="All is as the file says."
+    )
     with output.working("looking"):
         governed = [it for policy in site.policies for it in compliance.governed(policy, policy.under)]
         users = site.users_of_releases()
@@ -338,6 +408,18 @@ def status(deployment: Deployment, output: Output, *, shows_all: bool) -> None:
             for it in (governed if shows_all else behind)
         ],
     )
+    if behind:
+        output.line("")
+        output.line(
+            f"{len(behind)} behind: `{to_run.ours('deploy --enforce')}` brings them to what the policy "
+            "says, and shows first which of them restart"
+        )
+    if not deploying.is_deployed(site):
+        has_all = not deployment.needs_secrets or not site.scope.lacks(deployment.secrets.keys)
+        output.line("")
+        output.line(
+            f"Nothing is deployed; next: `{to_run.ours('deploy' if has_all else 'secrets set')}`", "bold"
+        )
     key = deployment.secrets.client_secret
     written = site.scope.written(key) if deployment.needs_secrets else None
     if written and (age := site.scope.age(key)):
@@ -347,7 +429,7 @@ def status(deployment: Deployment, output: Output, *, shows_all: bool) -> None:
     output.document(
         **_about(site, release), **planned.document, releases=users, governed=governed, secret=secret
     )
-    sys.exit(_DIFFERS if planned.changes else 0)
+    sys.exit(_DIFFERS if planned.changes or behind else 0)
 
 
 @main.command()
@@ -376,7 +458,7 @@ def verify(
     settings: tuple[str, ...],
     timeout: int,
 ) -> None:
-    """Start a small cluster under each policy, and run `azureml-databricks doctor` there."""
+    """Start a small cluster under each policy, and run the doctor there."""
     from azureml_databricks.admin.commands import deploy as deploying
     from azureml_databricks.admin.commands import verify as verifying
     from azureml_databricks.admin.objects import demands
@@ -412,20 +494,33 @@ class _SecretsGroup(_Group):
     def invoke(self, context: click.Context) -> Any:
         from azureml_databricks.admin.commands.given_secret import GivenSecret
 
-        context.obj = given = GivenSecret()
-        command = shlex.join(_without_file(sys.argv[1:]))
+        context.obj = GivenSecret()
         try:
             return super().invoke(context)
-        except click.UsageError as error:
-            error.show()
-            command = f"secrets {context.invoked_subcommand or 'set'}"
-        except KeyboardInterrupt:
-            _tell("interrupted")
-        except click.exceptions.Exit as error:
-            if not error.exit_code:
-                raise
-        _tell(given.way_out(command))
+        except KeyboardInterrupt as error:
+            _tell("interrupted", self.way_out(context, error))
         raise click.exceptions.Exit(1)
+
+    def way_out(self, context: click.Context, error: BaseException) -> str:
+        """Return how one gets another secret, and which command takes it."""
+        command = shlex.join(["azureml-databricks", *_without_file(sys.argv[1:])])
+        if isinstance(error, click.UsageError):
+            command = to_run.ours(f"secrets {context.invoked_subcommand or 'set'}")
+        if isinstance(error, ElsewhereError):
+            if error.command is None:
+                return ""
+            command = to_run.ours(error.command) if error.command else ""
+        return str(context.obj.way_out(command))
+
+
+def _file_in(arguments: Sequence[str]) -> Path:
+    """Return what `--file` says: what is wrong with other options tells of commands, too."""
+    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
+        if argument == "--file" and following:
+            return Path(following)
+        if argument.startswith("--file="):
+            return Path(argument.partition("=")[2])
+    return Path(to_run.FILE)
 
 
 def _without_file(arguments: Sequence[str]) -> Iterator[str]:
@@ -443,16 +538,15 @@ def secrets() -> None:
     """Put the service principal of the clusters into the secret scope."""
 
 
-def _read_from(context: click.Context, _: click.Parameter, file: BinaryIO | None) -> None:
-    context.obj.file = file
-
-
 def _principal_of(command: str) -> Callable[..., Any]:
+    def read_from(context: click.Context, _: click.Parameter, file: BinaryIO | None) -> None:
+        context.obj.file, context.obj.made_by = file, command
+
     return click.option(
         "--from",
         type=click.File("rb"),
         expose_value=False,
-        callback=_read_from,
+        callback=read_from,
         help=f"What `{command}` prints: a file, or - for standard input. Else it is asked.",
     )
 
@@ -465,7 +559,7 @@ def set_secrets(deployment: Deployment, output: Output, *, force: bool) -> None:
     """Make the scope, put the service principal's keys there, let the policy's users read them."""
     from azureml_databricks.admin.commands import service_principal
 
-    _put(deployment, output, service_principal.way_to_set, force=force)
+    _put(deployment, output, service_principal.way_to_set, service_principal.without_role, force=force)
 
 
 @secrets.command()
@@ -476,18 +570,25 @@ def rotate(deployment: Deployment, output: Output, *, force: bool) -> None:
     """Replace the secret by a new one, once that is seen to log in to Azure."""
     from azureml_databricks.admin.commands import service_principal
 
-    _put(deployment, output, service_principal.way_to_rotate, force=force, prove=service_principal.prove_role)
-    output.line("Clusters that run keep the old one until they restart: delete it in Entra ID after that.")
+    def prove(principal: ServicePrincipal, deployment: Deployment) -> Iterator[Unready]:
+        service_principal.prove_role(principal, deployment)
+        return iter(())
+
+    principal = _put(deployment, output, service_principal.way_to_rotate, prove, force=force)
+    output.line(
+        f"The secret of service principal {principal.client_id} is replaced. Clusters that run keep the old "
+        "one until they restart: delete it in Entra ID after that."
+    )
 
 
 def _put(
     deployment: Deployment,
     output: Output,
     look: Callable[[Site], Way],
+    prove: Callable[[ServicePrincipal, Deployment], Iterator[Unready]],
     *,
     force: bool,
-    prove: Callable[[ServicePrincipal, Deployment], None] = lambda *_: None,
-) -> None:
+) -> ServicePrincipal:
     """Put a service principal into the scope: first all that can be looked at without it, then its login."""
     from azureml_databricks.admin.commands import deploy as deploying
     from azureml_databricks.admin.commands import service_principal
@@ -499,18 +600,22 @@ def _put(
         way = look(site)
     principal = given.read()
     planned = way(principal)
-    with output.working("logging in as the service principal") as status:
-        for number, why in enumerate(service_principal.refusals(principal, deployment)):
+    with output.working("logging in as the service principal"):
+        for number, refusal in enumerate(service_principal.refusals(principal, deployment)):
             if given.is_typed:
-                raise AdminError(why)
+                raise refusal
             if not number:
-                wait = f"waiting for Azure to know {principal.client_id}, two minutes at most"
-                status.update(plain(wait))
-                output.line(wait, "dim")
-        prove(principal, deployment)
+                progress.tell(
+                    f"Azure does not know {principal.client_id} or its secret ({refusal.code}), as it is for "
+                    "a minute after they were made: trying again, two minutes at most; Ctrl-C ends that, and "
+                    "nothing is changed"
+                )
+        unready = list(prove(principal, deployment))
+    output.unready(unready)
     secret = f"{site.scope.name}/{deployment.secrets.client_secret}"
     _apply(site, planned, output, lambda change: given.note(change.name == secret))
-    output.document(changes=planned.changes)
+    output.document(changes=planned.changes, unready=unready)
+    return principal
 
 
 @main.group(cls=_Group)
@@ -666,14 +771,16 @@ def _planned(
     adopt: bool = False,
     built: Path | None = None,
     all_of_it: bool = False,
+    is_shown: bool = False,
+    nothing: str = "Nothing to change.",
 ) -> tuple[Site, Release, Plan]:
     from azureml_databricks.admin.commands import deploy as deploying
 
     with output.working("looking"):
         site = deploying.Site(deployment, also, force=force, adopt=adopt)
         release = replace(deploying.release_for(site), built=built)
-        planned = deploying.plan(site, release, all_of_it=all_of_it)
-    _show(site, planned, output)
+        planned = deploying.plan(site, release, all_of_it=all_of_it, is_shown=is_shown)
+    _show(site, planned, output, nothing)
     return site, release, planned
 
 
@@ -688,12 +795,12 @@ def _about(site: Site, release: Release) -> dict[str, Any]:
     }
 
 
-def _show(site: Site, planned: Plan, output: Output) -> None:
+def _show(site: Site, planned: Plan, output: Output, nothing: str) -> None:
     _, resource_group, name = site.deployment.workspace.parts
     output.line(f"Databricks {site.client.config.host} as {site.user}", "dim")
     output.line(f"Azure ML workspace {name}, resource group {resource_group}", "dim")
     output.line("")
-    output.plan(planned)
+    output.plan(planned, nothing)
 
 
 def _apply(

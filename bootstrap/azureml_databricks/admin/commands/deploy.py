@@ -15,13 +15,15 @@ import requests
 from databricks.sdk.errors.base import DatabricksError
 from databricks.sdk.service.iam import PermissionLevel
 
-from azureml_databricks.admin.errors import AdminError, Problems, RefusedError
+from azureml_databricks.admin import to_run
+from azureml_databricks.admin.errors import AdminError, NotDoneError, Problems, RefusedError
 from azureml_databricks.admin.file import settings_file
 from azureml_databricks.admin.file.deployment import ML, Deployment, Principal
 from azureml_databricks.admin.objects import adoption, neighbours, runners, storage, writers
 from azureml_databricks.admin.objects import policy as policies
 from azureml_databricks.admin.objects import principals as principals_of_file
 from azureml_databricks.admin.objects.access import (
+    RIGHT,
     USE_CREDENTIAL,
     Access,
     CredentialUsers,
@@ -146,7 +148,7 @@ def _check_record(site: Site) -> None:
     if signs:
         raise AdminError(
             f"the record of what was made in {site.storage.location} is gone, and {' and '.join(signs)}: "
-            "`azureml-databricks deploy --adopt` takes back what is ours"
+            f"`{to_run.ours('deploy --adopt')}` takes back what is ours"
         )
 
 
@@ -162,7 +164,7 @@ def _check_workspace(deployment: Deployment, record: Record) -> None:
 
 
 def _check_names(deployment: Deployment, record: Record) -> None:
-    """Look whether it is the deployment of the file: that may get other names, but not all of them at once."""
+    """Look whether it is the deployment of the file: that may get other names, but not all at once."""
     names = dict.fromkeys(record.known_by)
     names |= dict.fromkeys(f"policy {name}" for name in record.names(policies.KIND))
     names |= dict.fromkeys(f"{SCOPE} {name}" for name in recorded_scopes(record))
@@ -206,26 +208,42 @@ def release_for(site: Site) -> Release:
         raise
 
 
-def plan(site: Site, release: Release, *, all_of_it: bool = False) -> Plan:
+def plan(site: Site, release: Release, *, all_of_it: bool = False, is_shown: bool = False) -> Plan:
     """Return what it takes to make the workspace as the file says.
 
     Args:
         site: where.
         release: which.
         all_of_it: whether all of the workspace is read in any case, and not only where a release may go.
+        is_shown: whether it is not to be made now: what comes before the first deployment may be missing.
 
     Raises:
         AdminError: it cannot be made so: a secret is not there, a name is another's, ...
     """
     older = [name for name in site.record.names(RELEASE) if name != release.name]
     site.read_ahead(all_of_it=all_of_it or bool(older))
-    planned = _as_plan(_changes(site, release))
+    before = _before_the_first(site) if is_shown else None
+    planned = _as_plan(_changes(site, release, may_lack=before))
+    planned.unready.extend([before] if before else [])
     planned.unready.extend(_renamed(site))
     planned.unready.extend(_strangers(site, release))
     planned.unready.extend(site.releases.broken(release))
     planned.unready.extend(_kept_elsewhere(site, release))
     planned.unready.extend(dict.fromkeys(_unready(site)))
     return planned
+
+
+def is_deployed(site: Site) -> bool:
+    """Return whether there is a policy of the deployment, or a release."""
+    return any(it.found for it in site.policies) or bool(site.record.names(RELEASE))
+
+
+def _before_the_first(site: Site) -> Unready | None:
+    """Return what has to be done before the first deployment, None if nothing has."""
+    scope, keys = site.scope, site.deployment.secrets.keys
+    if is_deployed(site) or not site.deployment.needs_secrets or not (lacking := scope.lacks(keys)):
+        return None
+    return Unready(SECRET, f"{scope.name}/{site.deployment.secrets.client_secret}", *lacking)
 
 
 def plan_to_destroy(site: Site) -> Plan:
@@ -236,8 +254,8 @@ def plan_to_destroy(site: Site) -> Plan:
     """
     if not site.record.is_there:
         raise AdminError(
-            f"there is no record of a deployment in {site.storage.location}: nothing was made there, or it "
-            "was removed before; nothing is removed now (is that the right clusters.location?)"
+            f"nothing to remove: there is no record of a deployment in {site.storage.location}, where "
+            "nothing was made, or it was removed before (is that the right clusters.location?)"
         )
     site.read_ahead(all_of_it=True)
     return _as_plan(_removals(site, None))
@@ -290,7 +308,13 @@ def _make(site: Site, change: Change) -> None:
         change.prepare()
     if change.action == "create" and change.is_ours:
         site.record.note(change.kind, change.name)
-    details = change.act()
+    try:
+        details = change.act()
+    except NotDoneError:
+        if change.kind == RIGHT:
+            # What others give one day is not ours to take back.
+            site.record.forget((change.kind, change.name))
+        raise
     if details:
         site.record.note(change.kind, change.name, **details)
     if change.action == "delete":
@@ -323,7 +347,7 @@ def _kept_elsewhere(site: Site, release: Release) -> Iterator[Unready]:
     for policy in site.policies:
         if not policy.asked or policy.is_deployed:
             continue
-        to_do = "apply what `azureml-databricks policy render` prints"
+        to_do = f"apply what `{to_run.ours('policy render')}` prints"
         if not policy.found:
             why = f"it is kept elsewhere, and no policy points at {site.storage.location} yet"
             yield Unready("policy", policy.asked.name, why, to_do)
@@ -377,8 +401,8 @@ def _unready_secrets(site: Site) -> Iterator[Unready]:
             scope.name,
             f"{it} has its secret there, too: clusters of both log in as one service principal"
             + (f", {theirs}" if theirs else ""),
-            "if that is not meant, name a scope of its own (secrets.scope), `azureml-databricks secrets "
-            "set`, and deploy",
+            "if that is not meant, name a scope of its own (secrets.scope), "
+            f"`{to_run.ours('secrets set')}`, and `{to_run.ours('deploy')}`",
         )
     if (age := scope.age(keys.client_secret)) and age > _OLD:
         yield Unready(
@@ -386,7 +410,7 @@ def _unready_secrets(site: Site) -> Iterator[Unready]:
             f"{scope.name}/{keys.client_secret}",
             f"it was written {age.days} days ago, and what `az` makes is valid for a year",
             f"`az ad app credential reset --id {scope.known(keys.client_id) or 'CLIENT_ID'} --append | "
-            "azureml-databricks secrets rotate`",
+            f"{to_run.ours('secrets rotate')}`",
         )
     for key in (keys.tenant_id, keys.client_id):
         if scope.is_overwritten(key):
@@ -395,7 +419,7 @@ def _unready_secrets(site: Site) -> Iterator[Unready]:
                 f"{scope.name}/{key}",
                 f"somebody has written it since ({scope.written(key):%Y-%m-%d %H:%M} UTC): clusters may log "
                 f"in as another service principal than {scope.known(keys.client_id)}",
-                "`azureml-databricks secrets set` with that service principal puts it back",
+                f"`{to_run.ours('secrets set')}` with that service principal puts it back",
             )
 
 
@@ -420,7 +444,7 @@ def _as_plan(found: Iterator[Change | Kept]) -> Plan:
     return plan
 
 
-def _changes(site: Site, release: Release) -> Iterator[Change | Kept]:
+def _changes(site: Site, release: Release, *, may_lack: Unready | None) -> Iterator[Change | Kept]:
     deployment = site.deployment
     principals = deployment.principals
     yield from _adoption(site)
@@ -454,7 +478,8 @@ def _changes(site: Site, release: Release) -> Iterator[Change | Kept]:
                 yield from policy.users.changes(asked.principals)
     with problems:
         yield from _removals(site, release)
-    problems.tell()
+    # Alone it is no error; beside others it is one more thing to do.
+    problems.tell(but=f"{may_lack.why}; {may_lack.advice}" if may_lack else "")
 
 
 def _check(site: Site, problems: Problems) -> None:

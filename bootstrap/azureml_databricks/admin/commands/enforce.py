@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from azureml_databricks.admin import to_run
 from azureml_databricks.admin.commands.deploy import Site
 from azureml_databricks.admin.commands.output import Output
 from azureml_databricks.admin.errors import AdminError
@@ -60,7 +61,7 @@ def enforce(site: Site, step: Step, output: Output, *, yes: bool) -> tuple[list[
     if unknown := [name for name in step.names if not any(name in (it.name, it.id) for it in governed)]:
         raise AdminError(
             f"no cluster or job under the policy is called {unknown[0]!r}, or has that ID: "
-            "`azureml-databricks status --all` lists them"
+            f"`{to_run.ours('status --all')}` lists them"
         )
     behind = [it for it in governed if not it.complies]
     able = [it for it in behind if it.enforceable and step.takes(it)]

@@ -20,12 +20,14 @@ class GivenSecret:
 
     Attributes:
         file: where it is read from, None for standard input or a person.
+        made_by: the command that prints it.
         is_stored: whether the scope has it by now.
     """
 
     def __init__(self) -> None:
         """Begin with nothing."""
         self.file: BinaryIO | None = None
+        self.made_by = ""
         self.is_stored = False
         self._content: bytes | None = None
 
@@ -47,17 +49,18 @@ class GivenSecret:
                 client_secret=click.prompt("Secret (password), not shown", hide_input=True).strip(),
             )
         name = self.file.name if self.file else "-"
-        return service_principal.parse(self._read(), "standard input" if name in ("-", "<stdin>") else name)
+        origin = "standard input" if name in ("-", "<stdin>") else name
+        return service_principal.parse(self._read(), origin, self.made_by)
 
     def note(self, is_stored: bool) -> None:
         """Note whether something that was written was the secret."""
         self.is_stored |= is_stored
 
     def way_out(self, command: str) -> str:
-        """Return how to go on where the scope has not got it, empty where it has or nothing is lost.
+        """Return how one gets another where the scope has not got it, empty where nothing is lost.
 
         Args:
-            command: what to give another secret to.
+            command: what to give another secret to, empty for none of ours.
         """
         if self.is_stored or self.is_typed:
             return ""
@@ -67,10 +70,8 @@ class GivenSecret:
             if not self._read().strip():
                 return ""
             client_id = "APP_ID"
-        return (
-            "the secret is not in the scope; if that was its only copy, make another: "
-            f"`az ad app credential reset --id {client_id} --append | azureml-databricks {command}`"
-        )
+        another = service_principal.another(client_id, command)
+        return f"the secret is not in the scope: if that was its only copy, {another} makes another"
 
     def _read(self) -> bytes:
         if self._content is None:

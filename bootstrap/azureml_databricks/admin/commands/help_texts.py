@@ -32,7 +32,9 @@ EXAMPLES = {
 EPILOG = """\b
 In order of work: init, secrets set, plan, deploy, verify.
 Exit status: 0 all is done or nothing differs; 1 something is wrong, and an
-error says what; 2 plan and status: something differs.
+error says what; 2 plan: something differs; status: something differs, or a
+cluster or job is behind; deploy --enforce: one stays behind; destroy:
+something stays.
 
 \b
 Completion in bash (zsh and fish: zsh_source, fish_source):

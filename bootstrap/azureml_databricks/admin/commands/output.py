@@ -53,8 +53,8 @@ class Output:
         if not self._as_json:
             self._console.print(Text(printable(text), style), soft_wrap=True)
 
-    def plan(self, plan: Plan) -> None:
-        """Print what is to be done."""
+    def plan(self, plan: Plan, nothing: str = "Nothing to change.") -> None:
+        """Print what is to be done, or a line that nothing is."""
         for change in plan.changes:
             self.line(f"{_MARKS[change.action]} {change.kind} {change.name}", _STYLES[change.action])
             # Of what is new, nothing is there yet.
@@ -66,7 +66,7 @@ class Output:
         self.unready(plan.unready)
         actions = [change.action for change in plan.changes]
         counted = [f"{actions.count(it)} {words}" for it, words in _TO_DO.items() if it in actions]
-        self.line(", ".join(counted) or "Nothing to change.", "bold")
+        self.line(", ".join(counted) or nothing, "bold")
 
     def unready(self, found: Iterable[Unready]) -> None:
         """Print what does not work, and what to do."""

@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from azureml_databricks.admin import to_run
 from azureml_databricks.admin.commands.deploy import Site
-from azureml_databricks.admin.errors import AdminError
+from azureml_databricks.admin.errors import AdminError, ElsewhereError
 from azureml_databricks.admin.file.any_text import decoded
 from azureml_databricks.admin.file.deployment import USUAL_KEYS, Deployment, Secrets
-from azureml_databricks.admin.objects import neighbours
+from azureml_databricks.admin.objects import neighbours, principals
 from azureml_databricks.admin.objects.access import SecretReaders
-from azureml_databricks.admin.objects.changes import Change, Plan
+from azureml_databricks.admin.objects.changes import Change, Plan, Unready
 from azureml_databricks.admin.objects.neighbours import Neighbour
 from azureml_databricks.admin.objects.secret_scope import SecretScope
 from azureml_databricks.admin.services import workspace
@@ -28,7 +29,6 @@ _NAMES = {
     "client_id": ("appId", "clientId"),
     "client_secret": ("password", "clientSecret"),
 }
-_WHAT = "what `az ad sp create-for-rbac` prints"
 # Seconds between two tries to log in: two minutes in all.
 PAUSES = [1, 2, 3, 4, *[10] * 11]
 
@@ -46,28 +46,30 @@ class ServicePrincipal:
 Way = Callable[[ServicePrincipal], Plan]
 
 
-def parse(content: bytes, origin: str) -> ServicePrincipal:
+def parse(content: bytes, origin: str, made_by: str) -> ServicePrincipal:
     """Return the service principal in what `az` prints.
 
     Args:
         content: the JSON, perhaps below lines in which `az` warns of something, in any encoding of Unicode.
         origin: where it came from, in words that an error can use.
+        made_by: the command that prints it.
 
     Raises:
         AdminError: it is not that; nothing of it is shown.
     """
+    what = f"what `{made_by}` prints"
     if not content.strip():
-        raise AdminError(f"{origin} is empty: give {_WHAT}, if that failed see what it said")
+        raise AdminError(f"{origin} is empty: give {what}, if that failed see what it said")
     document = _object_in(content)
     if document is None:
-        raise AdminError(f"{origin} is not JSON: give {_WHAT} (with --output json)")
+        raise AdminError(f"{origin} is not JSON: give {what} (with --output json)")
     found = {field: _first(document, names) for field, names in _NAMES.items()}
     if "fileWithCertAndPrivateKey" in document:
         raise AdminError(
             f"{origin} is a service principal with a certificate: clusters need one with a password"
         )
     if missing := [" or ".join(_NAMES[field]) for field, value in found.items() if not value]:
-        raise AdminError(f"{origin} has no {missing[0]}: give {_WHAT}")
+        raise AdminError(f"{origin} has no {missing[0]}: give {what}")
     return ServicePrincipal(**found)
 
 
@@ -83,6 +85,12 @@ def _object_in(content: bytes) -> dict[str, Any] | None:
     return None
 
 
+def another(client_id: str, command: str) -> str:
+    """Return the command that makes another secret, and gives it to a command of ours; empty for none."""
+    made = f"az ad app credential reset --id {client_id} --append"
+    return f"`{made} | {command}`" if command else f"`{made}`"
+
+
 def check_used(deployment: Deployment) -> None:
     """Look whether a deployment has a service principal at all.
 
@@ -93,7 +101,7 @@ def check_used(deployment: Deployment) -> None:
         raise AdminError(f'clusters need no secret with auth = "{deployment.login.auth}" ([login])')
 
 
-def refusals(principal: ServicePrincipal, deployment: Deployment) -> Iterator[str]:
+def refusals(principal: ServicePrincipal, deployment: Deployment) -> Iterator[workspace.NotYetKnownError]:
     """Log in to Azure as a service principal, which Azure may know a minute after it has made it.
 
     Yields:
@@ -106,7 +114,7 @@ def refusals(principal: ServicePrincipal, deployment: Deployment) -> Iterator[st
         try:
             return _log_in(principal, deployment)
         except workspace.NotYetKnownError as error:
-            yield str(error)
+            yield error
         time.sleep(pause)
     return _log_in(principal, deployment)
 
@@ -125,6 +133,7 @@ def way_to_set(site: Site) -> Way:
     """
     keys, scope = site.deployment.secrets, site.scope
     scope.check_writable(keys.keys)
+    principals.check(site.client, site.deployment)
     scope.check_shared(keys.readable, [it.name for it in site.deployment.principals])
     if not _neighbours(site):
         _check_ours(site)
@@ -162,7 +171,7 @@ def _plan_to_rotate(site: Site, principal: ServicePrincipal) -> Plan:
     keys, scope = site.deployment.secrets, site.scope
     _check_alone(site, principal)
     _check_known(site)
-    _check_same(scope, keys, principal)
+    _check_rotated(scope, keys, principal)
     return Plan(list(scope.changes({keys.client_secret: principal.client_secret})))
 
 
@@ -177,17 +186,34 @@ def prove_role(principal: ServicePrincipal, deployment: Deployment) -> None:
     )
 
 
+def without_role(principal: ServicePrincipal, deployment: Deployment) -> Iterator[Unready]:
+    """Yield why clusters could not use the Azure ML workspace as a service principal, if they could not."""
+    try:
+        prove_role(principal, deployment)
+    except AdminError as error:
+        yield Unready(
+            "service principal",
+            principal.client_id,
+            str(error),
+            "it is put into the scope all the same; a role that was given a moment ago counts in some "
+            "minutes, and if there is none, `az role assignment create "
+            f'--assignee {principal.client_id} --role "{workspace.RUNTIME_ROLE}" --scope '
+            f"{deployment.workspace.resource_id}` gives it",
+        )
+
+
 def _check_alone(site: Site, principal: ServicePrincipal) -> None:
     """Refuse to put a service principal in the place of another deployment's."""
     keys, scope = site.deployment.secrets, site.scope
     for it in _neighbours(site):
         theirs = it.known_id(site.client, scope.name, keys.client_id)
         if theirs != principal.client_id:
-            raise AdminError(
+            raise ElsewhereError(
                 f"secret scope {scope.name} has {_called(theirs)} of {it}, and {principal.client_id} would "
                 "take its place: give this deployment a scope of its own, "
                 f'scope = "azureml-{site.deployment.workspace.parts[2]}" under [secrets], then '
-                "`azureml-databricks secrets set`, and deploy"
+                f"`{to_run.ours('secrets set')}`, and `{to_run.ours('deploy')}`",
+                "secrets set",
             )
 
 
@@ -214,10 +240,11 @@ def _check_known(site: Site) -> None:
     """Refuse to put a secret in the place of one of which we do not know whose it is."""
     keys, scope = site.deployment.secrets, site.scope
     if not (scope.known(keys.tenant_id) and scope.known(keys.client_id)):
-        raise AdminError(
-            f"whose secret is in secret scope {scope.name} is not known here, since `azureml-databricks "
-            "secrets set` has not put it there: name other keys in [secrets], `azureml-databricks secrets "
-            "set`, and deploy"
+        given = to_run.ours("secrets set")
+        raise ElsewhereError(
+            f"whose secret is in secret scope {scope.name} is not known here, since `{given}` has not put it "
+            f"there: name other keys in [secrets], then `{given}`, and `{to_run.ours('deploy')}`",
+            "secrets set",
         )
 
 
@@ -227,13 +254,31 @@ def _called(client_id: str) -> str:
 
 def _check_same(scope: SecretScope, keys: Secrets, principal: ServicePrincipal) -> None:
     """Refuse to put one service principal in the place of another, key by key, while clusters may start."""
-    there = (scope.known(keys.tenant_id), scope.known(keys.client_id))
-    if all(there) and there != (principal.tenant_id, principal.client_id) and set(keys.keys) <= scope.keys:
+    if there := _other(scope, keys, principal):
         raise AdminError(
-            f"secret scope {scope.name} has service principal {there[1]}, and {principal.client_id} is "
-            "another: a cluster that starts in between would get the ID of one and the secret of the other; "
-            "name other keys in [secrets], `azureml-databricks secrets set`, and deploy"
+            f"secret scope {scope.name} has service principal {there}, and {principal.client_id} is another: "
+            "a cluster that starts in between would get the ID of one and the secret of the other; name "
+            f"other keys in [secrets], then `{to_run.ours('secrets set')}`, and `{to_run.ours('deploy')}`"
         )
+
+
+def _check_rotated(scope: SecretScope, keys: Secrets, principal: ServicePrincipal) -> None:
+    """Refuse a secret of another service principal than the one whose secret it would replace."""
+    if there := _other(scope, keys, principal):
+        raise ElsewhereError(
+            f"secret scope {scope.name} has service principal {there}, and this secret is of "
+            f"{principal.client_id}: {another(there, to_run.ours('secrets rotate'))} replaces the secret "
+            f"that is there; to log in as {principal.client_id} instead, name other keys in [secrets], then "
+            f"{another(principal.client_id, to_run.ours('secrets set'))}, and `{to_run.ours('deploy')}`",
+            None,
+        )
+
+
+def _other(scope: SecretScope, keys: Secrets, principal: ServicePrincipal) -> str:
+    """Return the client ID in a scope that has another service principal, empty where it has not."""
+    there = (scope.known(keys.tenant_id), scope.known(keys.client_id))
+    is_other = all(there) and there != (principal.tenant_id, principal.client_id)
+    return there[1] if is_other and set(keys.keys) <= scope.keys else ""
 
 
 def _secrets(principal: ServicePrincipal, deployment: Deployment) -> dict[str, str]:

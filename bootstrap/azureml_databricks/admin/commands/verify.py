@@ -17,6 +17,7 @@ import requests
 from databricks.sdk.errors.base import DatabricksError
 from databricks.sdk.service import compute, jobs
 
+from azureml_databricks.admin import to_run
 from azureml_databricks.admin.commands.deploy import Site
 from azureml_databricks.admin.errors import AdminError, Problems
 from azureml_databricks.admin.objects import demands
@@ -146,7 +147,7 @@ def _tasks(site: Site) -> list[tuple[ClusterPolicy, str]]:
         if folder := next(filter(policy.points_at, folders), ""):
             found.append((policy, folder + TASK))
     if not found:
-        raise AdminError("nothing is deployed yet: `azureml-databricks deploy` comes first")
+        raise AdminError(f"nothing is deployed yet: `{to_run.ours('deploy')}` comes first")
     return found
 
 

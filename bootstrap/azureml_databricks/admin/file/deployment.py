@@ -187,6 +187,15 @@ class Workspace(_Section):
             return found[1], found[2], found[3]
         return self.subscription_id or "", self.resource_group or "", self.name or ""
 
+    @property
+    def resource_id(self) -> str:
+        """Its resource ID, whatever the file says of it."""
+        subscription_id, resource_group, name = self.parts
+        return (
+            f"/subscriptions/{subscription_id}/resourceGroups/{resource_group}"
+            f"/providers/Microsoft.MachineLearningServices/workspaces/{name}"
+        )
+
 
 class Clusters(_Section):
     """The clusters that the policies are for; a policy may say other runtimes and another access mode."""
@@ -350,7 +359,7 @@ class Deployment(_Section):
 
     @property
     def names(self) -> list[str]:
-        """What it is known by in the Databricks workspace: its policies, and what its clusters log in with."""
+        """What it is known by in the Databricks workspace: its policies, and what clusters log in with."""
         if self.needs_secrets:
             login = f"secret scope {self.secrets.scope}"
         elif self.login.service_credential:

@@ -11,6 +11,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from azureml_databricks.admin import to_run
 from azureml_databricks.admin.errors import AdminError
 from azureml_databricks.admin.file import rules, settings_file, toml_file
 from azureml_databricks.admin.file.deployment import ML, Deployment, Policy
@@ -19,7 +20,6 @@ from azureml_databricks.tracking_uri import cloud_of, parse
 
 # A key in the file, and what is wrong with it.
 Problem = tuple[tuple[str | int, ...], str]
-_NO_SECRET = "no secret belongs in here: `azureml-databricks secrets set` puts it into the secret scope"
 # What other sections say: setting -> section.
 _NOT_A_SETTING_HERE = {
     **dict.fromkeys(
@@ -38,7 +38,7 @@ def read(path: Path) -> Deployment:
     try:
         source = toml_file.read(path)
     except AdminError as error:
-        hint = "; `azureml-databricks init` writes one" if not path.exists() else ""
+        hint = f"; `{to_run.ours('init')}` writes one" if not path.exists() else ""
         raise AdminError(f"{error}{hint}") from None
     try:
         deployment = Deployment.model_validate(source.document)
@@ -69,7 +69,7 @@ def _of_settings(table: Any) -> Iterator[Problem]:
             yield ("settings", name), f"settings.{name} is not said here: [{section}] says it"
             continue
         if name in BY_NAME and BY_NAME[name].secret:
-            yield ("settings", name), f"settings.{name}: {_NO_SECRET}"
+            yield ("settings", name), f"settings.{name}: {_no_secret()}"
             continue
         if name not in BY_NAME and name != "env":
             yield ("settings", name), f"settings.{name} is not a setting: {_nearest_setting(name)}"
@@ -83,6 +83,10 @@ def _of_settings(table: Any) -> Iterator[Problem]:
                 settings_file.texts(entry, "in [settings]")
             except SettingError as error:
                 yield key, str(error)
+
+
+def _no_secret() -> str:
+    return f"no secret belongs in here: `{to_run.ours('secrets set')}` puts it into the secret scope"
 
 
 def _nearest_setting(name: str) -> str:
@@ -245,7 +249,7 @@ def _problem(found: ErrorDetails) -> Problem:
 
 def _unknown(key: tuple[str | int, ...], name: str) -> str:
     if re.search("secret|password", str(key[-1]), re.IGNORECASE):
-        return f"{name} is not known, and {_NO_SECRET}"
+        return f"{name} is not known, and {_no_secret()}"
     if key[-1] in BY_NAME and key[-1] not in _NOT_A_SETTING_HERE:
         return f"{name} is not known: {key[-1]} is a setting, which belongs below a line [settings]"
     known = [field.alias or field_name for field_name, field in _model(key[:-1]).model_fields.items()]

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from azureml_databricks.admin import to_run
 from azureml_databricks.admin.bundle.archives import RUNTIMES
 from azureml_databricks.admin.file.deployment import (
     Deployment,
@@ -105,12 +107,17 @@ QUESTIONS = {
 }
 
 
-def text(host: str, workspace: str, location: str, group: str) -> str:
+def distinction(file: Path) -> str:
+    """Return what tells a file from others in its name, empty for nothing: `prod` of `prod.toml`."""
+    return re.sub(r"[^\w.-]+", "-", file.stem, flags=re.ASCII).removeprefix("azureml-databricks").strip("-")
+
+
+def text(host: str, workspace: str, location: str, group: str, *, file: Path) -> str:
     """Return the file; its arguments answer the questions.
 
-    Names are made of the Azure ML workspace's, so that another deployment has others.
+    Names are made of the Azure ML workspace's and the file's, so that another deployment has others.
     """
-    name = workspace_name(workspace)
+    name = _own_name(workspace_name(workspace), file)
     own = f"azureml-{name}" if name else "azureml"
     is_whole_volume = re.fullmatch(r"/Volumes(/[^/]+){3}/?", location)
     values = {
@@ -128,18 +135,18 @@ def text(host: str, workspace: str, location: str, group: str) -> str:
     return "".join(f"{_aligned(line)}\n" for line in lines)
 
 
-def next_command(deployment: Deployment, options: str) -> str:
-    """Return the command that makes a service principal for the deployment, and puts it into the scope.
+def _own_name(workspace: str, file: Path) -> str:
+    also = distinction(file)
+    return workspace if not also or workspace.endswith(also) else "-".join(filter(None, [workspace, also]))
 
-    Args:
-        deployment: which.
-        options: of `secrets set`, from a space on.
-    """
-    _, _, name = deployment.workspace.parts
+
+def next_command(deployment: Deployment) -> str:
+    """Return the command that makes a service principal for the deployment, and puts it into the scope."""
+    name = _own_name(deployment.workspace.parts[2], deployment.path)
     # A second one of the same name would be the first with another secret.
     return (
         f'az ad sp create-for-rbac --name "mlflow-on-databricks-{name}" --role "AzureML Data Scientist" '
-        f'--scopes "{deployment.workspace.id}" | azureml-databricks secrets set{options}'
+        f'--scopes "{deployment.workspace.id}" | {to_run.ours("secrets set")}'
     )
 
 

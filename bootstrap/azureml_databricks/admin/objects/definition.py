@@ -97,7 +97,7 @@ def read(path: Path, folder: Path) -> Definition:
     real = path.resolve()
     if not real.is_relative_to(folder.resolve()):
         raise AdminError(
-            f"{origin} is not below the folder of azureml-databricks.toml: a definition is a file beside it"
+            f"{origin} is not below {folder.resolve()}: a definition is a file beside the one that names it"
         )
     if real.exists() and not real.is_file():
         raise AdminError(f"{origin} is no file")

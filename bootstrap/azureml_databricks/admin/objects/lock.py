@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 
+from azureml_databricks.admin import to_run
 from azureml_databricks.admin.errors import AdminError
 from azureml_databricks.admin.objects.record import LOCK, Record
 from azureml_databricks.admin.objects.storage import Storage
@@ -68,8 +69,8 @@ class Lock:
         if found != self._content:
             by = f"is locked by {_shown(found)} now" if found is not None else f"has no {LOCK} any more"
             raise AdminError(
-                f"{self._storage.location} {by}: nothing more was changed here; look with `status`, and run "
-                "this again once nobody else is at work"
+                f"{self._storage.location} {by}: nothing more was changed here; look with "
+                f"`{to_run.ours('status')}`, and run this again once nobody else is at work"
             )
 
     def _new_content(self) -> bytes:

@@ -14,6 +14,7 @@ from databricks.sdk.errors import BadRequest, NotFound
 from databricks.sdk.service import compute
 from databricks.sdk.service.iam import PermissionLevel
 
+from azureml_databricks.admin import to_run
 from azureml_databricks.admin.errors import AdminError
 from azureml_databricks.admin.file.deployment import Deployment, Policy
 from azureml_databricks.admin.objects import definition as definitions
@@ -225,7 +226,7 @@ class ClusterPolicy:
             if location == self._record.location:
                 raise AdminError(
                     f"policy {wanted.name!r} has its init script in {location}, and the record there does "
-                    "not know it: `azureml-databricks deploy --adopt` takes it back"
+                    f"not know it: `{to_run.ours('deploy --adopt')}` takes it back"
                 )
             whose = f", of the deployment in {location}" if location else ", which is not ours"
             raise AdminError(

@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from azureml_databricks.admin import to_run
 from azureml_databricks.admin.errors import AdminError
 from azureml_databricks.admin.objects.record_copy import RecordCopy
 from azureml_databricks.admin.objects.storage import Storage
@@ -211,9 +212,7 @@ class Record:
         self._content = content
 
 
-def _parsed(
-    content: bytes, location: str
-) -> tuple[dict[tuple[str, str], dict[str, Any]], str, list[str]]:
+def _parsed(content: bytes, location: str) -> tuple[dict[tuple[str, str], dict[str, Any]], str, list[str]]:
     path = f"{location}/{FILE}"
     try:
         document = json.loads(content)
@@ -226,13 +225,13 @@ def _parsed(
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise DamagedError(
-            f"{path} is damaged: it is the record of what was made here; `azureml-databricks deploy --adopt` "
+            f"{path} is damaged: it is the record of what was made here; `{to_run.ours('deploy --adopt')}` "
             "makes it anew"
         ) from None
     if wrong:
         raise DamagedError(
             f"{path} has {wrong[0]} {wrong[1]!r}, which azureml-databricks never writes: see who may write "
-            "there; `azureml-databricks deploy --adopt` makes it anew"
+            f"there; `{to_run.ours('deploy --adopt')}` makes it anew"
         )
     of_today = {_of_today(thing, made): it for thing, it in made.items()}
     return of_today, str(document.get("workspace", "")), known_by

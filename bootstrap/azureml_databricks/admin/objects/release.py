@@ -17,6 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from azureml_databricks.admin import to_run
 from azureml_databricks.admin.bundle import archives as bundle
 from azureml_databricks.admin.bundle import init_script
 from azureml_databricks.admin.objects.changes import Change, Difference, Kept, Unready, differences
@@ -178,7 +179,7 @@ class Releases:
                     KIND,
                     name,
                     f"{it.field} {state}, and {users} start from it",
-                    "`azureml-databricks deploy --enforce` brings them to the present release",
+                    f"`{to_run.ours('deploy --enforce')}` brings them to the present release",
                 )
 
     def _new_in(self, wanted: Release, present: str) -> list[Difference]:

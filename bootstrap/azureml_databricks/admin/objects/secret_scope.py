@@ -14,7 +14,8 @@ from typing import Any
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.service.workspace import ScopeBackendType
 
-from azureml_databricks.admin.errors import AdminError
+from azureml_databricks.admin import to_run
+from azureml_databricks.admin.errors import AdminError, ElsewhereError
 from azureml_databricks.admin.objects.access import READ_SECRETS, given_on
 from azureml_databricks.admin.objects.changes import Change, Kept
 from azureml_databricks.admin.objects.record import Record
@@ -54,20 +55,27 @@ class SecretScope:
         self.keys = {it.key or "" for it in listed}
         self._written = {it.key or "": it.last_updated_timestamp or 0 for it in listed}
 
+    def lacks(self, keys: list[str]) -> tuple[str, str] | None:
+        """Return what is missing of some keys, and what to do; None if nothing is."""
+        missing = [key for key in keys if key not in self.keys]
+        if not missing:
+            return None
+        what = f"secret scope {self.name} has no {missing[0]}" if self.exists else ""
+        given = f"`{to_run.ours('secrets set')}` puts the service principal there"
+        return (
+            f"{what or f'there is no secret scope {self.name}'}: clusters would not start",
+            # There `secrets set` would only lead on to what can be said now.
+            self._by_hand(missing) if self._is_of_a_key_vault else given,
+        )
+
     def check(self, keys: list[str]) -> None:
         """Look for keys.
 
         Raises:
             AdminError: one is not there: a cluster whose policy refers to it would not start.
         """
-        if missing := [key for key in keys if key not in self.keys]:
-            # There `secrets set` would only lead on to what can be said now.
-            self.check_writable(missing)
-            what = f"there is no secret scope {self.name}" if not self.exists else ""
-            raise AdminError(
-                f"{what or f'secret scope {self.name} has no {missing[0]}'}: clusters would not start; "
-                "`azureml-databricks secrets set` puts the service principal there"
-            )
+        if lacking := self.lacks(keys):
+            raise ElsewhereError("; ".join(lacking), "" if self._is_of_a_key_vault else "secrets set")
 
     def check_shared(self, keys: Collection[str], readers: Sequence[str]) -> None:
         """Look whether there is something in it that is not for those who get READ, which is on all of it.
@@ -93,13 +101,21 @@ class SecretScope:
         Raises:
             AdminError: a Key Vault is behind it, into which Databricks cannot write.
         """
-        if self._found and self._found.backend_type == ScopeBackendType.AZURE_KEYVAULT:
-            vault = self._found.keyvault_metadata
-            host = ((vault and vault.dns_name) or "").removeprefix("https://")
-            raise AdminError(
-                f"secret scope {self.name} is backed by a Key Vault, which Databricks cannot write to: put "
-                f"{', '.join(keys)} there, `az keyvault secret set --vault-name {host.partition('.')[0]} ...`"
+        if self._is_of_a_key_vault:
+            raise ElsewhereError(
+                f"secret scope {self.name} is backed by a Key Vault, which Databricks cannot write to: "
+                f"{self._by_hand(keys)}",
+                "",
             )
+
+    @property
+    def _is_of_a_key_vault(self) -> bool:
+        return self._found is not None and self._found.backend_type == ScopeBackendType.AZURE_KEYVAULT
+
+    def _by_hand(self, keys: list[str]) -> str:
+        vault = self._found and self._found.keyvault_metadata
+        name = ((vault and vault.dns_name) or "").removeprefix("https://").partition(".")[0]
+        return f"put {', '.join(keys)} there, `az keyvault secret set --vault-name {name} ...`"
 
     def is_ours(self, key: str) -> bool:
         """Return whether we have put a key there."""

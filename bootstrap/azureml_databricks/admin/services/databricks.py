@@ -13,10 +13,10 @@ import requests
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.config import Config
 from databricks.sdk.credentials_provider import CredentialsProvider, DefaultCredentials
-from databricks.sdk.errors import PermissionDenied, TooManyRequests, Unauthenticated
+from databricks.sdk.errors import BadRequest, NotFound, PermissionDenied, TooManyRequests, Unauthenticated
 from databricks.sdk.errors.base import DatabricksError
 
-from azureml_databricks.admin.errors import AdminError, RefusedError, silence
+from azureml_databricks.admin.errors import AdminError, NotDoneError, RefusedError, silence
 from azureml_databricks.admin.file.any_text import decoded
 from azureml_databricks.admin.file.deployment import Databricks, is_databricks, same_host
 
@@ -133,6 +133,8 @@ def telling(what: str, needs: str) -> Iterator[None]:
         if _NO_LOGIN in str(error):
             needs = "a login that is valid still"
         raise RefusedError(f"{what}: it takes {needs} ({_first_line(error)})") from None
+    except (BadRequest, NotFound) as error:
+        raise NotDoneError(f"{what}: {_first_line(error)}") from None
     except DatabricksError as error:
         raise AdminError(f"{what}: {_first_line(error)}") from None
     except (requests.RequestException, TimeoutError) as error:

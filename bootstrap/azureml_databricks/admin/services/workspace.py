@@ -26,7 +26,7 @@ AUTHORITIES = {
     "AzureUSGovernment": AzureAuthorityHosts.AZURE_GOVERNMENT,
     "AzureChinaCloud": AzureAuthorityHosts.AZURE_CHINA,
 }
-_RUNTIME_ROLE = "AzureML Data Scientist"
+RUNTIME_ROLE = "AzureML Data Scientist"
 _ROLE = "Reader (or AzureML Data Scientist) on the workspace"
 silence("azure")
 silence("msal")
@@ -41,7 +41,17 @@ _API_VERSION = "2024-10-01"
 
 
 class NotYetKnownError(AdminError):
-    """Azure does not know a service principal or its secret, which may be since it was made a moment ago."""
+    """Azure does not know a service principal or its secret, which may be since it was made a moment ago.
+
+    Attributes:
+        code: what Entra ID calls that, such as `AADSTS7000215`.
+    """
+
+    @property
+    def code(self) -> str:
+        """As the message has it."""
+        found = _NOT_YET_KNOWN.search(str(self))
+        return found[0] if found else ""
 
 
 # What Entra ID refuses what it does not know with: application, secret, service principal; and that it cannot
@@ -158,15 +168,15 @@ def prove_role(workspace: deployment.Workspace, tenant_id: str, client_id: str, 
         status = error.status_code if isinstance(error, HttpResponseError) else None
         if patience.told or status is None:
             why = patience.told or f"Azure ML cannot be reached ({_message(error)})"
-            raise AdminError(f"nothing was changed: {why}") from None
-        to_do = f"it takes the role {_RUNTIME_ROLE} on the workspace"
+            raise AdminError(why) from None
+        to_do = f"it takes the role {RUNTIME_ROLE} on the workspace"
         raise AdminError(
-            f"Azure ML answers {status} to service principal {client_id}, nothing was changed: "
+            f"Azure ML answers {status} to service principal {client_id}: "
             f"{to_do if status in (401, 403) else _message(error)}"
         ) from None
     # MLflow leaves out what is empty.
     if answer and "experiments" not in answer:
-        raise AdminError(f"nothing was changed: what answers at {address} is not Azure ML's MLflow")
+        raise AdminError(f"what answers at {address} is not Azure ML's MLflow")
 
 
 def _login_of(
