@@ -110,7 +110,7 @@ def test_a_location_that_has_the_deployment_of_another_workspace_is_refused(prod
             f"Error: {LOCATION} has the deployment for the Azure ML workspace {path}, and "
             f"azureml-databricks.toml is for {path}-prod: one location has one deployment; choose "
             "another location (clusters.location), or, if clusters there are to go to the other workspace "
-            "from now on, give --adopt"
+            "from now on, `azureml-databricks deploy --adopt`"
         )
 
 

@@ -159,7 +159,7 @@ def _check_workspace(deployment: Deployment, record: Record) -> None:
             f"{record.location} has the deployment for the Azure ML workspace {record.workspace}, and "
             f"{deployment.path} is for {'/'.join(wanted)}: one location has one deployment; choose another "
             "location (clusters.location), or, if clusters there are to go to the other workspace from now "
-            "on, give --adopt"
+            f"on, `{to_run.ours('deploy --adopt')}`"
         )
 
 
