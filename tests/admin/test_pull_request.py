@@ -196,3 +196,52 @@ def test_an_error_reaches_the_terminal_as_letters(tmp_path: Path) -> None:
 
     assert done.returncode == 1
     assert "\x1b" not in done.stderr
+
+
+_NO_TEXT = "is 'a\\x00b': it has a control character; write what can be seen"
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        (f"x = {'[' * 3000}", "is not TOML that can be read: it is too deep"),
+        (f"x = {'9' * 5000}", "is not TOML that can be read: it has a number of thousands of digits"),
+        ('[policy]\nname = "a"\ndefinition = "a\\u0000b"', f"policy.definition {_NO_TEXT}"),
+        ('[databricks]\nprofile = "a\\u0000b"', f"databricks.profile {_NO_TEXT}"),
+    ],
+)
+def test_a_file_that_no_editor_writes_is_told_in_one_line(admin: Admin, line: str, told: str) -> None:
+    admin.file.write_text(f"{line}\n")
+
+    for command in (("plan",), ("policy", "render")):
+        done = admin.run(*command)
+
+        assert done.returncode == 1
+        assert "Traceback" not in done.stderr
+        assert told in done.stderr
+        assert all(it.startswith("Error: azureml-databricks.toml") for it in done.stderr.splitlines())
+
+
+@pytest.mark.parametrize("value", ["nan", "-inf", "1979-05-27"])
+def test_what_json_does_not_have_is_no_value_of_a_rule(admin: Admin, value: str) -> None:
+    rules = f'autotermination_minutes = {{ type = "fixed", value = {value} }}'
+    rules += f'\nnode_type_id = {{ type = "allowlist", values = [{value}] }}'
+    admin.write(**{"policy": POLICY, "policy.fixes": rules})
+
+    done = admin.run("policy", "render")
+
+    assert done.returncode == 1
+    assert "policy.fixes has autotermination_minutes: value is " in done.stderr
+    assert "policy.fixes has node_type_id: values " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "../outside.json"])
+def test_a_definition_elsewhere_is_refused_before_anybody_is_asked(admin: Admin, path: str) -> None:
+    admin.write(policy=f'{POLICY}\ndefinition = "{path}"')
+
+    done = admin.run("plan")
+
+    assert done.returncode == 1
+    assert ", which is not below " in done.stderr
+    assert admin.databricks.recorded() == ""

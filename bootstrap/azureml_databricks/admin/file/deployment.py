@@ -104,6 +104,12 @@ def _secret_name(value: str) -> str:
     return value
 
 
+def _text(value: str) -> str:
+    if re.search(r"[\x00-\x1f\x7f]", value):
+        raise ValueError("it has a control character; write what can be seen")
+    return value
+
+
 def is_databricks(address: str) -> bool:
     """Return whether an address is of a Databricks workspace in Azure, or of this machine."""
     try:
@@ -136,7 +142,7 @@ Guid = Annotated[str, AfterValidator(_guid)]
 RuntimeName = Annotated[str, AfterValidator(_runtime), Field(json_schema_extra={"enum": [*_RUNTIMES]})]
 Location = Annotated[str, AfterValidator(_location)]
 SecretName = Annotated[str, AfterValidator(_secret_name)]
-Text = Annotated[str, Field(min_length=1)]
+Text = Annotated[str, Field(min_length=1), AfterValidator(_text)]
 
 
 class _Section(BaseModel):
@@ -282,7 +288,7 @@ class Principal:
 class Policy(_Section):
     """A cluster policy: a table `[policy]`, or several, each `[[policy]]`, with one upload for all."""
 
-    name: Annotated[str, Field(min_length=1, max_length=100)]
+    name: Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_text)]
     """What users pick it by."""
     description: str | None = None
     """What users read about it."""

@@ -42,7 +42,7 @@ def read(path: Path) -> Deployment:
         raise AdminError(f"{error}{hint}") from None
     try:
         deployment = Deployment.model_validate(source.document)
-        problems = list(_contradictions(deployment, source.document))
+        problems = [*_contradictions(deployment, source.document), *_of_definitions(deployment, path.parent)]
     except ValidationError as error:
         # A list that has a wrong item is said to be too short, too.
         found = [it for it in error.errors() if it["type"] != "too_short" or not it["input"]]
@@ -111,6 +111,18 @@ def _of_fixes(deployment: Deployment) -> Iterator[Problem]:
         for path, rule in policy.fixes.items():
             for problem in rules.problems(path, rule):
                 yield ("policy", number, "fixes", path), f"policy.fixes has {path}: {problem}"
+
+
+def _of_definitions(deployment: Deployment, folder: Path) -> Iterator[Problem]:
+    """Look where each definition is, links followed, before it is read and anybody is asked for more."""
+    for number, policy in enumerate(deployment.policies):
+        file = folder / (policy.definition or "")
+        if not file.resolve().is_relative_to(folder.resolve()):
+            yield (
+                ("policy", number, "definition"),
+                f"policy.definition is {policy.definition!r}, which is not below {folder.resolve()}: a "
+                "definition is a file beside the one that names it",
+            )
 
 
 def _of_names(deployment: Deployment) -> Iterator[Problem]:

@@ -6,6 +6,7 @@ https://learn.microsoft.com/azure/databricks/admin/clusters/policy-definition
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -20,17 +21,18 @@ _NEEDS: dict[str, tuple[tuple[str, ...], str]] = {
     "range": ((), 'num_workers = { type = "range", maxValue = 10 }'),
     "unlimited": ((), '"custom_tags.team" = { type = "unlimited", defaultValue = "ml" }'),
 }
+_ONE: tuple[type, ...] = (str, int, float, bool)
 # Of each key: which types of TOML's it may have.
 _KEYS: dict[str, tuple[tuple[type, ...], str]] = {
     "type": ((str,), "a text"),
-    "value": ((str, int, float, bool), "a text, a number, true or false"),
-    "values": ((list,), "a list"),
+    "value": (_ONE, "a text, a number, true or false"),
+    "values": ((list,), "a list of texts, numbers, true or false"),
     "pattern": ((str,), "a text"),
     "minValue": ((int, float), "a number"),
     "maxValue": ((int, float), "a number"),
     "hidden": ((bool,), "true or false"),
     "isOptional": ((bool,), "true or false"),
-    "defaultValue": ((str, int, float, bool), "a text, a number, true or false"),
+    "defaultValue": (_ONE, "a text, a number, true or false"),
 }
 # What is usual, to tell a slip of the pen by; there may be others, and more with the time.
 _ATTRIBUTES = (
@@ -82,8 +84,14 @@ def problems(path: str, rule: Any) -> Iterator[str]:
 
 
 def _is(value: Any, types: tuple[type, ...]) -> bool:
-    # In Python true is a number, too.
-    return isinstance(value, types) and (bool in types or not isinstance(value, bool))
+    if isinstance(value, list):
+        return list in types and all(_is(it, _ONE) for it in value)
+    # In Python true is a number, too, and infinity is one that JSON does not have.
+    return (
+        isinstance(value, types)
+        and (bool in types or not isinstance(value, bool))
+        and not (isinstance(value, float) and not math.isfinite(value))
+    )
 
 
 def _meant(path: str) -> str:

@@ -71,6 +71,13 @@ def read(path: Path) -> TomlFile:
         raise AdminError(f"{path} is not UTF-8: save it as that") from None
     except tomllib.TOMLDecodeError as error:
         raise AdminError(f"{path} is not TOML: {error}") from None
+    except RecursionError:
+        raise AdminError(f"{path} is not TOML that can be read: it is too deep") from None
+    except ValueError:
+        # https://docs.python.org/3/library/stdtypes.html#integer-string-conversion-length-limitation
+        raise AdminError(
+            f"{path} is not TOML that can be read: it has a number of thousands of digits"
+        ) from None
 
 
 def _is_in(document: Any, key: Key) -> bool:

@@ -110,7 +110,7 @@ def wanted(
         definitions.check_family(base, definition, policy)
     elif policy.definition:
         path = deployment.path.parent / policy.definition
-        base = definitions.read(path, deployment.path.parent)
+        base = definitions.read(path)
         ours = definitions.ours(deployment, policy, script, base)
         definition = definitions.composed(base, ours, f"{path} (policy.definition)")
     else:
