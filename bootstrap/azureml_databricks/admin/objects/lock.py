@@ -80,8 +80,7 @@ class Lock:
         return f"{told}\n{secrets.token_hex(16)}\n".encode()
 
     def _take(self) -> None:
-        is_new = not self._storage.exists()
-        if is_new:
+        if not self._record.has_folder:
             self._storage.make()
         if not self._storage.create(LOCK, self._content) and self._force:
             self._storage.write(LOCK, self._content)
@@ -95,7 +94,7 @@ class Lock:
             )
 
         self._record.check_as_read()
-        if is_new:
+        if not self._record.has_folder:
             self._record.note_folder()
         self._is_held = True
 

@@ -55,6 +55,7 @@ class Record:
         known_by: what the deployment was known by when it was written last, such as `policy ml`; of an older
             version's record nothing.
         is_there: whether there was one that could be read.
+        has_folder: whether there was the folder that it belongs into.
     """
 
     def __init__(
@@ -87,6 +88,8 @@ class Record:
         self.workspace = ""
         self.known_by: list[str] = []
         self.is_there = self._content is not None
+        # Of several who find none at once, one makes it, and another may get the lock.
+        self.has_folder = self.is_there or storage.exists()
         if self._content is not None:
             try:
                 self._made, self.workspace, self.known_by = _parsed(self._content, storage.location)
