@@ -124,14 +124,17 @@ def test_what_is_no_answer_of_azure_mls_is_told_in_plain_words(
     assert "Max retries" not in message
 
 
-def test_a_name_that_azure_ml_does_not_allow_is_told_before_azure_is_asked(azure: EmulatedAzure) -> None:
+@pytest.mark.parametrize(("name", "such_as"), [("churn (v2)", "churn-v2"), ("解約", "churn")])
+def test_a_name_that_azure_ml_does_not_allow_is_told_before_azure_is_asked(
+    azure: EmulatedAzure, name: str, such_as: str
+) -> None:
     # MLflow's own telemetry would go to a host that is none of Azure's, at a moment of its own choice.
-    code = "    ask(client.create_registered_model, 'churn (v2)')\n"
+    code = f"    ask(client.create_registered_model, {name!r})\n"
     told = said(azure, code, MLFLOW_DISABLE_TELEMETRY="true")
 
     assert told["create_registered_model"] == [
-        "registered model name 'churn (v2)' is none that Azure Machine Learning allows: use the letters a to "
-        "z, digits, '.', '_' and '-', such as 'churn-v2'",
+        f"registered model name {name!r} is none that Azure Machine Learning allows: use the letters a to "
+        f"z, digits, '.', '_' and '-', such as {such_as!r}",
         "INVALID_PARAMETER_VALUE",
     ]
     assert len(azure.journal) == 0

@@ -111,9 +111,10 @@ class WorkspaceModelRegistryStore(KeptAliases, KnowsModelIds, NoPrompts, AzureML
             MlflowException: the name is none that Azure ML allows, or is taken.
         """
         if name and not _NAME.fullmatch(name):
+            near = _NOT_OF_A_NAME.sub("-", name).strip("-")
             raise MlflowException.invalid_parameter_value(
                 f"registered model name {name!r} is none that Azure Machine Learning allows: use the letters "
-                f"a to z, digits, '.', '_' and '-', such as {_NOT_OF_A_NAME.sub('-', name).strip('-')!r}"
+                f"a to z, digits, '.', '_' and '-', such as {near or 'churn'!r}"
             )
         made: RegisteredModel = super().create_registered_model(name, *args, **kwargs)
         return made
