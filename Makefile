@@ -81,7 +81,7 @@ dist: setup ## Build wheel and sdist to dist/, of what is committed, and try the
 bench: setup ## Print what we cost, beside the plugin alone and the manual way (needs valgrind; LATENCY=40: ms a round trip; README=1: renew the README's table)
 	@README=$(README) LATENCY=$(LATENCY) SMALL=$(SMALL) $(BIN)/python -m tests.commands.bench
 
-figures: setup ## Renew every table and picture of the README and of the docs (an hour; needs valgrind)
+figures: setup ## Renew every table and picture of the README and of the docs (an hour and a half; needs valgrind)
 	@echo "==> the settings"
 	@$(BIN)/python -m tests.commands.settings_table
 	@echo "==> what the emulators serve"
