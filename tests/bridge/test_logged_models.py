@@ -69,8 +69,8 @@ def test_of_two_models_of_one_name_the_run_gives_the_newer_and_each_id_its_own(a
     assert found == [[1], [0], [0], [0]]
 
 
-def test_processes_that_change_one_model_at_once_lose_nothing(azure: EmulatedAzure) -> None:
-    # Given a model
+def one_model(azure: EmulatedAzure) -> tuple[str, str]:
+    """Make a model that several processes will change, and return its ID and its run's."""
     model_id, run_id = printed(
         VERSION,
         azure,
@@ -81,6 +81,11 @@ def test_processes_that_change_one_model_at_once_lose_nothing(azure: EmulatedAzu
         print(json.dumps([model.model_id, run.info.run_id]))
         """,
     )
+    return model_id, run_id
+
+
+def test_processes_that_change_one_model_at_once_lose_nothing(azure: EmulatedAzure) -> None:
+    model_id, run_id = one_model(azure)
 
     # When six processes tag it and log its metrics at once
     def change(number: int) -> subprocess.CompletedProcess[str]:

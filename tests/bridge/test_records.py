@@ -11,6 +11,7 @@ from zlib import compress
 
 import pytest
 
+from tests.bridge.test_logged_models import one_model
 from tests.emulated.azure import EmulatedAzure
 from tests.matrices.on_azure import printed, run
 
@@ -125,17 +126,7 @@ def test_a_program_that_logs_and_ends_without_a_run_leaves_its_tags(azure: Emula
 
 
 def test_processes_that_merge_at_once_lose_nothing_and_count_nothing_twice(azure: EmulatedAzure) -> None:
-    # Given a model
-    model_id, run_id = printed(
-        VERSION,
-        azure,
-        """
-        import json, mlflow
-        with mlflow.start_run() as run:
-            model = mlflow.initialize_logged_model(name="shared")
-        print(json.dumps([model.model_id, run.info.run_id]))
-        """,
-    )
+    model_id, run_id = one_model(azure)
 
     # When two processes add records to it, one by one, and merge them, while a third reads
     def add(process: int) -> subprocess.CompletedProcess[str]:

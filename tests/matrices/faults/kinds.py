@@ -1,9 +1,12 @@
-"""What an endpoint of Azure does instead of answering."""
+"""Endpoints of Azure, and what each does instead of answering."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+Asks = TypeVar("Asks")
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,35 @@ class Kind:
     fault: Mapping[str, object] | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
     tokens: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Endpoint(Generic[Asks]):
+    """What is asked.
+
+    Attributes:
+        name: as a person says it.
+        host: of a fault.
+        path: likewise, a regular expression.
+        asks: what asks it, in the words of its table.
+    """
+
+    name: str
+    host: str
+    path: str
+    asks: Asks
+
+
+@dataclass(frozen=True)
+class Fault(Generic[Asks]):
+    """A row of a table: a kind at an endpoint."""
+
+    endpoint: Endpoint[Asks]
+    kind: Kind
+
+    @property
+    def name(self) -> str:
+        return f"{self.endpoint.name}: {self.kind.name}"
 
 
 NOBODY, NOWHERE = "http://127.0.0.1:1", "http://nowhere.invalid"

@@ -17,7 +17,7 @@ from tests.emulated.azure import EmulatedAzure
 from tests.emulated.azure.imds import HOST as IMDS
 from tests.emulated.cluster import forget_tokens
 from tests.matrices import on_azure
-from tests.matrices.faults.kinds import KINDS, OF_REQUESTS, OF_TOKENS, Kind
+from tests.matrices.faults.kinds import KINDS, OF_REQUESTS, OF_TOKENS, Endpoint, Fault
 from tests.matrices.faults.table import Became, each
 
 VERSION = "3.17.2"
@@ -34,35 +34,6 @@ PATIENCE = {
 MOST_SECONDS = 240
 # Of a process, whatever is asked: two tries of one that fails, and one of the program that reads back.
 MOST_LOGINS = 3
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """One that a program asks.
-
-    Attributes:
-        name: as a person says it.
-        host: of a fault.
-        path: likewise, a regular expression.
-        asks: the name of the function below that asks it.
-    """
-
-    name: str
-    host: str
-    path: str
-    asks: str
-
-
-@dataclass(frozen=True)
-class Fault:
-    """A row of the table: a kind at an endpoint."""
-
-    endpoint: Endpoint
-    kind: Kind
-
-    @property
-    def name(self) -> str:
-        return f"{self.endpoint.name}: {self.kind.name}"
 
 
 ENDPOINTS = [
@@ -176,10 +147,10 @@ def given(_azure: EmulatedAzure) -> Given:
 
 
 @pytest.fixture
-def way(azure: EmulatedAzure) -> Callable[[Endpoint], dict[str, str]]:
+def way(azure: EmulatedAzure) -> Callable[[Endpoint[str]], dict[str, str]]:
     """The variables of a program that asks an endpoint."""
 
-    def variables(endpoint: Endpoint) -> dict[str, str]:
+    def variables(endpoint: Endpoint[str]) -> dict[str, str]:
         if endpoint.host == IMDS:
             identity = azure.managed_identity.client_id
             return {
@@ -196,9 +167,9 @@ def way(azure: EmulatedAzure) -> Callable[[Endpoint], dict[str, str]]:
 def test_azure_with(
     azure: EmulatedAzure,
     given: Given,
-    way: Callable[[Endpoint], dict[str, str]],
+    way: Callable[[Endpoint[str]], dict[str, str]],
     monkeypatch: pytest.MonkeyPatch,
-    fault: Fault,
+    fault: Fault[str],
     became: Became,
 ) -> None:
     endpoint, kind = fault.endpoint, fault.kind

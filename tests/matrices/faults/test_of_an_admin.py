@@ -7,7 +7,6 @@ terminal: the command ends soon, and one line says what is wrong with what, and 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import certifi
 import pytest
@@ -20,13 +19,14 @@ from azureml_databricks.admin.services import workspace
 from azureml_databricks.admin.services.azure import Patience
 from tests.emulated.azure import EmulatedAzure
 from tests.emulated.cluster import service_principal
-from tests.matrices.faults.kinds import KINDS, Kind
+from tests.matrices.faults.kinds import KINDS, Endpoint, Fault, Kind
 from tests.matrices.faults.table import Became, each
 
 LOGIN, MANAGEMENT, API = "login.microsoftonline.com", "management.azure.com", "*.api.azureml.ms"
 # One that Azure does not answer is asked twice.
 MOST_TRIES = 2
 Ask = Callable[[], object]
+Asks = Callable[[EmulatedAzure], Ask]
 
 
 def looked_up(azure: EmulatedAzure) -> Ask:
@@ -54,35 +54,6 @@ def role_tried(azure: EmulatedAzure) -> Ask:
     it = azure.principal
     there = Workspace(id=azure.workspace.resource_id)
     return lambda: workspace.prove_role(there, it.tenant_id, it.client_id, it.client_secret)
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """One that an admin's command asks.
-
-    Attributes:
-        name: as a person says it.
-        host: of a fault.
-        path: likewise, a regular expression.
-        asks: what asks it.
-    """
-
-    name: str
-    host: str
-    path: str
-    asks: Callable[[EmulatedAzure], Ask]
-
-
-@dataclass(frozen=True)
-class Fault:
-    """A row of the table: a kind at an endpoint."""
-
-    endpoint: Endpoint
-    kind: Kind
-
-    @property
-    def name(self) -> str:
-        return f"{self.endpoint.name}: {self.kind.name}"
 
 
 ENDPOINTS = [
@@ -113,7 +84,7 @@ TABLE = [Fault(endpoint, kind) for endpoint in ENDPOINTS for kind in (*KINDS, *M
 
 @each(TABLE, sample=11)
 def test_an_admin_with(
-    azure: EmulatedAzure, monkeypatch: pytest.MonkeyPatch, fault: Fault, became: Became
+    azure: EmulatedAzure, monkeypatch: pytest.MonkeyPatch, fault: Fault[Asks], became: Became
 ) -> None:
     endpoint, kind = fault.endpoint, fault.kind
     for name, value in {**azure.environment, **service_principal(azure)}.items():
