@@ -42,6 +42,9 @@ def test_the_help_tells_of_exit_statuses_of_completion_and_of_the_doctor() -> No
     assert "Exit status: 0 all is done" in told
     assert "_AZUREML_DATABRICKS_COMPLETE=bash_source" in told
     assert "doctor On a cluster" in told
+    # A wheel has no pages
+    for variable in ("HTTPS_PROXY", "REQUESTS_CA_BUNDLE", "UV_DEFAULT_INDEX", "UV_PYTHON_INSTALL_MIRROR"):
+        assert variable in told
 
 
 def test_what_a_command_does_is_told_whole() -> None:

@@ -113,8 +113,8 @@ def test_status_begins_with_counts_and_lists_who_is_behind(deployed: Admin) -> N
 
     assert (done.returncode, done.stderr) == (2, "")
     assert (
-        "\n1 behind: `azureml-databricks deploy --enforce` brings them to what the policy says, and shows "
-        "first which of them restart\n"
+        "\n1 behind: `azureml-databricks deploy --enforce` brings it to what the policy says, and shows "
+        "first whether it restarts\n"
     ) in some
     assert "\nClusters and jobs under the policy: 7 as it says, 1 not\n" in some
     assert listed(some)[-1].split() == [

@@ -156,8 +156,13 @@ def test_one_that_is_renamed_stays_the_same_policy(two: Admin) -> None:
     before = {it.policy_id for it in client.cluster_policies.list()}
     write(two, STANDARD, ML.replace("ML for training", "training"))
 
-    two.run_or_fail("deploy", "--yes")
+    done = two.run_or_fail("deploy", "--yes")
 
+    assert (
+        "! policy ML for training: azureml-databricks.toml calls it training from now on: it keeps its "
+        "ID, and what is under it; if training is to be another policy, let the file have both when that is "
+        "made\n"
+    ) in done.stdout
     assert {it.policy_id for it in client.cluster_policies.list()} == before
     assert set(policies(two)) == {"azureml", "training"}
     # And the right to use it is known by the new name

@@ -58,7 +58,8 @@ def test_init_asks_four_questions_and_writes_a_file_that_is_right(admin: Admin) 
         # What is wrong is asked again, and what was right stays.
         ("Azure ML workspace", "forecasting"),
         ("Error: 'forecasting': no /subscriptions", admin.azure.workspace.resource_id),
-        ("Folder for our files", "/Volumes/sales/ml/azureml"),
+        ("Folder for our files", ""),
+        ("Error: nothing was given: give a folder", "/Volumes/sales/ml/azureml"),
         ("Group that may use", ""),
     ):
         terminal.wait_for(question)

@@ -163,7 +163,13 @@ def test_names_may_change_one_after_the_other_and_the_plan_tells_whose_policy_ge
     deployed.run_or_fail("deploy", "--yes")
 
     file = "azureml-databricks.toml"
-    assert told == [("policy", "azureml", f"{file} calls it azureml-prod from now on")]
+    assert told == [
+        (
+            "policy",
+            "azureml",
+            f"{file} calls it azureml-prod from now on: it keeps its ID, and what is under it",
+        )
+    ]
     assert [it.policy_id for it in deployed.databricks.client().cluster_policies.list()] == [policy.policy_id]
     assert unready(deployed) == []
 

@@ -37,8 +37,8 @@ def test_the_doctor_finds_a_cluster_under_the_policy_well(on_azure: Admin) -> No
 
     # In a log it is told how far it is, once
     assert done.returncode == 0
-    assert [line.partition(": ")[0] for line in done.stderr.splitlines()][-1] == "terminated"
-    assert len(done.stderr.splitlines()) == len(set(done.stderr.splitlines()))
+    assert done.progress[-1].startswith("terminated: ")
+    assert (len(done.progress), done.stderr) == (len(set(done.progress)), "")
     rows = [re.split(r" {2,}", line) for line in done.stdout.splitlines()]
     assert rows[1:3] == [["On a cluster under the policy"], ["part", "what", "result", "detail"]]
     results = {(part, what): result for part, what, result, _ in rows[3:]}

@@ -228,11 +228,9 @@ def _answer(name: str, given: str | None, file: Path) -> str:
     if given is None:
         if not sys.stdin.isatty():
             raise click.UsageError(f"Missing option '--{name}', and nobody is there to ask.")
-        return str(
-            click.prompt(
-                question.text, default=question.default, show_default=False, value_proc=_checked(question)
-            )
-        )
+        # With a default, click hands over who gives none, too.
+        answer = click.prompt(question.text, default="", show_default=False, value_proc=_checked(question))
+        return str(answer)
     try:
         return question.answer(given)
     except ValueError as error:
@@ -245,7 +243,7 @@ def _checked(question: starter.Question) -> Callable[[str], str]:
             return question.answer(given)
         except ValueError as error:
             # So click asks again.
-            raise click.UsageError(f"{given!r}: {error}") from None
+            raise click.UsageError(f"{repr(given) if given else 'nothing was given'}: {error}") from None
 
     return answer
 
@@ -410,9 +408,12 @@ def status(deployment: Deployment, output: Output, *, shows_all: bool) -> None:
     )
     if behind:
         output.line("")
+        whom, who_restarts = (
+            ("it", "whether it restarts") if len(behind) == 1 else ("them", "which of them restart")
+        )
         output.line(
-            f"{len(behind)} behind: `{to_run.ours('deploy --enforce')}` brings them to what the policy "
-            "says, and shows first which of them restart"
+            f"{len(behind)} behind: `{to_run.ours('deploy --enforce')}` brings {whom} to what the policy "
+            f"says, and shows first {who_restarts}"
         )
     if not deploying.is_deployed(site):
         has_all = not deployment.needs_secrets or not site.scope.lacks(deployment.secrets.keys)

@@ -322,14 +322,20 @@ def _make(site: Site, change: Change) -> None:
 
 
 def _renamed(site: Site) -> Iterator[Unready]:
-    """Tell of policies that are called otherwise from now on: they may be another deployment's."""
-    there, asked = site.record.names(policies.KIND), [it.name for it in site.deployment.policies]
-    if gone := [name for name in there if name not in asked] if not set(there) & set(asked) else []:
+    """Tell of policies that are called otherwise from now on: another one may be meant."""
+    file, there = site.deployment.path, site.record.names(policies.KIND)
+    is_one_of_several = any(it.name in there for it in site.deployment.policies)
+    for policy in site.policies:
+        if not policy.asked or not policy.former_name:
+            continue
+        name = policy.asked.name
         yield Unready(
             policies.KIND,
-            ", ".join(gone),
-            f"{site.deployment.path} calls it {', '.join(asked)} from now on",
-            f"if that is to be another deployment beside it, give {site.deployment.path} another location "
+            policy.former_name,
+            f"{file} calls it {name} from now on: it keeps its ID, and what is under it",
+            f"if {name} is to be another policy, let the file have both when that is made"
+            if is_one_of_several
+            else f"if that is to be another deployment beside it, give {file} another location "
             "(clusters.location) before you deploy",
         )
 

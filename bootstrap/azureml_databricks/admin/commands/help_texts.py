@@ -41,7 +41,10 @@ Completion in bash (zsh and fish: zsh_source, fish_source):
   eval "$(_AZUREML_DATABRICKS_COMPLETE=bash_source azureml-databricks)"
 
 \b
-`COMMAND --help` has examples; https_proxy and other variables: docs/networks.md
+Networks as companies have them: HTTPS_PROXY and NO_PROXY; REQUESTS_CA_BUNDLE,
+a file of their certificates; UV_DEFAULT_INDEX, a mirror of pypi.org;
+UV_PYTHON_INSTALL_MIRROR, one of github.com's Pythons; docs/networks.md in the
+repository has the rest. `COMMAND --help` has examples.
 """
 
 

@@ -151,14 +151,13 @@ class Output:
             what takes each step; one that was told is not told again.
         """
         told: set[str] = set()
-        with self.working(what) as status:
 
-            def tell(step: str) -> None:
-                status.update(plain(step))
-                if step not in told and not sys.stderr.isatty():
-                    told.add(step)
-                    click.echo(printable(step), err=True)
+        def tell(step: str) -> None:
+            if step not in told:
+                told.add(step)
+                progress.tell(step)
 
+        with self.working(what):
             yield tell
 
     def document(self, **fields: Any) -> None:

@@ -74,12 +74,10 @@ class Question:
     Attributes:
         text: the question.
         kind: of the answer, a type that pydantic checks and puts into its usual form.
-        default: the answer of who gives none; None where there is none.
     """
 
     text: str
     kind: Any
-    default: str | None = None
 
     def answer(self, given: str) -> str:
         """Return an answer in its usual form.
@@ -103,7 +101,7 @@ QUESTIONS = {
     "location": Question(
         "Folder for our files (/Volumes/CATALOG/SCHEMA/VOLUME, or /Workspace/...)", Location
     ),
-    "group": Question("Group that may use the policy (users is everybody; empty for none yet)", str, ""),
+    "group": Question("Group that may use the policy (users is everybody; empty for none yet)", str),
 }
 
 

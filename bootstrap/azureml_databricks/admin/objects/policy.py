@@ -184,6 +184,11 @@ class ClusterPolicy:
         """Whether it is made and changed by us, and not by Terraform or the like."""
         return not self.asked or self.asked.deployed
 
+    @property
+    def former_name(self) -> str:
+        """What the record calls it, where the file calls it otherwise; else empty."""
+        return self._recorded if self.asked and self.asked.name != self._recorded else ""
+
     def seal(self, folder: str) -> str:
         """Return the digest that the policy has of a release's files, empty if it does not point at it."""
         found = _SEAL.search((self.found and self.found.description) or "")
