@@ -6,12 +6,11 @@ a part of `model`, lists a whole run at every step, and cannot write a path twic
 
 from __future__ import annotations
 
-import json
 import os
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass
 from functools import partial
@@ -20,15 +19,12 @@ from typing import IO, Any
 
 from azure.core.exceptions import (
     AzureError,
-    DeserializationError,
     HttpResponseError,
     ResourceNotFoundError,
     ServiceResponseError,
 )
 from azure.core.pipeline import PipelineResponse
 from azure.storage.blob import BlobClient, ExponentialRetry
-from azureml.mlflow._client._common._http_policy import HandleTimeoutPolicy
-from azureml.mlflow._client.constants import ClientEnvVars
 from azureml.mlflow._restclient.artifact._azure_machine_learning_workspaces import (
     AzureMachineLearningWorkspaces as AllArtifactsClient,
 )
@@ -39,18 +35,18 @@ from azureml.mlflow._restclient.run_artifact.models import ArtifactPath, Artifac
 from azureml.mlflow._store.artifact.artifact_repo import AzureMLflowArtifactRepository
 from mlflow.entities import FileInfo, RunStatus
 from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
+from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST
 from mlflow.store.artifact.artifact_repo import verify_artifact_path
 from mlflow.tracking._tracking_service.utils import _get_store
 from mlflow.utils.async_logging.run_operations import RunOperations
 from mlflow.utils.file_utils import create_tmp_dir
 
 from azureml_databricks import tracking_uri
-from azureml_databricks.bridge import addresses, refusals, with_bytes
+from azureml_databricks.bridge import addresses, with_bytes
 from azureml_databricks.bridge.addresses import Place
 from azureml_databricks.bridge.background import Background
+from azureml_databricks.bridge.clients import client, telling
 from azureml_databricks.bridge.connections import transport
-from azureml_databricks.bridge.expired_tokens import RenewsExpiredToken
 from azureml_databricks.bridge.of_this_process import OfThisProcess
 from azureml_databricks.bridge.parallel import in_parallel, threads_for_each
 from azureml_databricks.bridge.workspace import WorkspaceContext, service_context
@@ -62,12 +58,8 @@ HIDDEN = ".azureml-databricks"
 _BATCH = 100
 # What one transfer holds in memory, of few that go at once and of many; the storage client's own is 64 MiB.
 _BLOCK, _BLOCK_OF_MANY = 4 * 1024 * 1024, 2 * 1024 * 1024
-# Of an answer that makes no sense.
-_SOMETHING_ELSE = "something else answers in its place; is there a proxy or a login page in between?"
 # How long the storage client itself waits for a connection, and for an answer; it tries four times.
 _STORAGE_SECONDS = (20, 60)
-# The same of the service that knows the artifacts: the plugin waits for five minutes, four times.
-_SERVICE_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -104,16 +96,16 @@ class Container:
     @classmethod
     def of_run(cls, context: WorkspaceContext, experiment: str, run_id: str) -> Container:
         """Return a run's; `experiment` is its experiment's id or name."""
-        client = _client(RunArtifactsClient, context)
+        operations = client(RunArtifactsClient, context).run_artifacts
         where = {**_names(context), "experiment_name": experiment, "run_id": run_id}
-        return cls(client.run_artifacts, where, "ExperimentRun", f"dcid.{run_id}", context)
+        return cls(operations, where, "ExperimentRun", f"dcid.{run_id}", context)
 
     @classmethod
     def of_upload(cls, context: WorkspaceContext, origin: str, container: str) -> Container:
         """Return those of a model that was registered from a local folder."""
-        client = _client(AllArtifactsClient, context)
+        operations = client(AllArtifactsClient, context).artifacts
         where = {**_names(context), "origin": origin, "container": container}
-        return cls(client.artifacts, where, origin, container, context)
+        return cls(operations, where, origin, container, context)
 
     def addresses(self, prefix: str) -> Iterator[tuple[str, str]]:
         """Yield path and signed address of each artifact whose path begins with `prefix`."""
@@ -169,23 +161,11 @@ class Container:
     @property
     def _keeper(self) -> Any:
         """The service that keeps all artifacts; the one for runs can neither overwrite nor delete."""
-        return _client(AllArtifactsClient, self.context).artifacts
+        return client(AllArtifactsClient, self.context).artifacts
 
     @property
     def _known_as(self) -> dict[str, str]:
         return {**_names(self.context), "origin": self.origin, "container": self.container}
-
-
-def _client(make: Any, context: WorkspaceContext) -> Any:
-    """Return a REST client of the plugin, made as it does itself, over the connections of this process."""
-    seconds = float(os.environ.get(ClientEnvVars.AZUREML_HTTP_REQUEST_TIMEOUT, _SERVICE_SECONDS))
-    return make(
-        credential=context.auth,
-        base_url=context.host_url,
-        authentication_policy=RenewsExpiredToken(context.auth, context.cloud._get_default_scope()),
-        per_retry_policies=[HandleTimeoutPolicy()],
-        transport=transport(seconds, seconds),
-    )
 
 
 def _names(context: WorkspaceContext) -> dict[str, str]:
@@ -486,31 +466,3 @@ def _fetch(address: str, target: Path, threads: int) -> bool:
             return False
         raise
     return True
-
-
-def _said(error: HttpResponseError) -> str:
-    try:
-        return refusals.said(json.loads(error.response.text()))  # type: ignore[union-attr]  # or it has none
-    except (AttributeError, ValueError):  # the storage answers in XML
-        return str(error.reason)
-
-
-@contextmanager
-def telling(what: str) -> Iterator[None]:
-    """Say what Azure refused in one line, instead of the response as the REST client renders it."""
-    try:
-        yield
-    except (AzureError, DeserializationError) as error:
-        status = error.status_code if isinstance(error, HttpResponseError) else None
-        if isinstance(error, HttpResponseError) and status and status >= 400:
-            raise MlflowException(
-                f"Azure ML refuses to {what}: {status}, {_said(error)}",
-                error_code=ErrorCode.Value(refusals.code_of(status)),
-            ) from None
-        reason = _SOMETHING_ELSE if status or isinstance(error, DeserializationError) else _reason(error)
-        raise MlflowException(f"cannot {what} in Azure ML: {reason}") from None
-
-
-def _reason(error: Exception) -> str:
-    # An address that cannot be reached is told with its signature, which opens it to whoever reads that.
-    return refusals.plain(re.sub(r"\?\S+", "?...", str(error)))

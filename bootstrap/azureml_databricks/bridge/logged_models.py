@@ -327,7 +327,8 @@ class LoggedModelsStore(WorkspaceTrackingStore):
         taken = (run_id, name) in self._folders
         if not (taken or new):
             # Not at the top: most processes make no models, and need no client of Azure's storage.
-            from azureml_databricks.bridge.artifacts import Container, telling
+            from azureml_databricks.bridge.artifacts import Container
+            from azureml_databricks.bridge.clients import telling
 
             with telling(f"look for a model {name} in run {run_id}"):
                 taken = any(Container.at(self.runs.artifact_uri(run_id)).addresses(f"{name}/"))

@@ -96,9 +96,9 @@ class Records:
             MlflowException: Azure ML or its storage cannot, in one line.
         """
         # Not at the top: most runs have no records, and need no client of Azure's storage.
-        from azureml_databricks.bridge import artifacts
+        from azureml_databricks.bridge.clients import telling
 
-        with artifacts.telling(f"keep a record of {self._run_id}"):
+        with telling(f"keep a record of {self._run_id}"):
             path = self._write(entries)
         written = _written.setdefault(self._run_id, _Written())
         written.paths.append(path)
@@ -116,9 +116,9 @@ class Records:
         Raises:
             MlflowException: Azure ML or its storage does not give them, in one line.
         """
-        from azureml_databricks.bridge import artifacts
+        from azureml_databricks.bridge.clients import telling
 
-        with artifacts.telling(f"read the records of {self._run_id}"):
+        with telling(f"read the records of {self._run_id}"):
             found = self._files()
         return _by_folder([*found.values(), list(waiting)], folder)
 

@@ -218,10 +218,11 @@ class WorkspaceModelRegistryStore(KeptAliases, KnowsModelIds, NoPrompts, AzureML
 
     def _create_registry_artifacts(self, source: str, name: str) -> Any:
         # A plugin of the user's own may be older than this, and the storage's client takes a while to import.
-        from azureml_databricks.bridge import artifacts, discovery
+        from azureml_databricks.bridge import discovery
+        from azureml_databricks.bridge.clients import telling
 
         discovery.trust_only_azures_hosts()
-        with artifacts.telling(f"upload the model {name!r} to the registry"):
+        with telling(f"upload the model {name!r} to the registry"):
             return super()._create_registry_artifacts(source, name)
 
     def _copied(self, place: str, name: str, local_model_path: str | None) -> str:
