@@ -180,7 +180,8 @@ def test_a_logged_models_record_counts_only_below_its_own_run(azure: EmulatedAzu
     ]
     planted = [{{**born, "folder": each}} for each in others]
     planted += [{{}}, {{"name": 7}}, {{**born, "metrics": [7]}}, {{**born, "status": "no"}}]
-    entries = [Entry(f"models/{{key[:-1]}}{{number}}", record) for number, record in enumerate(planted)]
+    keys = [f"{{key[:-1]}}{{(int(key[-1], 16) + number) % 16:x}}" for number, _ in enumerate(planted, 1)]
+    entries = [Entry(f"models/{{key}}", record) for key, record in zip(keys, planted)]
     store.runs.records(run_id).add(entries)
     client.set_tag(run_id, "azureml_databricks.shared_records", "true")
     print(json.dumps([run.info.run_id, run.info.experiment_id, model.artifact_location]))
