@@ -13,7 +13,9 @@ _OF_THE_CONNECTION = {"connection", "keep-alive", "te", "trailer", "transfer-enc
 
 def new_client() -> httpx.AsyncClient:
     """A client without proxy, time limit or limit of connections: it asks only this machine."""
-    return httpx.AsyncClient(trust_env=False, timeout=None, limits=httpx.Limits())
+    # The servers close a connection that was idle for five seconds. One that they are about to close is not
+    # used again, or the request on it is lost.
+    return httpx.AsyncClient(trust_env=False, timeout=None, limits=httpx.Limits(keepalive_expiry=1))
 
 
 async def forward(request: Request, url: str, client: httpx.AsyncClient) -> StreamingResponse:

@@ -21,6 +21,8 @@ def start_mlflow_server(directory: Path, workspace: Workspace) -> Process:
     return Process(
         *(sys.executable, "-m", "uvicorn", "mlflow.server.fastapi_app:app"),
         *("--host", "127.0.0.1", "--port", str(port), "--log-level", "warning"),
+        # Else a connection is closed after five idle seconds, maybe as the next request comes in.
+        *("--timeout-keep-alive", "3600"),
         port=port,
         log=directory / "mlflow.log",
         env={
