@@ -11,11 +11,16 @@ from starlette.responses import StreamingResponse
 _OF_THE_CONNECTION = {"connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"}
 
 
-def new_client() -> httpx.AsyncClient:
-    """A client without proxy, time limit or limit of connections: it asks only this machine."""
+def new_client(at_once: int | None = None) -> httpx.AsyncClient:
+    """A client without proxy or time limit: it asks only this machine.
+
+    Args:
+        at_once: how many requests a server takes at once; others wait here. Default: all.
+    """
     # The servers close a connection that was idle for five seconds. One that they are about to close is not
     # used again, or the request on it is lost.
-    return httpx.AsyncClient(trust_env=False, timeout=None, limits=httpx.Limits(keepalive_expiry=1))
+    limits = httpx.Limits(max_connections=at_once, keepalive_expiry=1)
+    return httpx.AsyncClient(trust_env=False, timeout=None, limits=limits)
 
 
 async def forward(request: Request, url: str, client: httpx.AsyncClient) -> StreamingResponse:

@@ -84,7 +84,8 @@ class _Tracking:
         self._login = login
         self._limits = limits
         self._url = f"{mlflow_url}/api/2.0/mlflow"
-        self._client = new_client()
+        # The server has 15 connections to its database, and refuses a request that waits for one too long.
+        self._client = new_client(at_once=10)
 
     async def call(self, request: Request) -> Response:
         """MLflow 2's API, by a real MLflow; an empty 404 for the rest, and for what Azure ML leaves out."""
