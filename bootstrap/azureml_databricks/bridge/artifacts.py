@@ -138,6 +138,28 @@ class Container:
         new.update(made.artifact_content_information)
         return made
 
+    def upload(self, files: Mapping[str, Path]) -> None:
+        """Upload files to paths; what is made and cannot be filled is taken away again."""
+        for file in files.values():
+            with file.open("rb"):  # a file that cannot be read is told before anything is made
+                pass
+        empty: set[str] = set()
+        threads = threads_for_each(len(files))
+
+        def send(path: str) -> None:
+            with files[path].open("rb") as stream:
+                write(signed[path], stream, threads)
+            empty.discard(path)
+            with_bytes.note((self.container, path))
+
+        try:
+            signed = self.create(list(files), empty)
+            in_parallel(send, files)
+        except BaseException:
+            with suppress(AzureError):
+                self.delete(sorted(empty))
+            raise
+
     def _address_to_overwrite(self, path: str, refusal: str) -> str:
         if "already exists" not in refusal:
             raise MlflowException(f"artifact {path!r} cannot be logged: {refusal}")
@@ -176,9 +198,12 @@ def _names(context: WorkspaceContext) -> dict[str, str]:
     }
 
 
-def write(address: str, content: IO[bytes] | bytes, threads: int = 1) -> None:
+def write(
+    address: str, content: IO[bytes] | bytes, threads: int = 1, metadata: dict[str, str] | None = None
+) -> None:
     """Write bytes to a signed address, over what is there; blocks of many in so many threads."""
-    _blob(address, threads).upload_blob(content, overwrite=True, max_concurrency=threads)
+    blob = _blob(address, threads)
+    blob.upload_blob(content, overwrite=True, max_concurrency=threads, metadata=metadata)
 
 
 def read(address: str, target: IO[bytes], threads: int = 1) -> None:
@@ -319,9 +344,8 @@ class WorkspaceArtifactRepository(AzureMLflowArtifactRepository):  # type: ignor
 
     def log_artifacts(self, local_dir: str, artifact_path: str | None = None) -> None:
         """Upload a folder's content to the folder `artifact_path`."""
-        within, folder = path_within(artifact_path), Path(local_dir)
-        files = [Path(place, name) for place, _, names in os.walk(folder) for name in names]
-        self._upload({self._full(within, file.relative_to(folder).as_posix()): file for file in files})
+        within = path_within(artifact_path)
+        self._upload({self._full(within, path): file for path, file in files_below(Path(local_dir))})
 
     def delete_artifacts(self, artifact_path: str | None = None) -> None:
         """Remove a file, or a folder with all that is in it, for good."""
@@ -341,27 +365,8 @@ class WorkspaceArtifactRepository(AzureMLflowArtifactRepository):  # type: ignor
             self._background.get().wait()
 
     def _upload(self, files: Mapping[str, Path]) -> None:
-        """Upload all files; what is made and cannot be filled is taken away again."""
-        for file in files.values():
-            with file.open("rb"):  # a file that cannot be read is told before anything is made
-                pass
-        empty: set[str] = set()
-        threads = threads_for_each(len(files))
-
-        def send(path: str) -> None:
-            with files[path].open("rb") as stream:
-                write(signed[path], stream, threads)
-            empty.discard(path)
-            with_bytes.note((self._container.container, path))
-
         with telling(f"log {', '.join(list(files)[:3])}"):
-            try:
-                signed = self._container.create(list(files), empty)
-                in_parallel(send, files)
-            except BaseException:
-                with suppress(AzureError):
-                    self._container.delete(sorted(empty))
-                raise
+            self._container.upload(files)
 
     def _files(self, path: str) -> dict[str, str]:
         """Return the files at or under `path`, relative to the repository, with their signed addresses."""
@@ -425,6 +430,13 @@ def _newest(files: Iterable[str], path: str) -> str:
     others = re.compile(re.escape(name) + r"(~[0-9a-f]{15})?/")
     found = [match[0] for file in files if (match := others.match(file))]
     return max(found, default=name + "/").rstrip("/") + slash + rest if name else path
+
+
+def files_below(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Yield the path of each file within a folder, and the file."""
+    for place, _, names in os.walk(folder):
+        for file in (Path(place, name) for name in names):
+            yield file.relative_to(folder).as_posix(), file
 
 
 def path_within(path: str | os.PathLike[str] | None) -> str:

@@ -7,11 +7,13 @@ import re
 import sys
 import tempfile
 from collections.abc import Sequence
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 from urllib.request import url2pathname
+from uuid import uuid4
 
 import mlflow
 from azureml.mlflow._store.model_registry.model_registry import AzureMLflowModelRegistry
@@ -216,15 +218,6 @@ class WorkspaceModelRegistryStore(KeptAliases, KnowsModelIds, NoPrompts, AzureML
             return str(client.get_logged_model(found[0]).artifact_location)
         return str(self.get_model_version_download_uri(*found))
 
-    def _create_registry_artifacts(self, source: str, name: str) -> Any:
-        # A plugin of the user's own may be older than this, and the storage's client takes a while to import.
-        from azureml_databricks.bridge import discovery
-        from azureml_databricks.bridge.clients import telling
-
-        discovery.trust_only_azures_hosts()
-        with telling(f"upload the model {name!r} to the registry"):
-            return super()._create_registry_artifacts(source, name)
-
     def _copied(self, place: str, name: str, local_model_path: str | None) -> str:
         """Upload the model at `place`, a folder on this machine or any address that MLflow can download."""
         with tempfile.TemporaryDirectory() as scratch:
@@ -237,9 +230,24 @@ class WorkspaceModelRegistryStore(KeptAliases, KnowsModelIds, NoPrompts, AzureML
                 raise MlflowException.invalid_parameter_value(
                     f"{place!r} is no MLflow model: no MLmodel in it"
                 )
-            if self.set_is_registry:
-                return str(self._create_registry_artifacts(folder, name))
-            return f"azureml://artifacts/{self._create_artifacts(folder, name)}"
+            return self._uploaded(Path(folder).resolve(), name)
+
+    def _uploaded(self, folder: Path, name: str) -> str:
+        """Upload a folder as the files of a model, and return their address."""
+        # A plugin of the user's own may be older than this, and the storage's client takes a while to import.
+        if self.set_is_registry:
+            from azureml_databricks.bridge import registry_files
+
+            return registry_files.upload(self.service_context, folder, name)
+        from azureml_databricks.bridge.artifacts import Container, files_below
+        from azureml_databricks.bridge.clients import telling
+
+        # As the plugin names them.
+        origin, container = "LocalUpload", f"{datetime.now():%y%m%dT%H%M%S}-{uuid4().hex[:8]}"
+        with telling(f"upload the model {name!r}"):
+            place = Container.of_upload(self.service_context, origin, container)
+            place.upload({f"{folder.name}/{path}": file for path, file in files_below(folder)})
+        return f"azureml://artifacts/{origin}/{container}/{folder.name}"
 
 
 def _require_whole_number(key: str, value: Any) -> None:

@@ -16,7 +16,13 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from urllib.parse import quote
 
-from azure.storage.blob import BlobSasPermissions, BlobServiceClient, generate_blob_sas
+from azure.storage.blob import (
+    BlobSasPermissions,
+    BlobServiceClient,
+    ContainerSasPermissions,
+    generate_blob_sas,
+    generate_container_sas,
+)
 
 from tests.emulated.azure.identities import Workspace
 from tests.emulated.azure.processes import Process, free_port
@@ -42,11 +48,28 @@ class Azurite:
             env={"AZURITE_ACCOUNTS": f"{self._account}:{self._key}", "TMPDIR": str(directory)},
         )
 
-    def create_container(self) -> None:
-        url = f"{self.process.url}/{self._account}"
-        # The account's key would follow the environment's proxies, were they not set aside.
-        with BlobServiceClient(url, credential=self._key, use_env_settings=False) as client:
-            client.create_container(_CONTAINER)
+    def create_container(self, name: str = _CONTAINER) -> None:
+        with self._client() as client:
+            client.create_container(name)
+
+    def files(self, container: str) -> dict[str, bytes]:
+        """The blobs of a container."""
+        with self._client() as client:
+            blobs = client.get_container_client(container)
+            return {name: blobs.download_blob(name).readall() for name in blobs.list_blob_names()}
+
+    def signed_container(self, name: str) -> tuple[str, str]:
+        """Make a container; return its address, and one good for an hour to read and write all in it."""
+        self.create_container(name)
+        signature = generate_container_sas(
+            self._account,
+            name,
+            account_key=self._key,
+            permission=ContainerSasPermissions(read=True, write=True, list=True),
+            expiry=datetime.now(timezone.utc) + timedelta(hours=1),
+        )
+        address = f"https://{self._host}/{name}"
+        return address, f"{address}?{signature}"
 
     def signed_url(self, blob: str, *, write: bool) -> str:
         """An address good for an hour, to write or to read the blob of that name."""
@@ -59,6 +82,11 @@ class Azurite:
             expiry=datetime.now(timezone.utc) + timedelta(hours=1),
         )
         return f"https://{self._host}/{_CONTAINER}/{quote(blob)}?{signature}"
+
+    def _client(self) -> BlobServiceClient:
+        # The account's key would follow the environment's proxies, were they not set aside.
+        url = f"{self.process.url}/{self._account}"
+        return BlobServiceClient(url, credential=self._key, use_env_settings=False)
 
 
 def _node() -> list[str]:

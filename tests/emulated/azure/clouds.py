@@ -20,6 +20,7 @@ class Cloud:
     studio_host: str
     portal_host: str
     region: str
+    registry_hosts: str = "*.experiments.azureml.net"  # known of the public cloud only
 
     @property
     def api_host(self) -> str:
@@ -34,6 +35,11 @@ class Cloud:
     @property
     def blob_suffix(self) -> str:
         return f"blob.{self.storage_suffix}"
+
+    @property
+    def scoring_hosts(self) -> str:
+        """The pattern of the hosts of online endpoints, ``*`` standing for the endpoint's name."""
+        return f"*.{self.region}.inference.{self.studio_host}"
 
     @property
     def audiences(self) -> tuple[str, ...]:
@@ -53,6 +59,8 @@ class Cloud:
             f"*.{self.api_suffix}",
             self.private_link,
             f"*.{self.blob_suffix}",
+            self.registry_hosts,
+            self.scoring_hosts,
         )
 
 

@@ -26,6 +26,7 @@ from tests.emulated.azure.limits import MetricNames
 from tests.emulated.azure.login import login_app
 from tests.emulated.azure.management import management_app
 from tests.emulated.azure.mlflow_server import copy_model, copy_run, start_mlflow_server
+from tests.emulated.azure.online_endpoints import OnlineEndpoints
 from tests.emulated.azure.registries import Registries
 from tests.emulated.azure.server import Server, listen
 from tests.emulated.azure.tokens import Tokens
@@ -75,6 +76,7 @@ class EmulatedAzure:
         # Of an application that was made a moment ago: what the next requests for a token are refused with.
         self.not_known_yet: dict[str, list[int]] = {}
         self.registries = Registries(self.workspace)
+        self.endpoints = OnlineEndpoints(self.workspace)
         self.ids = Ids(self.workspace)
         self._directory = directory.resolve()
         self._cache = cache
@@ -138,7 +140,7 @@ class EmulatedAzure:
         login = login_app(cloud, tokens, principals, self.not_known_yet)
         services: dict[str, ASGIApp] = {
             **dict.fromkeys(cloud.login_hosts, login),
-            cloud.management_host: management_app(workspace, tokens, principals),
+            cloud.management_host: management_app(workspace, tokens, principals, self.endpoints),
             f"*.{cloud.api_suffix}": api_app(
                 workspace,
                 tokens,
@@ -151,6 +153,8 @@ class EmulatedAzure:
                 self.registries,
             ),
             f"*.{cloud.blob_suffix}": blobs_app(azurite.process.url),
+            cloud.registry_hosts: self.registries.files_app(azurite, tokens, principals),
+            cloud.scoring_hosts: self.endpoints.scoring_app(),
             imds.HOST: imds.imds_app(cloud, tokens, self.of_the_node),
         }
         return Gateway(services, self.journal, self.faults)

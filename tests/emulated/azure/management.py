@@ -16,6 +16,7 @@ from starlette.types import ASGIApp
 
 from tests.emulated.azure.clouds import CHINA, PUBLIC, US_GOVERNMENT, Cloud
 from tests.emulated.azure.identities import Principal, Workspace
+from tests.emulated.azure.online_endpoints import OnlineEndpoints
 from tests.emulated.azure.tokens import Denial, Guard, Tokens
 
 _WORKSPACE = (
@@ -24,12 +25,14 @@ _WORKSPACE = (
 )
 
 
-def management_app(workspace: Workspace, tokens: Tokens, principals: tuple[Principal, ...]) -> ASGIApp:
+def management_app(
+    workspace: Workspace, tokens: Tokens, principals: tuple[Principal, ...], endpoints: OnlineEndpoints
+) -> ASGIApp:
     async def get_workspace(request: Request) -> Response:
         """The workspace; group and name in any case, the subscription as it is."""
         return _without_a_version(request) or _get_workspace(workspace, request.path_params)
 
-    resources = Starlette(routes=[Route(_WORKSPACE, get_workspace)])
+    resources = Starlette(routes=[Route(_WORKSPACE, get_workspace), *endpoints.routes(workspace.resource_id)])
     guarded = Guard(resources, tokens, workspace.cloud.audiences, principals, _denied)
     return Starlette(
         routes=[Route("/metadata/endpoints", _metadata), Mount("/", guarded)],

@@ -22,6 +22,8 @@ from tests.matrices.faults.table import Became, each
 
 VERSION = "3.17.2"
 LOGIN, API, BLOBS = "login.microsoftonline.com", "*.api.azureml.ms", "*.blob.core.windows.net"
+ARM, SCORING = "management.azure.com", "*.inference.ml.azure.com"
+OF_A_REGISTRY = "*.experiments.azureml.net"
 # MLflow's own patience, and the artifacts': less of it, since by default they ask for minutes.
 PATIENCE = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
@@ -30,6 +32,8 @@ PATIENCE = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "AZUREML_HTTP_REQUEST_TIMEOUT": "3",
 }
+# Of a model that lies in a folder.
+FILES = ("MLmodel", "data/weights.txt")
 # No endpoint needs this long with that patience; of ours, only the login states a limit, and a lower one.
 MOST_SECONDS = 240
 # Of a process, whatever is asked: two tries of one that fails, and one of the program that reads back.
@@ -44,8 +48,18 @@ ENDPOINTS = [
     Endpoint("artifacts", API, "/artifacts?(/|$)", "upload"),
     Endpoint("blob upload", BLOBS, "", "upload"),
     Endpoint("blob download", BLOBS, "", "download"),
+    Endpoint("a folder's model", API, "/artifact/v2.0/", "folder"),
+    Endpoint("blobs of a folder's model", BLOBS, "", "folder"),
+    Endpoint("registry discovery", API, "/discovery", "in_registry"),
+    Endpoint("registry files", OF_A_REGISTRY, "", "in_registry"),
+    Endpoint("registry blobs", BLOBS, "", "in_registry"),
+    Endpoint("deployments", ARM, "/onlineEndpoints", "endpoints"),
+    Endpoint("scoring", SCORING, "/score", "predict"),
 ]
-OF_HOSTS = {LOGIN: OF_TOKENS, IMDS: OF_TOKENS, API: OF_REQUESTS}
+OF_HOSTS = {
+    **dict.fromkeys((LOGIN, IMDS), OF_TOKENS),
+    **dict.fromkeys((API, ARM, OF_A_REGISTRY), OF_REQUESTS),
+}
 TABLE = [
     Fault(endpoint, kind)
     for endpoint in ENDPOINTS
@@ -90,7 +104,30 @@ PROGRAM = """
 
     def download():
         text = ask("downloaded", mlflow.artifacts.load_text, given["source"] + "/first.txt")
-        saved["downloaded"] = text == "first"
+        saved["read"] = text == "first"
+
+    def folder():
+        name = saved["name"] = f"fault-{time.time_ns()}"
+        ask("model", client.create_registered_model, name)
+        ask("of_folder", client.create_model_version, name, given["folder"])
+
+    def in_registry():
+        registry = mlflow.MlflowClient(registry_uri=given["registry"])
+        name = saved["name"] = saved["in_registry"] = f"fault-{time.time_ns()}"
+        ask("model", registry.create_registered_model, name)
+        ask("of_folder", registry.create_model_version, name, given["folder"])
+
+    def endpoints():
+        from mlflow.deployments import get_deploy_client
+        found = ask("endpoints", get_deploy_client(mlflow.get_tracking_uri()).list_endpoints)
+        saved["read"] = [each["name"] for each in found or ()] == ["scored"]
+
+    def predict():
+        import pandas as pd
+        from mlflow.deployments import get_deploy_client
+        endpoint, rows = get_deploy_client(mlflow.get_tracking_uri()), pd.DataFrame({"x": [1, 2]})
+        found = ask("predicted", endpoint.predict, None, rows, "scored")
+        saved["read"] = found is not None and found[0].tolist() == [1, 1]
 
     given = json.loads(os.environ["GIVEN"])
     if given["variables"] and not given["login"]:
@@ -117,6 +154,9 @@ READ_BACK = """
         client.get_registered_model(saved["name"])
     if saved.get("version"):
         client.get_model_version(saved["name"], "1")
+    if saved.get("of_folder") and not saved.get("in_registry"):
+        lost += [name for name in ("MLmodel", "data/weights.txt") if name not in
+                 mlflow.artifacts.load_text(f"models:/{saved['name']}/1/{name}")]
     if saved.get("uploaded"):
         address = client.get_run(run).info.artifact_uri + "/" + saved["path"]
         if mlflow.artifacts.load_text(address) != "all of it":
@@ -131,11 +171,18 @@ class Given:
 
     run: str
     source: str
+    folder: str
+    registry: str
 
 
 @pytest.fixture(scope="module")
-def given(_azure: EmulatedAzure) -> Given:
+def given(_azure: EmulatedAzure, tmp_path_factory: pytest.TempPathFactory) -> Given:
     _azure.faults.clear()
+    folder = tmp_path_factory.mktemp("folder") / "model"
+    (folder / "data").mkdir(parents=True)
+    for name in FILES:
+        (folder / name).write_text(f"flavors: {{}}  # {name}")
+    registry = f"azureml://{_azure.workspace.cloud.api_host}/mlflow/v2.0{_azure.workspace.registry_id}"
     code = """
         import json, mlflow
         client = mlflow.MlflowClient()
@@ -143,7 +190,8 @@ def given(_azure: EmulatedAzure) -> Given:
         client.log_text(run.info.run_id, "first", "first.txt")
         print(json.dumps([run.info.run_id, run.info.artifact_uri]))
         """
-    return Given(*on_azure.printed(VERSION, _azure, code))
+    run, source = on_azure.printed(VERSION, _azure, code)
+    return Given(run, source, str(folder), registry)
 
 
 @pytest.fixture
@@ -161,6 +209,12 @@ def way(azure: EmulatedAzure) -> Callable[[Endpoint[str]], dict[str, str]]:
         return {}
 
     return variables
+
+
+def stored(azure: EmulatedAzure, model: str) -> set[str]:
+    """Return the files of a registry's first version of a model that have their bytes."""
+    files = azure.registries.azurite.files(azure.registries.containers[f"{model}/1"])
+    return {name for name, content in files.items() if name.removeprefix("model/") in content.decode()}
 
 
 @each(TABLE, sample=7)
@@ -212,11 +266,14 @@ def test_azure_with(
     forget_tokens()
     found = on_azure.printed(VERSION, azure, READ_BACK, SAVED=json.dumps(saved), RUN=given.run)
     assert found == []
-    if endpoint.asks == "download" and not told:
-        assert saved["downloaded"] is True
+    assert saved.get("read", True) is True or told
+    if saved.get("in_registry") and saved.get("of_folder"):
+        assert stored(azure, saved["in_registry"]) == {f"model/{name}" for name in FILES}
     # Of a login, a node is told to wait by the time that it says so.
     is_login = endpoint.host in (LOGIN, IMDS)
-    if kind.name.startswith(("reset once", "503 once", "429 once")) and not (is_login and "429" in kind.name):
+    # A prediction is asked for once: only who asks knows whether it may be asked for again.
+    is_tried_again = not (is_login and "429" in kind.name) and endpoint.asks != "predict"
+    if kind.name.startswith(("reset once", "503 once", "429 once")) and is_tried_again:
         assert told == []
     if kind.name.startswith(("a clock", "a token that has expired")):
         assert told == []
