@@ -502,10 +502,10 @@ def test_what_init_writes_as_comments_are_keys_that_there_are(run: Command) -> N
 
     done = run("plan")
 
-    assert count == 15
+    assert count == 16
     assert done.stderr.splitlines() == [
         "Error: azureml-databricks.toml:4: databricks needs host or profile, one of them",
-        "Error: azureml-databricks.toml:35: policy.family and policy.definition are both given: a policy "
+        "Error: azureml-databricks.toml:36: policy.family and policy.definition are both given: a policy "
         "starts from one of them",
     ]
 

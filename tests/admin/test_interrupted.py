@@ -44,7 +44,7 @@ class Library:
 
     def set_secrets(self) -> None:
         site = self._site()
-        self._apply(site, way_to_set(site)(ServicePrincipal("tenant", "client", "s3cr3t")))
+        self._apply(site, way_to_set(site, site.scopes[0])(ServicePrincipal("tenant", "client", "s3cr3t")))
 
     def deploy(self, **settings: str) -> None:
         site = self._site()

@@ -254,3 +254,114 @@ def test_what_is_wrong_in_one_of_them_is_told_by_its_line(admin: Admin) -> None:
 
         assert done.returncode == 1
         assert done.stderr.startswith(f"Error: azureml-databricks.toml{said}"), admin.file.read_text()
+
+
+APART = ML + '\nscope = "training"'
+
+
+def stranger(admin: Admin) -> str:
+    """What `az` prints of another service principal."""
+    of = admin.azure.stranger
+    return json.dumps({"appId": of.client_id, "password": of.client_secret, "tenant": of.tenant_id})
+
+
+@pytest.fixture
+def apart(admin: Admin) -> Admin:
+    """An admin who has deployed two policies, the second with a scope and a service principal of its own."""
+    admin.databricks.user("tom@contoso.com", groups=["trainers"])
+    write(admin, STANDARD, APART)
+    admin.run_or_fail("secrets", "set", "--policy", "azureml", stdin=admin.service_principal)
+    done = admin.run("secrets", "set", "--policy", "ML for training", stdin=stranger(admin))
+    assert done.returncode == 0, done
+    admin.run_or_fail("deploy", "--yes")
+    return admin
+
+
+def test_one_may_have_a_scope_of_its_own_which_the_others_users_cannot_read(apart: Admin) -> None:
+    now = state(apart.databricks, VOLUME)
+
+    variable = "spark_env_vars.AZURE_CLIENT_SECRET"
+    assert [it["definition"][variable]["value"] for it in now["policies"].values()] == [
+        "{{secrets/training/clientSecret}}",
+        "{{secrets/azureml/clientSecret}}",
+    ]
+    assert now["acls"]["azureml"][1:] == [("data-scientists", "READ")]
+    assert now["acls"]["training"][1:] == [("trainers", "READ")]
+    assert body(apart.run_or_fail("deploy").stdout) == "Nothing to change.\n"
+    # And status knows the age of both
+    secrets = json.loads(apart.run("status", "--json").stdout)["secrets"]
+    assert [it["name"] for it in secrets] == ["azureml/clientSecret", "training/clientSecret"]
+
+
+def test_a_secret_is_for_the_scope_of_the_policy_that_is_named(apart: Admin) -> None:
+    before = state(apart.databricks, VOLUME)
+
+    unsaid = apart.run("secrets", "rotate", stdin=stranger(apart))
+    wrong = apart.run("secrets", "rotate", "--policy", "azureml", stdin=stranger(apart))
+    unknown = apart.run("secrets", "set", "--policy", "no", stdin=stranger(apart))
+
+    assert (
+        "Error: azureml-databricks.toml has several secret scopes: give --policy azureml (scope azureml) or "
+        "--policy 'ML for training' (scope training)"
+    ) in unsaid.stderr
+    assert "Error: --policy is 'no': azureml-databricks.toml has azureml, 'ML for training'" in unknown.stderr
+    assert f"secret scope azureml has service principal {apart.azure.principal.client_id}" in wrong.stderr
+    assert "| azureml-databricks secrets rotate --policy azureml`" in wrong.stderr
+    assert state(apart.databricks, VOLUME) == before
+    done = apart.run_or_fail("secrets", "rotate", "--policy", "azureml", stdin=apart.service_principal)
+    assert done.stdout.startswith("updated secret azureml/clientSecret\n")
+
+
+def test_a_scope_that_has_no_secret_yet_is_named_with_the_command_for_it(admin_with_secrets: Admin) -> None:
+    admin = admin_with_secrets
+    admin.databricks.user("tom@contoso.com", groups=["trainers"])
+    write(admin, STANDARD, APART)
+
+    done = admin.run("deploy", "--yes")
+
+    assert "there is no secret scope training: clusters would not start; " in done.stderr
+    assert "`azureml-databricks secrets set --policy 'ML for training'`" in done.stderr
+
+
+def test_who_moves_to_a_scope_of_their_own_reads_the_former_one_while_a_cluster_needs_it(two: Admin) -> None:
+    # Given a cluster of the trainers', made with the scope of all
+    client = two.databricks.cluster_client(two.databricks.admin)
+    (trained,) = [it for it in client.cluster_policies.list() if it.name == "ML for training"]
+    client.clusters.create(
+        cluster_name="training",
+        policy_id=trained.policy_id,
+        apply_policy_default_values=True,
+        spark_version="15.4.x-cpu-ml-scala2.12",
+        node_type_id="Standard_DS3_v2",
+        num_workers=1,
+        single_user_name="tom@contoso.com",
+    )
+    write(two, STANDARD, APART)
+    two.run("secrets", "set", "--policy", "ML for training", stdin=stranger(two))
+
+    first = two.run_or_fail("deploy", "--yes").stdout
+    reading = state(two.databricks, VOLUME)["acls"]["azureml"][1:]
+    two.run_or_fail("deploy", "--yes", "--enforce")
+
+    assert "right READ on secret scope azureml for trainers stays: cluster training" in first
+    assert reading == [("data-scientists", "READ"), ("trainers", "READ")]
+    assert state(two.databricks, VOLUME)["acls"]["azureml"][1:] == [("data-scientists", "READ")]
+
+
+def test_destroy_removes_both_scopes_and_terraform_gets_the_readers_of_each(apart: Admin) -> None:
+    apart.run_or_fail("policy", "render", "--format", "terraform", "--all", "module")
+    apart.run_or_fail("destroy", "--yes")
+
+    module = json.loads((apart.folder / "module/azureml-databricks.tf.json").read_text())
+    acls = module["resource"]["databricks_secret_acl"].values()
+    assert [(it["scope"], it["principal"]) for it in acls] == [
+        ("azureml", "data-scientists"),
+        ("training", "trainers"),
+    ]
+    assert state(apart.databricks, VOLUME)["acls"] == {}
+
+
+def test_a_scope_has_no_meaning_without_secrets(admin: Admin) -> None:
+    write(admin, STANDARD, APART, login='auth = "service-credential"\nserviceCredential = "ml"')
+
+    assert "policy.scope has no meaning with auth" in admin.run("plan").stderr

@@ -415,20 +415,20 @@ def status(deployment: Deployment, output: Output, *, shows_all: bool) -> None:
             f"{len(behind)} behind: `{to_run.ours('deploy --enforce')}` brings {whom} to what the policy "
             f"says, and shows first {who_restarts}"
         )
+    scopes = site.scopes if deployment.needs_secrets else []
     if not deploying.is_deployed(site):
-        has_all = not deployment.needs_secrets or not site.scope.lacks(deployment.secrets.keys)
+        lacking = (it.command("set") for it in scopes if it.lacks(deployment.secrets.keys))
         output.line("")
-        output.line(
-            f"Nothing is deployed; next: `{to_run.ours('deploy' if has_all else 'secrets set')}`", "bold"
-        )
-    key = deployment.secrets.client_secret
-    written = site.scope.written(key) if deployment.needs_secrets else None
-    if written and (age := site.scope.age(key)):
-        output.line("")
-        output.line(f"Secret {site.scope.name}/{key}: written {written:%Y-%m-%d}, {age.days} days ago")
-    secret = {"name": f"{site.scope.name}/{key}", "written": written and written.isoformat()}
+        output.line(f"Nothing is deployed; next: `{to_run.ours(next(lacking, 'deploy'))}`", "bold")
+    key, secrets = deployment.secrets.client_secret, []
+    for scope in scopes:
+        written, age = scope.written(key), scope.age(key)
+        secrets.append({"name": f"{scope.name}/{key}", "written": written and written.isoformat()})
+        if written and age:
+            output.line("")
+            output.line(f"Secret {scope.name}/{key}: written {written:%Y-%m-%d}, {age.days} days ago")
     output.document(
-        **_about(site, release), **planned.document, releases=users, governed=governed, secret=secret
+        **_about(site, release), **planned.document, releases=users, governed=governed, secrets=secrets
     )
     sys.exit(_DIFFERS if planned.changes or behind else 0)
 
@@ -552,30 +552,45 @@ def _principal_of(command: str) -> Callable[..., Any]:
     )
 
 
+_of_policy = click.option(
+    "--policy",
+    metavar="NAME",
+    help="A policy whose secret scope is meant, where the file has several scopes.",
+)
+
+
 @secrets.command(name="set")
 @_principal_of("az ad sp create-for-rbac")
+@_of_policy
 @_force
 @_on_a_deployment
-def set_secrets(deployment: Deployment, output: Output, *, force: bool) -> None:
+def set_secrets(deployment: Deployment, output: Output, *, policy: str | None, force: bool) -> None:
     """Make the scope, put the service principal's keys there, let the policy's users read them."""
     from azureml_databricks.admin.commands import service_principal
 
-    _put(deployment, output, service_principal.way_to_set, service_principal.without_role, force=force)
+    def look(site: Site) -> Way:
+        return service_principal.way_to_set(site, service_principal.chosen_scope(site, policy, "set"))
+
+    _put(deployment, output, look, service_principal.without_role, force=force)
 
 
 @secrets.command()
 @_principal_of("az ad app credential reset --append")
+@_of_policy
 @_force
 @_on_a_deployment
-def rotate(deployment: Deployment, output: Output, *, force: bool) -> None:
+def rotate(deployment: Deployment, output: Output, *, policy: str | None, force: bool) -> None:
     """Replace the secret by a new one, once that is seen to log in to Azure."""
     from azureml_databricks.admin.commands import service_principal
+
+    def look(site: Site) -> Way:
+        return service_principal.way_to_rotate(site, service_principal.chosen_scope(site, policy, "rotate"))
 
     def prove(principal: ServicePrincipal, deployment: Deployment) -> Iterator[Unready]:
         service_principal.prove_role(principal, deployment)
         return iter(())
 
-    principal = _put(deployment, output, service_principal.way_to_rotate, prove, force=force)
+    principal = _put(deployment, output, look, prove, force=force)
     output.line(
         f"The secret of service principal {principal.client_id} is replaced. Clusters that run keep the old "
         "one until they restart: delete it in Entra ID after that."
@@ -613,8 +628,8 @@ def _put(
                 )
         unready = list(prove(principal, deployment))
     output.unready(unready)
-    secret = f"{site.scope.name}/{deployment.secrets.client_secret}"
-    _apply(site, planned, output, lambda change: given.note(change.name == secret))
+    secrets = {f"{scope.name}/{deployment.secrets.client_secret}" for scope in site.scopes}
+    _apply(site, planned, output, lambda change: given.note(change.name in secrets))
     output.document(changes=planned.changes, unready=unready)
     return principal
 

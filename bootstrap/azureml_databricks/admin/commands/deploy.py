@@ -18,7 +18,7 @@ from databricks.sdk.service.iam import PermissionLevel
 from azureml_databricks.admin import to_run
 from azureml_databricks.admin.errors import AdminError, NotDoneError, Problems, RefusedError
 from azureml_databricks.admin.file import settings_file
-from azureml_databricks.admin.file.deployment import ML, Deployment, Principal
+from azureml_databricks.admin.file.deployment import ML, Deployment
 from azureml_databricks.admin.objects import adoption, neighbours, runners, storage, writers
 from azureml_databricks.admin.objects import policy as policies
 from azureml_databricks.admin.objects import principals as principals_of_file
@@ -86,7 +86,10 @@ class Site:
         self.references = References(self.inventory, deployed)
         self.releases = Releases(self.storage, self.record, self.references)
         self.allowlist = Allowlist(self.client, self.record, self.references)
-        self.scope = SecretScope(self.client, deployment.secrets.scope, self.record)
+        self.scopes = [
+            SecretScope(self.client, name, self.record, _policy_of_scope(deployment, name))
+            for name in deployment.scopes
+        ]
 
     def read_ahead(self, *, all_of_it: bool) -> None:
         """Read at once what is needed of the workspace; what is refused is told where it is needed.
@@ -127,6 +130,12 @@ class Site:
                 f"folder {self.storage.location}",
             )
         ]
+
+
+def _policy_of_scope(deployment: Deployment, scope: str) -> str:
+    """Return a policy by which commands know a secret scope from others; empty where there are none."""
+    named = (it.name for it in deployment.policies if deployment.scope_of(it) == scope)
+    return next(named) if len(deployment.scopes) > 1 else ""
 
 
 def _taken_back(site: Site) -> list[tuple[str, str]]:
@@ -240,10 +249,15 @@ def is_deployed(site: Site) -> bool:
 
 def _before_the_first(site: Site) -> Unready | None:
     """Return what has to be done before the first deployment, None if nothing has."""
-    scope, keys = site.scope, site.deployment.secrets.keys
-    if is_deployed(site) or not site.deployment.needs_secrets or not (lacking := scope.lacks(keys)):
+    keys = site.deployment.secrets
+    if is_deployed(site) or not site.deployment.needs_secrets:
         return None
-    return Unready(SECRET, f"{scope.name}/{site.deployment.secrets.client_secret}", *lacking)
+    found = (
+        Unready(SECRET, f"{scope.name}/{keys.client_secret}", *lacking)
+        for scope in site.scopes
+        if (lacking := scope.lacks(keys.keys))
+    )
+    return next(found, None)
 
 
 def plan_to_destroy(site: Site) -> Plan:
@@ -382,7 +396,8 @@ def _unready(site: Site) -> Iterator[Unready]:
     yield from refused(site)
     yield from _under_deleted(site)
     if site.deployment.needs_secrets:
-        yield from _unready_secrets(site)
+        for scope in site.scopes:
+            yield from _unready_secrets(site, scope)
 
 
 def _under_deleted(site: Site) -> Iterator[Unready]:
@@ -398,8 +413,8 @@ def _under_deleted(site: Site) -> Iterator[Unready]:
             )
 
 
-def _unready_secrets(site: Site) -> Iterator[Unready]:
-    keys, scope = site.deployment.secrets, site.scope
+def _unready_secrets(site: Site, scope: SecretScope) -> Iterator[Unready]:
+    keys = site.deployment.secrets
     for it in neighbours.with_secret(site.listed, scope.name, keys.client_secret, site.storage.location):
         theirs = it.known_id(site.client, scope.name, keys.client_id)
         yield Unready(
@@ -408,7 +423,7 @@ def _unready_secrets(site: Site) -> Iterator[Unready]:
             f"{it} has its secret there, too: clusters of both log in as one service principal"
             + (f", {theirs}" if theirs else ""),
             "if that is not meant, name a scope of its own (secrets.scope), "
-            f"`{to_run.ours('secrets set')}`, and `{to_run.ours('deploy')}`",
+            f"`{to_run.ours(scope.command('set'))}`, and `{to_run.ours('deploy')}`",
         )
     if (age := scope.age(keys.client_secret)) and age > _OLD:
         yield Unready(
@@ -416,7 +431,7 @@ def _unready_secrets(site: Site) -> Iterator[Unready]:
             f"{scope.name}/{keys.client_secret}",
             f"it was written {age.days} days ago, and what `az` makes is valid for a year",
             f"`az ad app credential reset --id {scope.known(keys.client_id) or 'CLIENT_ID'} --append | "
-            f"{to_run.ours('secrets rotate')}`",
+            f"{to_run.ours(scope.command('rotate'))}`",
         )
     for key in (keys.tenant_id, keys.client_id):
         if scope.is_overwritten(key):
@@ -425,7 +440,7 @@ def _unready_secrets(site: Site) -> Iterator[Unready]:
                 f"{scope.name}/{key}",
                 f"somebody has written it since ({scope.written(key):%Y-%m-%d %H:%M} UTC): clusters may log "
                 f"in as another service principal than {scope.known(keys.client_id)}",
-                f"`{to_run.ours('secrets set')}` with that service principal puts it back",
+                f"`{to_run.ours(scope.command('set'))}` with that service principal puts it back",
             )
 
 
@@ -472,8 +487,8 @@ def _changes(site: Site, release: Release, *, may_lack: Unready | None) -> Itera
         with problems:
             yield from readers.changes(principals)
     with problems:
-        if deployment.needs_secrets:
-            yield from SecretReaders(site.client, site.scope.name).changes(principals)
+        for scope, of_scope in deployment.scopes.items() if deployment.needs_secrets else ():
+            yield from SecretReaders(site.client, scope).changes(of_scope)
     with problems:
         if credential := deployment.login.service_credential:
             yield from CredentialUsers(site.client, credential).changes(principals)
@@ -493,10 +508,11 @@ def _check(site: Site, problems: Problems) -> None:
     deployment = site.deployment
     with problems:
         principals_of_file.check(site.client, deployment)
-    with problems:
-        if deployment.needs_secrets:
-            site.scope.check(deployment.secrets.keys)
-            site.scope.check_shared(deployment.secrets.readable, [it.name for it in deployment.principals])
+    for scope in site.scopes if deployment.needs_secrets else ():
+        with problems:
+            scope.check(deployment.secrets.keys)
+            readers = [it.name for it in deployment.scopes[scope.name]]
+            scope.check_shared(deployment.secrets.readable, readers)
     with problems:
         writers.check(site.client, site.storage, site.user, deployment.clusters.allow_writers)
 
@@ -539,7 +555,7 @@ def _removals(site: Site, release: Release | None) -> Iterator[Change | Kept]:
             staying += [f"policy {it.name}" for it in removals if isinstance(it, Kept) and policy.found]
             yield from removals
     is_wanted = bool(release and deployment.needs_secrets)
-    yield from _removals_of_secrets(site, principals, staying, is_wanted=is_wanted)
+    yield from _removals_of_secrets(site, staying, is_wanted=is_wanted)
     location = deployment.clusters.location
     in_use = partial(", ".join, staying) if release else partial(site.references.to, f"{location}/")
     for name in given_on(record, USE_CREDENTIAL):
@@ -576,18 +592,25 @@ def _allowed_scripts(site: Site, release: Release) -> list[str]:
     return [release.script, *in_use]
 
 
-def _removals_of_secrets(
-    site: Site, principals: Sequence[Principal], staying: Sequence[str], *, is_wanted: bool
-) -> Iterator[Change | Kept]:
-    for name in dict.fromkeys([site.scope.name, *recorded_scopes(site.record)]):
-        if is_wanted and name == site.scope.name:
-            others = neighbours.with_secret(site.listed, name, "", site.storage.location)
-            in_use = partial(", ".join, [*staying, *map(str, others)])
-            yield from SecretReaders(site.client, name).removals(site.record, principals, in_use)
-        elif name == site.scope.name:
+def _removals_of_secrets(site: Site, staying: Sequence[str], *, is_wanted: bool) -> Iterator[Change | Kept]:
+    scopes = site.deployment.scopes
+    for name in dict.fromkeys([*scopes, *recorded_scopes(site.record)]):
+        if is_wanted and name in scopes:
+            in_use = partial(_reading_secrets, site, name, staying)
+            yield from SecretReaders(site.client, name).removals(site.record, scopes[name], in_use)
+        elif name in scopes:
             yield from _removals_of_scope(site, name)
         else:
             yield from _only_with_a_yes(site, SCOPE, name, _removals_of_scope(site, name))
+
+
+def _reading_secrets(site: Site, scope: str, staying: Sequence[str]) -> str:
+    """Say who needs that not only the users of a scope's policies can read it."""
+    # A policy that has another scope now may have clusters of before.
+    moved = [it.id for it in site.policies if it.asked and site.deployment.scope_of(it.asked) != scope]
+    users = site.references.to(f"{{{{secrets/{scope}/", under=moved) if any(moved) else ""
+    others = neighbours.with_secret(site.listed, scope, "", site.storage.location)
+    return ", ".join(filter(None, [*staying, users, *map(str, others)]))
 
 
 def _removals_of_scope(site: Site, name: str) -> Iterator[Change | Kept]:

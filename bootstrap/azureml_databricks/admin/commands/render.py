@@ -148,10 +148,12 @@ def _of_access(deployment: Deployment) -> Iterator[_Resource]:
         yield "databricks_directory", "location", _literal({"path": folder})
         reads = {"directory_path": "${databricks_directory.location.path}", "access_control": entries}
         yield "databricks_permissions", "location", reads
+    if deployment.needs_secrets:
+        of_scopes = [(scope, who) for scope, readers in deployment.scopes.items() for who in readers]
+        for number, (scope, who) in enumerate(of_scopes, start=1):
+            acl = {"scope": scope, "principal": who.name, "permission": "READ"}
+            yield "databricks_secret_acl", f"read_{number}_{_identifier(who.name)}", _literal(acl)
     for name, who in _each(principals):
-        if deployment.needs_secrets:
-            acl = {"scope": deployment.secrets.scope, "principal": who.name, "permission": "READ"}
-            yield "databricks_secret_acl", f"read_{name}", _literal(acl)
         if credential := deployment.login.service_credential:
             grant = {"principal": in_unity_catalog(who.name), "privileges": ["ACCESS"]}
             yield "databricks_grant", f"access_{name}", _literal({"credential": credential, **grant})

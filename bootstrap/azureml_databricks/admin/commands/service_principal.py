@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -125,26 +126,54 @@ def _log_in(principal: ServicePrincipal, deployment: Deployment) -> None:
     )
 
 
-def way_to_set(site: Site) -> Way:
+def chosen_scope(site: Site, policy: str | None, verb: str) -> SecretScope:
+    """Return the secret scope that a command is for.
+
+    Args:
+        site: what is deployed.
+        policy: the name of one that has it, None for the only scope that there is.
+        verb: the command, `set` or `rotate`.
+
+    Raises:
+        AdminError: there is no such policy, or there are several scopes and none is named.
+    """
+    file, there = site.deployment.path, site.deployment.policies
+    if policy is None:
+        if len(site.scopes) == 1:
+            return site.scopes[0]
+        choices = [f"--policy {shlex.quote(it.name)} (scope {site.deployment.scope_of(it)})" for it in there]
+        raise ElsewhereError(
+            f"{file} has several secret scopes: give {' or '.join(choices)}", f"secrets {verb} --policy NAME"
+        )
+    named = [site.deployment.scope_of(it) for it in there if it.name == policy]
+    if not named:
+        known = ", ".join(shlex.quote(it.name) for it in there)
+        raise ElsewhereError(f"--policy is {policy!r}: {file} has {known}", f"secrets {verb} --policy NAME")
+    return next(it for it in site.scopes if it.name == named[0])
+
+
+def way_to_set(site: Site, scope: SecretScope) -> Way:
     """Look at all that can be seen without a secret; return what plans to put it into a scope that has none.
 
     Raises:
         AdminError: the scope cannot be written, or somebody else's secret is in it.
     """
-    keys, scope = site.deployment.secrets, site.scope
+    keys, users = site.deployment.secrets, site.deployment.scopes[scope.name]
     scope.check_writable(keys.keys)
     principals.check(site.client, site.deployment)
-    scope.check_shared(keys.readable, [it.name for it in site.deployment.principals])
-    if not _neighbours(site):
-        _check_ours(site)
-    readers = list(SecretReaders(site.client, scope.name).changes(site.deployment.principals))
-    return partial(_plan_to_set, site, readers)
+    scope.check_shared(keys.readable, [it.name for it in users])
+    if not _neighbours(site, scope):
+        _check_ours(scope, keys)
+    readers = list(SecretReaders(site.client, scope.name).changes(users))
+    return partial(_plan_to_set, site, scope, readers)
 
 
-def _plan_to_set(site: Site, readers: Sequence[Change], principal: ServicePrincipal) -> Plan:
-    keys, scope = site.deployment.secrets, site.scope
-    _check_alone(site, principal)
-    _check_ours(site)
+def _plan_to_set(
+    site: Site, scope: SecretScope, readers: Sequence[Change], principal: ServicePrincipal
+) -> Plan:
+    keys = site.deployment.secrets
+    _check_alone(site, scope, principal)
+    _check_ours(scope, keys)
     # The keys of the usual manual way; what is there already, somebody's notebooks read.
     usual = dict(zip(USUAL_KEYS, site.deployment.workspace.parts, strict=True))
     besides = {key: value for key, value in usual.items() if key not in scope.keys}
@@ -153,24 +182,24 @@ def _plan_to_set(site: Site, readers: Sequence[Change], principal: ServicePrinci
     return Plan([*scope.changes(values, ids=(keys.tenant_id, keys.client_id)), *readers])
 
 
-def way_to_rotate(site: Site) -> Way:
+def way_to_rotate(site: Site, scope: SecretScope) -> Way:
     """Look at the same; return what plans to put a new secret in the place of the one in the scope.
 
     Raises:
         AdminError: the scope cannot be written, or there is none of ours in it.
     """
-    keys, scope = site.deployment.secrets, site.scope
+    keys = site.deployment.secrets
     scope.check_writable(keys.keys)
     scope.check(keys.keys)
-    if not _neighbours(site):
-        _check_known(site)
-    return partial(_plan_to_rotate, site)
+    if not _neighbours(site, scope):
+        _check_known(scope, keys)
+    return partial(_plan_to_rotate, site, scope)
 
 
-def _plan_to_rotate(site: Site, principal: ServicePrincipal) -> Plan:
-    keys, scope = site.deployment.secrets, site.scope
-    _check_alone(site, principal)
-    _check_known(site)
+def _plan_to_rotate(site: Site, scope: SecretScope, principal: ServicePrincipal) -> Plan:
+    keys = site.deployment.secrets
+    _check_alone(site, scope, principal)
+    _check_known(scope, keys)
     _check_rotated(scope, keys, principal)
     return Plan(list(scope.changes({keys.client_secret: principal.client_secret})))
 
@@ -202,33 +231,32 @@ def without_role(principal: ServicePrincipal, deployment: Deployment) -> Iterato
         )
 
 
-def _check_alone(site: Site, principal: ServicePrincipal) -> None:
+def _check_alone(site: Site, scope: SecretScope, principal: ServicePrincipal) -> None:
     """Refuse to put a service principal in the place of another deployment's."""
-    keys, scope = site.deployment.secrets, site.scope
-    for it in _neighbours(site):
+    keys = site.deployment.secrets
+    for it in _neighbours(site, scope):
         theirs = it.known_id(site.client, scope.name, keys.client_id)
         if theirs != principal.client_id:
             raise ElsewhereError(
                 f"secret scope {scope.name} has {_called(theirs)} of {it}, and {principal.client_id} would "
                 "take its place: give this deployment a scope of its own, "
                 f'scope = "azureml-{site.deployment.workspace.parts[2]}" under [secrets], then '
-                f"`{to_run.ours('secrets set')}`, and `{to_run.ours('deploy')}`",
-                "secrets set",
+                f"`{to_run.ours(scope.command('set'))}`, and `{to_run.ours('deploy')}`",
+                scope.command("set"),
             )
 
 
-def _neighbours(site: Site) -> list[Neighbour]:
+def _neighbours(site: Site, scope: SecretScope) -> list[Neighbour]:
     """Return the policies of other deployments whose clusters log in with the secret that is there."""
-    name, key = site.scope.name, site.deployment.secrets.client_secret
-    if key not in site.scope.keys:
+    key = site.deployment.secrets.client_secret
+    if key not in scope.keys:
         return []
-    return list(neighbours.with_secret(site.listed, name, key, site.storage.location))
+    return list(neighbours.with_secret(site.listed, scope.name, key, site.storage.location))
 
 
-def _check_ours(site: Site) -> None:
+def _check_ours(scope: SecretScope, keys: Secrets) -> None:
     """Refuse to put keys in the place of somebody's."""
-    scope = site.scope
-    for key in site.deployment.secrets.keys:
+    for key in keys.keys:
         if key in scope.keys and not scope.is_ours(key):
             raise AdminError(
                 f"secret scope {scope.name} has {key} already, which we have not put there: use it as it is, "
@@ -236,15 +264,14 @@ def _check_ours(site: Site) -> None:
             )
 
 
-def _check_known(site: Site) -> None:
+def _check_known(scope: SecretScope, keys: Secrets) -> None:
     """Refuse to put a secret in the place of one of which we do not know whose it is."""
-    keys, scope = site.deployment.secrets, site.scope
     if not (scope.known(keys.tenant_id) and scope.known(keys.client_id)):
-        given = to_run.ours("secrets set")
+        given = to_run.ours(scope.command("set"))
         raise ElsewhereError(
             f"whose secret is in secret scope {scope.name} is not known here, since `{given}` has not put it "
             f"there: name other keys in [secrets], then `{given}`, and `{to_run.ours('deploy')}`",
-            "secrets set",
+            scope.command("set"),
         )
 
 
@@ -254,22 +281,24 @@ def _called(client_id: str) -> str:
 
 def _check_same(scope: SecretScope, keys: Secrets, principal: ServicePrincipal) -> None:
     """Refuse to put one service principal in the place of another, key by key, while clusters may start."""
+    given = to_run.ours(scope.command("set"))
     if there := _other(scope, keys, principal):
         raise AdminError(
             f"secret scope {scope.name} has service principal {there}, and {principal.client_id} is another: "
             "a cluster that starts in between would get the ID of one and the secret of the other; name "
-            f"other keys in [secrets], then `{to_run.ours('secrets set')}`, and `{to_run.ours('deploy')}`"
+            f"other keys in [secrets], then `{given}`, and `{to_run.ours('deploy')}`"
         )
 
 
 def _check_rotated(scope: SecretScope, keys: Secrets, principal: ServicePrincipal) -> None:
     """Refuse a secret of another service principal than the one whose secret it would replace."""
+    given, rotated = (to_run.ours(scope.command(verb)) for verb in ("set", "rotate"))
     if there := _other(scope, keys, principal):
         raise ElsewhereError(
             f"secret scope {scope.name} has service principal {there}, and this secret is of "
-            f"{principal.client_id}: {another(there, to_run.ours('secrets rotate'))} replaces the secret "
+            f"{principal.client_id}: {another(there, rotated)} replaces the secret "
             f"that is there; to log in as {principal.client_id} instead, name other keys in [secrets], then "
-            f"{another(principal.client_id, to_run.ours('secrets set'))}, and `{to_run.ours('deploy')}`",
+            f"{another(principal.client_id, given)}, and `{to_run.ours('deploy')}`",
             None,
         )
 

@@ -250,7 +250,7 @@ class Secrets(_Section):
     """Where the service principal's secret is, and the names of its keys."""
 
     scope: SecretName = "azureml"
-    """The secret scope."""
+    """The secret scope, of all policies that name none of their own."""
     tenant_id: SecretName = "tenantId"
     """The key that has the tenant's ID."""
     client_id: SecretName = "clientId"
@@ -308,6 +308,9 @@ class Policy(_Section):
     """Groups who may use it; `users` is everybody."""
     service_principals: tuple[Text, ...] = ()
     """Service principals who may use it, by application ID."""
+    scope: SecretName | None = None
+    """A secret scope of its own, in the place of that of [secrets]: who may use other policies only cannot
+    read what is in it."""
     deployed: bool = True
     """false leaves the policy to Terraform or the like, which `policy render` prints it for."""
 
@@ -367,12 +370,21 @@ class Deployment(_Section):
     def names(self) -> list[str]:
         """What it is known by in the Databricks workspace: its policies, and what clusters log in with."""
         if self.needs_secrets:
-            login = f"secret scope {self.secrets.scope}"
+            logins = [f"secret scope {scope}" for scope in self.scopes]
         elif self.login.service_credential:
-            login = f"service credential {self.login.service_credential}"
+            logins = [f"service credential {self.login.service_credential}"]
         else:
-            login = f"{self.login.auth} {self.login.client_id or 'of the nodes'}"
-        return [*(f"policy {policy.name}" for policy in self.policies), login]
+            logins = [f"{self.login.auth} {self.login.client_id or 'of the nodes'}"]
+        return [*(f"policy {policy.name}" for policy in self.policies), *logins]
+
+    @property
+    def scopes(self) -> dict[str, list[Principal]]:
+        """The secret scopes of all policies, each with who may use a policy that has it."""
+        found: dict[str, list[Principal]] = {}
+        for policy in self.policies:
+            readers = found.setdefault(self.scope_of(policy), [])
+            readers += [it for it in policy.principals if it not in readers]
+        return found
 
     @property
     def principals(self) -> list[Principal]:
@@ -389,6 +401,10 @@ class Deployment(_Section):
     def access_modes(self) -> set[str]:
         """The access modes of all policies."""
         return {self.clusters_of(policy).access_mode for policy in self.policies}
+
+    def scope_of(self, policy: Policy) -> str:
+        """Return the secret scope from which clusters under one of the policies log in."""
+        return policy.scope or self.secrets.scope
 
     def clusters_of(self, policy: Policy) -> Clusters:
         """Return what clusters under one of the policies are to be."""

@@ -216,6 +216,12 @@ def _of_login(deployment: Deployment, document: dict[str, Any]) -> Iterator[Prob
             ("secrets",),
             f"secrets has no meaning with {auth}, which needs none: take it out",
         )
+    for number, policy in enumerate(deployment.policies):
+        if policy.scope and not deployment.needs_secrets:
+            yield (
+                ("policy", number, "scope"),
+                f"policy.scope has no meaning with {auth}, which needs no secret: take it out",
+            )
     if login.auth == "managed-identity" and "standard" in deployment.access_modes:
         yield (
             ("login", "auth"),

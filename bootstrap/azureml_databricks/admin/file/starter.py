@@ -57,6 +57,7 @@ name = {policy}
 groups = {groups}  # who may use it; ["users"] is everybody
 # users = []
 # servicePrincipals = []
+# scope = "..."  # of several policies, one with a secret of its own
 # family = "personal-vm"  # start from a policy family, or
 # definition = "policy.json"  # from a definition of yours
 # [policy.fixes]  # and what the policy says besides

@@ -56,7 +56,7 @@ def ours(deployment: Deployment, policy: Policy, script: str, base: Mapping[str,
     if deployment.needs_secrets:
         for setting in Settings.SERVICE_PRINCIPAL:
             key = getattr(deployment.secrets, _snake(setting))
-            reference = f"{{{{secrets/{deployment.secrets.scope}/{key}}}}}"
+            reference = f"{{{{secrets/{deployment.scope_of(policy)}/{key}}}}}"
             definition[f"spark_env_vars.{BY_NAME[setting].variable}"] = _fixed(reference, hidden=True)
     which = f" of {policy.name}" if len(deployment.policies) > 1 else ""
     _check(policy.fixes, definition, f"{deployment.path} (policy.fixes{which})")

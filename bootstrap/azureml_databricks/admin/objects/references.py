@@ -28,14 +28,19 @@ class References:
         """Let a policy, by its ID, count after all."""
         self._besides.discard(policy)
 
-    def to(self, place: str) -> str:
+    def to(self, place: str, under: Collection[str] | None = None) -> str:
         """Say who points at a place, such as `cluster etl, policy ml`, and of many some; empty for nobody.
 
         Args:
             place: as of `pointing.points_at`.
+            under: the IDs of policies under one of which they are; None for all.
         """
         found = [
-            who for who, policy, known in self._all if policy not in self._besides and points_at(known, place)
+            who
+            for who, policy, known in self._all
+            if policy not in self._besides
+            and points_at(known, place)
+            and (under is None or any(it and points_at(known, it) for it in under))
         ]
         more = f" and {len(found) - _SHOWN} others" if len(found) > _SHOWN else ""
         return ", ".join(found[:_SHOWN]) + more

@@ -6,6 +6,7 @@ https://docs.databricks.com/api/azure/workspace/secrets
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from functools import partial
@@ -42,9 +43,17 @@ class SecretScope:
         keys: the names of its secrets.
     """
 
-    def __init__(self, client: WorkspaceClient, name: str, record: Record) -> None:
-        """Look for it."""
+    def __init__(self, client: WorkspaceClient, name: str, record: Record, policy: str = "") -> None:
+        """Look for it.
+
+        Args:
+            client: of the workspace.
+            name: its name.
+            record: of what is ours.
+            policy: by which commands know it from others of the deployment; empty where there are none.
+        """
         self.name = name
+        self._policy = policy
         self._secrets = client.secrets
         self._record = record
         self._rights = f"MANAGE on secret scope {name}"
@@ -55,13 +64,18 @@ class SecretScope:
         self.keys = {it.key or "" for it in listed}
         self._written = {it.key or "": it.last_updated_timestamp or 0 for it in listed}
 
+    def command(self, verb: str) -> str:
+        """Return the command of ours, `set` or `rotate`, that puts a secret into it."""
+        option = f" --policy {shlex.quote(self._policy)}" if self._policy else ""
+        return f"secrets {verb}{option}"
+
     def lacks(self, keys: list[str]) -> tuple[str, str] | None:
         """Return what is missing of some keys, and what to do; None if nothing is."""
         missing = [key for key in keys if key not in self.keys]
         if not missing:
             return None
         what = f"secret scope {self.name} has no {missing[0]}" if self.exists else ""
-        given = f"`{to_run.ours('secrets set')}` puts the service principal there"
+        given = f"`{to_run.ours(self.command('set'))}` puts the service principal there"
         return (
             f"{what or f'there is no secret scope {self.name}'}: clusters would not start",
             # There `secrets set` would only lead on to what can be said now.
@@ -75,7 +89,7 @@ class SecretScope:
             AdminError: one is not there: a cluster whose policy refers to it would not start.
         """
         if lacking := self.lacks(keys):
-            raise ElsewhereError("; ".join(lacking), "" if self._is_of_a_key_vault else "secrets set")
+            raise ElsewhereError("; ".join(lacking), "" if self._is_of_a_key_vault else self.command("set"))
 
     def check_shared(self, keys: Collection[str], readers: Sequence[str]) -> None:
         """Look whether there is something in it that is not for those who get READ, which is on all of it.
