@@ -176,7 +176,9 @@ def _show(node: Node, azure: EmulatedAzure) -> None:
 
 
 def _requests(hosts: Mapping[str, int], tokens: int, refused: int) -> Table:
-    table = Table("host", "requests", title="What the notebook asked of Azure")
+    # Which the manual way asks for the workspace.
+    caption = "management.azure.com: it is not asked, since the policy says where the workspace is"
+    table = Table("host", "requests", title="What the notebook asked of Azure", caption=caption)
     for host, count in sorted({"management.azure.com": 0, **hosts}.items()):
         table.add_row(host, str(count))
     table.add_section()

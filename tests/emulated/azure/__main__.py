@@ -25,6 +25,7 @@ def main() -> None:
             "AZUREML_CURRENT_CLOUD": azure.workspace.cloud.name,
             "MLFLOW_TRACKING_URI": azure.workspace.tracking_uri,
             "MLFLOW_REGISTRY_URI": azure.workspace.tracking_uri,
+            "AZUREML_TRACKING_URI": azure.workspace.tracking_uri,
         }
         for name, value in variables.items():
             print(f"export {name}={shlex.quote(value)}")

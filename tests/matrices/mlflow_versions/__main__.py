@@ -16,6 +16,8 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import pytest
+
 from tests import REPOSITORY
 from tests.commands import readme_table
 from tests.emulated.azure import EmulatedAzure
@@ -52,7 +54,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.matrices.mlflow_versions", description=__doc__)
     parser.add_argument("versions", nargs="*", metavar="VERSION", help=f"of {', '.join(VERSIONS)}")
     parser.add_argument("--on", choices=SERVERS, help="only this server")
-    parser.add_argument("-k", metavar="TEXT", default="", help="only these stories, as pytest's -k")
+    parser.add_argument(
+        "-k", metavar="TEXT", default="", help="only tests whose names have it, as pytest's -k"
+    )
     table = parser.add_mutually_exclusive_group()
     table.add_argument("--readme", action="store_true", help="rewrite the README's table")
     table.add_argument("--quick", action="store_true", help=f"{' and '.join(_SLOW)} on {_NEWEST} only")
@@ -113,6 +117,10 @@ def _result(
     done = suite.run(version, variables, *options, *ignored)
     seconds = round(time.monotonic() - begin, 1)
     print(f"==> MLflow {version} on {server}\n{done.stdout}", flush=True)
+    if done.returncode == pytest.ExitCode.NO_TESTS_COLLECTED:
+        print(
+            f"-k {only}: no test in {suite.STORIES.relative_to(REPOSITORY)} has that in its name", flush=True
+        )
     return Result(version, server, suite.tallies(report), left_out, seconds, failed=done.returncode != 0)
 
 
