@@ -33,6 +33,11 @@ _SECONDS = 60.0
 _SOMETHING_ELSE = "something else answers in its place; is there a proxy or a login page in between?"
 
 
+def seconds_for(most: float = _SECONDS) -> float:
+    """Return how long a service is waited for, by the plugin's own variable; else `most`."""
+    return float(os.environ.get(ClientEnvVars.AZUREML_HTTP_REQUEST_TIMEOUT, most))
+
+
 def client(make: Any, context: WorkspaceContext | RegistryServiceContext, **more: Any) -> Any:
     """Return a REST client of the plugin, made as it does itself, over the connections of this process.
 
@@ -41,7 +46,7 @@ def client(make: Any, context: WorkspaceContext | RegistryServiceContext, **more
         context: whose login it has; and whose host, unless `more` names another.
         more: whatever else the class takes.
     """
-    seconds = float(os.environ.get(ClientEnvVars.AZUREML_HTTP_REQUEST_TIMEOUT, _SECONDS))
+    seconds = seconds_for()
     return make(
         credential=context.auth,
         authentication_policy=RenewsExpiredToken(context.auth, context.cloud._get_default_scope()),
