@@ -12,14 +12,13 @@ from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any
 
-import httpx
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, Router
 
 from tests.emulated.azure.azurite import Azurite
 from tests.emulated.azure.errors import azureml_error
-from tests.emulated.azure.forward import new_client
+from tests.emulated.azure.forward import Client
 from tests.emulated.azure.ids import DEFAULT, Ids, UnknownIdError
 
 BATCH_SIZE = 100
@@ -93,7 +92,7 @@ class _RunLocator:
     def __init__(self, mlflow_url: str, ids: Ids) -> None:
         self._url = f"{mlflow_url}/api/2.0/mlflow"
         self._ids = ids
-        self._client = new_client()
+        self._client = Client()
 
     async def __call__(self, request: Request) -> Folder | None:
         asked, run = request.path_params["experiment"], request.path_params["run"]
@@ -112,7 +111,7 @@ class _RunLocator:
         return "ExperimentRun", f"dcid.{run}"
 
     async def _get(self, endpoint: str, **query: str) -> dict[str, Any]:
-        answer: httpx.Response = await self._client.get(f"{self._url}/{endpoint}", params=query)
+        answer = await self._client.ask("GET", f"{self._url}/{endpoint}", params=query)
         fields: dict[str, Any] = answer.json()
         return fields
 

@@ -9,15 +9,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from tests.emulated.azure.forward import forward, new_client
+from tests.emulated.azure.forward import Client
 
 
 def blobs_app(azurite_url: str) -> ASGIApp:
-    client = new_client()
+    client = Client()
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         """All that Azurite knows of blobs, signatures checked."""
-        response: Response = await forward(Request(scope, receive), azurite_url, client)
+        response: Response = await client.forward(Request(scope, receive), azurite_url)
         await response(scope, receive, send)
 
     return app

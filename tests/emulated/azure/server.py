@@ -13,6 +13,8 @@ import uvicorn
 from starlette.types import ASGIApp, Scope
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from tests.emulated.azure import forward
+
 if TYPE_CHECKING:
     from typing_extensions import Self
 
@@ -42,7 +44,10 @@ class Server:
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
 
     async def _serve(self) -> None:
-        await self._server.serve(sockets=[self._socket])
+        try:
+            await self._server.serve(sockets=[self._socket])
+        finally:
+            await forward.close_all()
 
     def __enter__(self) -> Self:
         self._thread.start()

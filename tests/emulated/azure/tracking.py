@@ -13,10 +13,8 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from urllib.parse import urlencode
 from uuid import uuid4
 
-import httpx
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, Router
@@ -24,7 +22,7 @@ from starlette.routing import Route, Router
 from tests.emulated.azure import registry, runs
 from tests.emulated.azure.artifacts import Artifacts
 from tests.emulated.azure.errors import mlflow_error
-from tests.emulated.azure.forward import new_client
+from tests.emulated.azure.forward import Answer, Client
 from tests.emulated.azure.ids import DEFAULT, Ids, UnknownIdError
 from tests.emulated.azure.limits import Fields, Limits, invalid
 
@@ -85,7 +83,7 @@ class _Tracking:
         self._limits = limits
         self._url = f"{mlflow_url}/api/2.0/mlflow"
         # The server has 15 connections to its database, and refuses a request that waits for one too long.
-        self._client = new_client(at_once=10)
+        self._client = Client(at_once=10)
 
     async def call(self, request: Request) -> Response:
         """MLflow 2's API, by a real MLflow; an empty 404 for the rest, and for what Azure ML leaves out."""
@@ -147,15 +145,16 @@ class _Tracking:
             )
         except UnknownIdError as unknown:
             return mlflow_error(404, "RESOURCE_DOES_NOT_EXIST", str(unknown))
-        answer = await self._client.request(
+        answer = await self._client.ask(
             request.method,
-            httpx.URL(f"{self._url}/{endpoint}", query=urlencode(query).encode()),
-            content=content,
+            f"{self._url}/{endpoint}",
+            params=query,
+            data=content,
             headers={"content-type": request.headers.get("content-type", "application/json")},
         )
         return self._answer(answer, asked if endpoint == "runs/create" else "")
 
-    def _answer(self, answer: httpx.Response, asked: str) -> Response:
+    def _answer(self, answer: Answer, asked: str) -> Response:
         document = json.loads(_MODEL_URI.sub(rb"azureml://artifacts/LoggedModel/\1", answer.content))
         if answer.status_code != 200:
             message = self._ids.text(str(document.get("message")))

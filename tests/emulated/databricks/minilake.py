@@ -6,11 +6,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import httpx
+import requests
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from tests.emulated.azure.forward import forward, new_client
+from tests.emulated.azure.forward import Answer, Client
 from tests.emulated.azure.processes import Process, free_port
 
 # Those that nothing here stands in front of entirely.
@@ -37,25 +37,27 @@ class Minilake:
                 "NO_PROXY": "127.0.0.1,localhost",
             },
         )
-        self._client = new_client()
+        self._client = Client()
 
     async def forward(self, request: Request) -> Response:
         """Whatever else minilake serves, as it came; who may do it is not asked.
 
         Source: https://pypi.org/project/minilake/
         """
-        return await forward(request, self.process.url, self._client)
+        return await self._client.forward(request, self.process.url)
 
-    async def ask(self, method: str, path: str, **arguments: Any) -> httpx.Response:
-        """Send a request of our own; arguments as of `httpx.AsyncClient.request`."""
-        return await self._client.request(method, self.process.url + path, **arguments)
+    async def ask(self, method: str, path: str, **arguments: Any) -> Answer:
+        """Send a request of our own; arguments as of `aiohttp.ClientSession.request`."""
+        return await self._client.ask(method, self.process.url + path, **arguments)
 
     def reset(self) -> None:
         """Forget everything."""
         address = f"{self.process.url}/_minilake/reset?full=true"
-        httpx.post(address, trust_env=False, timeout=None).raise_for_status()
+        with requests.Session() as session:
+            session.trust_env = False
+            session.post(address).raise_for_status()
 
 
-def passed_on(answer: httpx.Response) -> Response:
+def passed_on(answer: Answer) -> Response:
     """Return an answer of minilake's as ours."""
     return JSONResponse(answer.json(), answer.status_code)
