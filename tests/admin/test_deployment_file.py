@@ -7,6 +7,7 @@ import io
 import json
 import re
 import subprocess
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ import pytest
 from azureml_databricks.admin.bundle.archives import RUNTIMES
 from azureml_databricks.admin.commands.output import Output
 from azureml_databricks.admin.file import reading as deployment_file
-from azureml_databricks.admin.file import toml_file
+from azureml_databricks.admin.file import rules, toml_file
 from azureml_databricks.admin.file.deployment import Deployment, Login, Policy
 from azureml_databricks.settings import BY_NAME
 from tests import REPOSITORY
@@ -153,6 +154,21 @@ BAD = {
             ":15: policy.fixes has num_workers: its type is 'max': use fixed, forbidden, allowlist, "
             'blocklist, regex, range, unlimited, such as autotermination_minutes = { type = "fixed", '
             "value = 60 }"
+        ],
+    ),
+    "a pattern that nobody can read": (
+        described(policy=f'{POLICY}\nfixes.node_type_id = {{ type = "regex", pattern = "(((" }}'),
+        [
+            ":15: policy.fixes has node_type_id: pattern is '(((', which cannot be read (missing ), "
+            'unterminated subpattern at position 2): write node_type_id = { type = "regex", '
+            'pattern = "Standard_D.*" }'
+        ],
+    ),
+    "a file's pattern for a rule's": (
+        described(policy=f'{POLICY}\nfixes.node_type_id = {{ type = "regex", pattern = "*_D" }}'),
+        [
+            ":15: policy.fixes has node_type_id: pattern is '*_D', which cannot be read (nothing to repeat "
+            'at position 0): write node_type_id = { type = "regex", pattern = "Standard_D.*" }'
         ],
     ),
     "a rule that says too little, and too much": (
@@ -375,6 +391,30 @@ def test_what_is_wrong_is_told_by_line_and_key(run: Command, what: str) -> None:
     assert done.stderr == "".join(f"Error: azureml-databricks.toml{line}\n" for line in said)
     assert (done.returncode, done.stdout) == (1, "")
     assert "s3cr3t" not in done.stderr
+
+
+JAVAS = [
+    r"15\.[0-9&&[^0-3]]\p{Alpha}++.*",
+    r"\QStandard_D(\E.*",
+    r"(?<n>a)\k<n>",
+    "a(?i)b",
+    "(?<=a{1,3})b",
+    "^*a",
+]
+
+
+@pytest.mark.parametrize("pattern", JAVAS)
+def test_a_pattern_that_only_java_reads_is_left_to_databricks(pattern: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert list(rules.problems("node_type_id", {"type": "regex", "pattern": pattern})) == []
+
+
+@pytest.mark.parametrize("pattern", ["(((", "a)", "[a-", "[z-a]", "a{2,1}", "a\\", "*a", "(|+)", "(" * 5000])
+def test_a_pattern_that_nobody_can_read_is_told(pattern: str) -> None:
+    (problem,) = rules.problems("node_type_id", {"type": "regex", "pattern": pattern})
+    assert "which cannot be read" in problem
+    assert len(problem) < 300
 
 
 def test_the_console_script_says_the_same(run: Command) -> None:

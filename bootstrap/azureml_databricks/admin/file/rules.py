@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
+import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -45,6 +47,12 @@ _ATTRIBUTES = (
     *("azure_attributes.spot_bid_max_price", "workload_type.clients.jobs"),
     *("workload_type.clients.notebooks", "docker_image.url"),
 )
+# What Python says of a pattern that Java cannot read either; of Java's own ways Python says other things.
+_UNREADABLE = re.compile(
+    r"missing \), unterminated subpattern|unbalanced parenthesis|unterminated character set"
+    r"|bad character range|min repeat greater than max repeat|bad escape \(end of pattern\)"
+)
+_MOST = 60
 _MAPS = ("custom_tags", "spark_conf", "spark_env_vars", "init_scripts")
 
 
@@ -81,6 +89,9 @@ def problems(path: str, rule: Any) -> Iterator[str]:
             yield f"{key} is {value!r}: it must be {_KEYS[key][1]}, as in {example}"
         elif value == []:
             yield f"{key} is empty: write {example}"
+        elif key == "pattern" and (why := _unreadable(value)):
+            shown = value if len(value) <= _MOST else f"{value[:_MOST]}..."
+            yield f"pattern is {shown!r}, which cannot be read ({why}): write {example}"
 
 
 def _is(value: Any, types: tuple[type, ...]) -> bool:
@@ -92,6 +103,24 @@ def _is(value: Any, types: tuple[type, ...]) -> bool:
         and (bool in types or not isinstance(value, bool))
         and not (isinstance(value, float) and not math.isfinite(value))
     )
+
+
+def _unreadable(pattern: str) -> str:
+    """Return why a pattern can be read by nobody, empty where it can, or where perhaps Java can."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            re.compile(pattern)
+    except (OverflowError, RecursionError):
+        return "it is too large"
+    except re.error as error:
+        dangling = error.msg == "nothing to repeat" and _is_at_a_start(pattern, error.pos)
+        return str(error) if dangling or _UNREADABLE.match(error.msg) else ""
+    return ""
+
+
+def _is_at_a_start(pattern: str, position: int | None) -> bool:
+    return not position or pattern[position - 1] in "(|"
 
 
 def _meant(path: str) -> str:
