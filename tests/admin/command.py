@@ -120,6 +120,7 @@ def main(version: str | None, builds: bool) -> None:
     """Be the console script, as a `Command` has it, for which time does not pass."""
     from azureml_databricks.__main__ import main
     from azureml_databricks.admin.commands import service_principal
+    from azureml_databricks.admin.objects import init_script_logs
 
     for name in _NEVER_IMPORTED:
         assert name not in sys.modules, f"a command has imported {name}"
@@ -127,6 +128,7 @@ def main(version: str | None, builds: bool) -> None:
         sys.modules[name] = None  # type: ignore[assignment]
     # The emulated Azure counts requests, and no seconds.
     service_principal.PAUSES = [0] * len(service_principal.PAUSES)
+    init_script_logs.PAUSES = [0] * len(init_script_logs.PAUSES)
     if not builds:
         build_once()
     if version:

@@ -9,11 +9,13 @@ import signal
 from typing import Any
 
 import pytest
-from databricks.sdk.service.compute import State
+from databricks.sdk.service.compute import ClusterLogConf, State, VolumesStorageInfo
 from databricks.sdk.service.jobs import RunResultState
 
 from azureml_databricks.admin.errors import AdminError
-from azureml_databricks.admin.objects import demands
+from azureml_databricks.admin.objects import demands, init_script_logs, storage
+from azureml_databricks.admin.objects.record import LOGS
+from azureml_databricks.admin.objects.release import SCRIPT
 from tests.admin.conftest import LOCATION, Admin
 from tests.emulated.databricks import access_modes, started_cluster
 from tests.emulated.databricks.allowlists import Allowlists
@@ -159,9 +161,66 @@ def test_an_init_script_that_fails_is_told_with_its_event(on_azure: Admin) -> No
     done = on_azure.run("verify")
 
     assert done.returncode == 1
-    assert "failed: Script exit status is non-zero; event INIT_SCRIPTS_FINISHED: FAILED_EXECUTION (see" in (
-        done.stderr
+    told = done.stderr.splitlines()
+    assert (
+        "failed: Script exit status is non-zero; event INIT_SCRIPTS_FINISHED: FAILED_EXECUTION (see"
+        in told[0]
     )
+    # And with what the script has said, of which nothing stays
+    assert all(it.startswith("Error:   azureml-databricks: ") for it in told[1:]), told
+    assert any("SHA-256" in it for it in told[1:])
+    assert LOGS not in {it.name for it in client.files.list_directory_contents(LOCATION)}
+
+
+def test_the_last_lines_of_the_script_are_found_wherever_the_cluster_delivers_its_logs(
+    deployed: Admin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a cluster whose logs go where its policy says, where another script's are, too
+    monkeypatch.setattr(init_script_logs, "PAUSES", [0, 0])
+    client = deployed.databricks.cluster_client(deployed.databricks.admin)
+    conf = ClusterLogConf(volumes=VolumesStorageInfo(f"dbfs:{LOCATION}/theirs"))
+    made = client.clusters.create(
+        "15.4.x-scala2.12", node_type_id="small", num_workers=1, cluster_log_conf=conf
+    )
+    cluster_id = str(made.cluster_id)
+    folder = f"{LOCATION}/theirs/{cluster_id}/init_scripts/{cluster_id}_10_0_0_1"
+    client.files.create_directory(folder)
+    said = "".join(f"line {number}\n" for number in range(9)) + "\x1b[31mit \x1b]0;title\x07failed\x1b[0m\n"
+    for name, text in (("1_theirs.sh", "s3cr3t"), (f"2_{SCRIPT}", said)):
+        client.files.upload(f"{folder}/20260101_000000_0{name}.stderr.log", io.BytesIO(text.encode()))
+    # And they are not there at the first look
+    deployed.databricks.faults.add(path="/init_scripts$", status=404, times=1)
+
+    lines = init_script_logs.last_lines(client, cluster_id)
+
+    assert lines == ["line 5", "line 6", "line 7", "line 8", "it failed"]
+
+
+def test_logs_that_come_late_go_with_the_location(admin: Admin) -> None:
+    own = f"{LOCATION}/own"
+    admin.write(clusters=f'runtimes = ["15.4"]\naccessMode = "standard"\nlocation = "{own}"')
+    admin.run_or_fail("secrets", "set", stdin=admin.service_principal)
+    admin.run_or_fail("deploy", "--yes")
+    client = admin.databricks.client()
+    client.files.upload(f"{own}/{LOGS}/1/0101-1-a/driver/stdout", io.BytesIO(b"late"))
+
+    admin.run_or_fail("destroy", "--yes")
+
+    assert own not in {it.path for it in client.files.list_directory_contents(LOCATION)}
+
+
+def test_where_a_cluster_delivers_its_logs_is_the_policys_to_say(admin: Admin) -> None:
+    path = f"{LOCATION}/{LOGS}/1"
+
+    assert init_script_logs.delivered_to(path, ["spark_version"]) == {
+        "cluster_log_conf.volumes.destination": path
+    }
+    for said in ("cluster_log_conf.path", "cluster_log_conf.volumes.destination"):
+        assert init_script_logs.delivered_to(path, [said]) == {}
+    # And none go to a workspace folder
+    in_workspace = storage.at(admin.databricks.client(), "/Workspace/Admins/azureml")
+    with init_script_logs.folder(in_workspace) as none:
+        assert init_script_logs.delivered_to(none, []) == {}
 
 
 # What a policy leaves to the user, and what is made of it: what the admin chooses, the cluster.

@@ -23,7 +23,7 @@ from databricks.sdk.service.workspace import ObjectType
 
 from tests.emulated.azure import EmulatedAzure
 from tests.emulated.cluster import way_to
-from tests.emulated.databricks import access_modes
+from tests.emulated.databricks import access_modes, log_delivery
 from tests.emulated.databricks.callers import Caller
 from tests.emulated.node import Node, Replica, Runtime, boot
 from tests.emulated.node.init_scripts import AccessMode
@@ -152,9 +152,12 @@ class _Launch:
             if azure:
                 node.environment.update(way_to(azure, node))
             node.access_mode = self._access_mode
-            self._run_init_scripts(node)
-            write_file(node, "custom-spark.conf", conf)
-            yield node
+            try:
+                self._run_init_scripts(node)
+                write_file(node, "custom-spark.conf", conf)
+                yield node
+            finally:
+                log_delivery.deliver(node, self._cluster, self._client)
 
     @contextlib.contextmanager
     def spark_cluster(self, azure: EmulatedAzure | None) -> Iterator[SparkCluster]:

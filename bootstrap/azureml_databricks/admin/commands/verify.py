@@ -17,10 +17,10 @@ import requests
 from databricks.sdk.errors.base import DatabricksError
 from databricks.sdk.service import compute, jobs
 
-from azureml_databricks.admin import to_run
+from azureml_databricks.admin import progress, to_run
 from azureml_databricks.admin.commands.deploy import Site
 from azureml_databricks.admin.errors import AdminError, Problems
-from azureml_databricks.admin.objects import demands
+from azureml_databricks.admin.objects import demands, init_script_logs
 from azureml_databricks.admin.objects.definition import spark_versions
 from azureml_databricks.admin.objects.policy import ClusterPolicy
 from azureml_databricks.admin.objects.release import KIND as RELEASE
@@ -81,10 +81,10 @@ def verify(
     """
     begun: list[_Run] = []
     problems, proofs = Problems(), list[Proof]()
-    with _cancelled_if_interrupted(site, begun):
+    with init_script_logs.folder(site.storage) as logs, _cancelled_if_interrupted(site, begun):
         for policy, task in _tasks(site):
             for runtime in _runtimes(site, policy, runtimes):
-                begun.append(_submitted(site, policy, runtime, task, chosen, timeout_minutes))
+                begun.append(_submitted(site, policy, runtime, task, chosen, logs, timeout_minutes))
         for run in begun:
             with problems, telling("the run cannot be followed", "CAN VIEW on it"):
                 ended = _ended(site, run.id, on_state)
@@ -101,13 +101,15 @@ def _submitted(
     runtime: str,
     task: str,
     chosen: Mapping[str, Any],
+    logs: str,
     timeout_minutes: int,
 ) -> _Run:
     version = {"spark_version": spark_versions(runtime)[0]} if runtime else {}
+    delivery = init_script_logs.delivered_to(logs, [*policy.definition, *chosen])
     with telling("the run cannot be started", _RIGHT):
         asked = demands.spec(
             policy.definition,
-            {**version, **chosen},
+            {**version, **delivery, **chosen},
             lambda: site.client.clusters.select_node_type(min_memory_gb=8),
         )
         fields = {**asked, "policy_id": policy.id, "apply_policy_default_values": True}
@@ -185,23 +187,36 @@ def _findings(site: Site, run: jobs.Run, output: jobs.RunOutput) -> list[Finding
     if result == jobs.RunResultState.TIMEDOUT:
         raise AdminError(f"the run was not done in time: {page}, or give --timeout more minutes")
     if state and state.life_cycle_state == jobs.RunLifeCycleState.INTERNAL_ERROR:
-        events = "".join(f"; {it}" for it in _of_init_scripts(site, run))
-        raise AdminError(f"the cluster did not start: {said.splitlines()[0]}{events} ({page})")
+        found = next((it.cluster_instance for it in run.tasks or [] if it.cluster_instance), None)
+        cluster_id = (found and found.cluster_id) or ""
+        events = "".join(f"; {it}" for it in _of_init_scripts(site, cluster_id))
+        lines = _as_lines(_said_by_script(site, cluster_id)) if events else ""
+        raise AdminError(f"the cluster did not start: {said.splitlines()[0]}{events} ({page}){lines}")
     # The last lines say more than the first.
     last = [it.strip() for it in (output.logs or "").splitlines() if it.strip()][-_LAST_LINES:]
-    lines = "".join(f"\n  {it}" for it in last)
-    raise AdminError(f"the run failed: {said.splitlines()[0]} ({page}){lines}")
+    raise AdminError(f"the run failed: {said.splitlines()[0]} ({page}){_as_lines(last)}")
 
 
-def _of_init_scripts(site: Site, run: jobs.Run) -> Iterator[str]:
+def _as_lines(lines: Iterable[str]) -> str:
+    return "".join(f"\n  {it}" for it in lines)
+
+
+def _said_by_script(site: Site, cluster_id: str) -> list[str]:
+    """Return the last lines of our init script, none where they cannot be read; no other's."""
+    progress.tell("waiting for what the init script has written")
+    with suppress(AdminError, DatabricksError, requests.RequestException, TimeoutError):
+        return init_script_logs.last_lines(site.client, cluster_id)
+    return []
+
+
+def _of_init_scripts(site: Site, cluster_id: str) -> Iterator[str]:
     """Yield what the cluster's events say of init scripts that failed.
 
     https://docs.databricks.com/api/azure/workspace/clusters/events
     """
-    cluster = next((it.cluster_instance for it in run.tasks or [] if it.cluster_instance), None)
     kinds = [compute.EventType.INIT_SCRIPTS_FINISHED]
     with suppress(DatabricksError, requests.RequestException, TimeoutError):
-        for event in site.client.clusters.events((cluster and cluster.cluster_id) or "", event_types=kinds):
+        for event in site.client.clusters.events(cluster_id, event_types=kinds):
             scripts = event.details and event.details.init_scripts
             for it in [*((scripts and scripts.cluster) or []), *((scripts and scripts.global_) or [])]:
                 status = it.status.value if it.status else ""

@@ -20,6 +20,8 @@ from azureml_databricks.admin.objects.storage import Storage
 
 FILE = "azureml-databricks.made.json"
 LOCK = "azureml-databricks.lock"
+# What clusters of `verify` deliver for a while.
+LOGS = "verify-logs"
 _FORMAT = 1
 FOLDER = "folder"
 _NAME = r"[\w.@-]{1,128}"
@@ -182,7 +184,7 @@ class Record:
         """Say what is in the folder that is not ours, where we have made the folder; empty for nothing."""
         if (FOLDER, self._storage.location) not in self._made:
             return ""
-        return ", ".join(it for it in self._storage.entries("") if it not in {FILE, LOCK, *releases})
+        return ", ".join(it for it in self._storage.entries("") if it not in {FILE, LOCK, LOGS, *releases})
 
     def close(self) -> None:
         """Delete the record, if nothing is in it but the folder."""
@@ -194,7 +196,9 @@ class Record:
 
     def delete_folder(self) -> None:
         """Delete the folder, if we have made it, the record is gone and nobody has put anything there."""
-        if self._made and self._content is None and not self._storage.entries(""):
+        if self._made and self._content is None and not set(entries := self._storage.entries("")) - {LOGS}:
+            if LOGS in entries:
+                self._storage.delete_all(LOGS)
             self._storage.delete("")
             self._made = {}
 

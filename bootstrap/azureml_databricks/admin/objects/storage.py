@@ -97,6 +97,17 @@ class Storage(ABC):
         with self._writing(), suppress(NotFound):
             self._delete(self._path(name), is_folder="." not in name)
 
+    def delete_all(self, folder: str) -> None:
+        """Delete a folder with all that is in it, if it is there."""
+        for name, entry in self.entries(folder).items():
+            if entry.size is None:
+                self.delete_all(f"{folder}/{name}")
+            else:
+                with self._writing(), suppress(NotFound):
+                    self._delete(self._path(f"{folder}/{name}"), is_folder=False)
+        with self._writing(), suppress(NotFound):
+            self._delete(self._path(folder), is_folder=True)
+
     def _path(self, name: str) -> str:
         return f"{self.location}/{name}".rstrip("/")
 
