@@ -99,7 +99,7 @@ def test_a_cluster_that_does_not_start_says_why(on_azure: Admin) -> None:
     done = on_azure.run("verify")
 
     assert done.returncode == 1
-    assert "\nError: the cluster did not start: " in done.stderr
+    assert done.stderr.startswith("Error: the cluster did not start: ")
     assert "(see https://adb-" in done.stderr
     assert "Secret does not exist with scope: azureml and key: clientSecret" in done.stderr
     assert clusters_are_gone(on_azure)
