@@ -256,14 +256,15 @@ def test_a_settings_file_of_windows_is_read_or_named(tmp_path: Path) -> None:
     assert done.stderr == f"Error: {settings} is not UTF-8: save it as that\n"
 
 
-def test_without_an_index_it_says_what_it_needs(tmp_path: Path) -> None:
+def test_an_index_that_does_not_answer_is_named(tmp_path: Path) -> None:
     nowhere = {"UV_DEFAULT_INDEX": "http://127.0.0.1:9/simple", "UV_NO_CACHE": "1", "UV_HTTP_RETRIES": "0"}
 
     done = bundle(tmp_path / "out", env={**os.environ, **nowhere})
 
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1
-    assert "this machine needs pypi.org, or UV_DEFAULT_INDEX set to a mirror of it" in done.stderr
+    assert "(Failed to fetch: http://127.0.0.1:9/simple/azure-common/: Connection refused" in done.stderr
+    assert "UV_DEFAULT_INDEX is http://127.0.0.1:9/simple: it has to be a mirror" in done.stderr
 
 
 def test_a_variable_that_only_sounds_like_a_secret_is_none(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 import requests
 
 from azureml_databricks.admin.bundle import archives as bundles
+from azureml_databricks.admin.bundle import uv_program
 from azureml_databricks.admin.commands import deploy
 from azureml_databricks.admin.commands.deploy import Site
 from azureml_databricks.admin.commands.service_principal import ServicePrincipal, way_to_set
@@ -84,8 +85,8 @@ class Library:
 
 @pytest.fixture
 def library(admin: Admin, monkeypatch: pytest.MonkeyPatch) -> Library:
-    for name in ("_archive", "_uv"):
-        monkeypatch.setattr(bundles, name, getattr(bundles, name))
+    for module, name in ((bundles, "_archive"), (uv_program, "run")):
+        monkeypatch.setattr(module, name, getattr(module, name))
     build_once()
     library = Library(admin, monkeypatch)
     library.empty()

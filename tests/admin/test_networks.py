@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 import threading
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from azureml_databricks.admin.bundle import archives
+from azureml_databricks.admin.bundle import archives, interpreter, uv_program
 from azureml_databricks.admin.services import databricks
 from tests.admin.conftest import Admin
 
@@ -115,23 +116,84 @@ def mirror(tmp_path: Path) -> Iterator[tuple[str, list[str]]]:
     server.server_close()
 
 
+def lead_to_it(monkeypatch: pytest.MonkeyPatch, folder: Path, **variables: str) -> None:
+    """Have uv reach the mirror, and know nothing of before."""
+    usual = {"UV_NO_CACHE": "1", "UV_HTTP_RETRIES": "0", "NO_PROXY": "localhost"}
+    trusted = {"REQUESTS_CA_BUNDLE": str(folder / "ca.pem")}
+    for name, value in {**usual, **trusted, **variables}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+
+
 def test_uv_trusts_the_certificates_that_all_else_trusts(
     mirror: tuple[str, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     address, asked = mirror
-    settings = {
-        "UV_DEFAULT_INDEX": address,
-        "UV_NO_CACHE": "1",
-        "UV_HTTP_RETRIES": "0",
-        "NO_PROXY": "localhost",
-    }
-    for name, value in {**settings, "REQUESTS_CA_BUNDLE": str(tmp_path / "ca.pem")}.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    lead_to_it(monkeypatch, tmp_path, UV_DEFAULT_INDEX=address)
 
-    archives._uv("pip", "install", "--target", str(tmp_path / "out"), "not-there==1")
+    uv_program.run("pip", "install", "--target", str(tmp_path / "out"), "not-there==1")
 
     assert asked == ["/simple/not-there/"]
+
+
+def test_a_mirror_that_lacks_a_package_is_named_without_its_password(
+    mirror: tuple[str, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address, asked = mirror
+    lead_to_it(monkeypatch, tmp_path, UV_DEFAULT_INDEX=address.replace("://", "://ada:s3cr3t@"))
+
+    with pytest.raises(archives.BundleError) as told:
+        archives._fill(tmp_path / "out", archives.RUNTIMES["15.4"], ())
+
+    assert asked
+    assert f"UV_DEFAULT_INDEX is {address}: " in str(told.value)
+    assert "s3cr3t" not in str(told.value)
+
+
+def test_a_python_is_asked_of_the_mirror_which_is_named_without_its_password(
+    mirror: tuple[str, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address, asked = mirror
+    # Given a machine without that Python
+    here = {"PATH": str(tmp_path), "PYENV_ROOT": str(tmp_path), "UV_PYTHON_INSTALL_DIR": str(tmp_path / "uv")}
+    to = address.replace("://", "://ada:s3cr3t@")
+    lead_to_it(monkeypatch, tmp_path, **here, UV_PYTHON_INSTALL_MIRROR=to)
+
+    with pytest.raises(interpreter.InterpreterError) as told:
+        interpreter.find("3.10")
+
+    assert re.fullmatch(r"/simple/\d+/cpython-3\.10\..*\.tar\.gz", asked[0])
+    assert f"{address}/20" in str(told.value)
+    assert "404 Not Found" in str(told.value)
+    assert "s3cr3t" not in str(told.value)
+
+
+REFUSALS = {
+    "nobody there": (
+        "Using CPython 3.11.7 interpreter at: /usr/bin/python\n"
+        "error: Failed to fetch: http://mirror:9/simple/a/\n  cause: client error (Connect)\n"
+        "  cause: Connection refused (os error 111)\n",
+        "Failed to fetch: http://mirror:9/simple/a/: Connection refused (os error 111)",
+    ),
+    "the same, of an older uv": (
+        "  \xd7 Failed to download `a==1`\n  ├─▶ Failed to fetch: `https://ada:s3cr3t@files/a.whl`\n"
+        "  ╰─▶ Connection refused (os error 111)\n",
+        "Failed to fetch: `https://files/a.whl`: Connection refused (os error 111)",
+    ),
+    "no address": (
+        "error: invalid value 'http://ada:s3/cr@3t@mirror:no/simple' for '--default-index': invalid port\n\n"
+        "For more information, try '--help'.\n",
+        "invalid value 'http://mirror:no/simple' for '--default-index': invalid port",
+    ),
+    "nothing": ("", "it says nothing"),
+}
+
+
+@pytest.mark.parametrize("what", REFUSALS)
+def test_what_uv_refuses_is_one_line_with_the_address_and_no_password(what: str) -> None:
+    said, told = REFUSALS[what]
+
+    assert uv_program.refusal(said) == told
 
 
 def test_what_uv_notes_of_where_a_package_came_from_is_in_no_archive(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import uv
 
-from azureml_databricks.admin.bundle import archives, init_script, interpreter
+from azureml_databricks.admin.bundle import archives, init_script, interpreter, uv_program
 from tests import REPOSITORY
 
 _CACHE = REPOSITORY / ".cache" / "archives"
@@ -30,7 +30,7 @@ _build = archives._archive
 def build_once() -> None:
     """Have this process take each archive from the cache, where the first process that needs it puts it."""
     archives._archive = _kept
-    archives._uv = _uv
+    uv_program.run = _uv
 
 
 def _kept(runtime: archives.Runtime, extras: Sequence[str], out: Path) -> archives.Archive:
@@ -48,9 +48,9 @@ def _kept(runtime: archives.Runtime, extras: Sequence[str], out: Path) -> archiv
     return archives.Archive(runtime, copy, hashlib.sha256(copy.read_bytes()).hexdigest())
 
 
-def _uv(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [uv.find_uv_bin(), *arguments]
-    return subprocess.run(command, env=_OF_THIS_MACHINE, capture_output=True, text=True, check=False)
+def _uv(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    command, env = [uv.find_uv_bin(), *arguments], {**_OF_THIS_MACHINE, **variables}
+    return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
 
 
 @cache

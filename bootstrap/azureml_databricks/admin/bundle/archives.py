@@ -24,9 +24,7 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import uv
-
-from azureml_databricks.admin.bundle import init_script, interpreter, sbom
+from azureml_databricks.admin.bundle import init_script, interpreter, sbom, uv_program
 from azureml_databricks.admin.bundle.left_out import leave_out
 from azureml_databricks.admin.progress import tell
 
@@ -216,7 +214,7 @@ def _fill(folder: Path, runtime: Runtime, extras: Sequence[str]) -> None:
     python = str(interpreter.find(runtime.python))
     with as_file(_lock(runtime, extras)) as lock:
         # fmt: off
-        done = _uv(
+        done = uv_program.run(
             "pip", "install", "--target", str(folder), "--python", python,
             "--python-platform", _PLATFORM, "--python-version", runtime.python,
             "--no-deps", "--require-hashes", "--only-binary", ":all:", "--link-mode", "copy",
@@ -224,10 +222,13 @@ def _fill(folder: Path, runtime: Runtime, extras: Sequence[str]) -> None:
         )
         # fmt: on
     if done.returncode:
-        raise BundleError(
-            f"the packages cannot be fetched ({_last_line(done.stderr)}): this machine needs pypi.org, or "
-            "UV_DEFAULT_INDEX set to a mirror of it"
+        index = uv_program.without_login(os.environ.get("UV_DEFAULT_INDEX", ""))
+        needed = (
+            f"UV_DEFAULT_INDEX is {index}: it has to be a mirror of https://pypi.org/simple"
+            if index
+            else "this machine needs pypi.org, or UV_DEFAULT_INDEX set to a mirror of it"
         )
+        raise BundleError(f"the packages cannot be fetched ({uv_program.refusal(done.stderr)}): {needed}")
     shutil.rmtree(folder / "bin", ignore_errors=True)
     (folder / ".lock").unlink(missing_ok=True)
     # Ours, which import on first use, stand in for the plugin's.
@@ -267,16 +268,6 @@ def _fill(folder: Path, runtime: Runtime, extras: Sequence[str]) -> None:
 
 def _lock(runtime: Runtime, extras: Sequence[str]) -> Traversable:
     return files(f"{_PACKAGE}.locks") / f"{lock_name(runtime.version, extras)}.txt"
-
-
-def _uv(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [uv.find_uv_bin(), *arguments],
-        env=interpreter.environment_of_uv(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 def _last_line(text: str) -> str:
