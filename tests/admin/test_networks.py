@@ -13,6 +13,8 @@ import pytest
 import trustme
 
 from azureml_databricks.admin.bundle import archives, interpreter, uv_program
+from azureml_databricks.admin.errors import AdminError
+from azureml_databricks.admin.file.deployment import Databricks
 from azureml_databricks.admin.services import databricks
 from tests.admin.conftest import Admin
 
@@ -46,7 +48,7 @@ def profiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty ~/.databrickscfg, and no variable that says how to log in."""
     file = tmp_path / ".databrickscfg"
     monkeypatch.setenv("DATABRICKS_CONFIG_FILE", str(file))
-    for name in databricks._LOGINS:
+    for name in (*databricks._LOGINS, "DATABRICKS_HOST"):
         monkeypatch.delenv(name, raising=False)
     return file
 
@@ -83,6 +85,31 @@ def test_the_login_of_a_profile_is_used_and_two_logins_are_named(admin_with_secr
     done = admin.run("plan")
     assert "(oauth and pat): set DATABRICKS_AUTH_TYPE" in done.stderr
     assert "s3cr3t" not in done.stderr + done.stdout
+
+
+TWO = {
+    "a token and a client": ("", {"DATABRICKS_TOKEN": "t", "DATABRICKS_CLIENT_ID": "a"}),
+    "a token and a client of Entra ID": ("", {"DATABRICKS_TOKEN": "t", "ARM_CLIENT_ID": "a"}),
+    "a profile and a client": ("prod", {"DATABRICKS_CLIENT_ID": "a", "DATABRICKS_CLIENT_SECRET": "s3cr3t"}),
+}
+
+
+@pytest.mark.parametrize("what", TWO)
+def test_two_logins_are_named_before_anything_is_asked(
+    profiles: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    # Given two logins, and a network that lets nothing through
+    profile, variables = TWO[what]
+    profiles.write_text(f"[prod]\nhost = {HOST}\ntoken = x\n")
+    nowhere = dict.fromkeys(("HTTPS_PROXY", "https_proxy"), "http://127.0.0.1:1")
+    for name, value in {**variables, **nowhere}.items():
+        monkeypatch.setenv(name, value)
+    named = Databricks(profile=profile) if profile else Databricks(host=HOST)
+
+    with pytest.raises(AdminError, match=r"there are several logins to .* set DATABRICKS_AUTH_TYPE") as told:
+        databricks.connect(named)
+
+    assert "s3cr3t" not in str(told.value)
 
 
 class Mirror(BaseHTTPRequestHandler):

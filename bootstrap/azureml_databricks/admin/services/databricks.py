@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import requests
 from databricks.sdk import WorkspaceClient
@@ -39,6 +40,9 @@ def connect(databricks: Databricks) -> tuple[WorkspaceClient, str]:
     _check_environment(databricks)
     profile = databricks.profile or _profile_of(databricks.host or "")
     where = databricks.host or f"the host of profile {databricks.profile}"
+    # Before anything is asked: the SDK asks first.
+    if len(ways := _ways_to_log_in(profile)) > 1:
+        raise _several_logins(where, " and ".join(ways))
     remedy = f"`databricks auth login {_option(databricks)}`, or set DATABRICKS_TOKEN"
     try:
         if databricks.host:
@@ -59,11 +63,7 @@ def connect(databricks: Databricks) -> tuple[WorkspaceClient, str]:
         raise AdminError(f"{where} refuses the login ({_first_line(error)}): {remedy}") from None
     except (ValueError, configparser.Error) as error:  # what the SDK's Config raises
         if _TWO_LOGINS in str(error):
-            found = _first_line(error).partition(_TWO_LOGINS)[2].strip()
-            raise AdminError(
-                f"there are several logins to {where} ({found}): set DATABRICKS_AUTH_TYPE to the one that is "
-                "meant (pat, oauth-m2m, azure-cli, ...), or unset the variables of the others"
-            ) from None
+            raise _several_logins(where, _first_line(error).partition(_TWO_LOGINS)[2].strip()) from None
         raise AdminError(f"no login to {where} ({_first_line(error)}): {remedy}") from None
     except (requests.RequestException, TimeoutError) as error:
         raise AdminError(
@@ -79,14 +79,39 @@ def _profile_of(host: str) -> str:
     """Return the one profile of ~/.databrickscfg that is for a host, if no variable says how to log in."""
     if not host or any(os.environ.get(name) for name in _LOGINS):
         return ""
+    profiles = _profiles()
+    found = [name for name in profiles.sections() if same_host(profiles[name].get("host", ""), host)]
+    return found[0] if len(found) == 1 else ""
+
+
+def _ways_to_log_in(profile: str) -> list[str]:
+    """Return the ways that variables and a profile name, by the SDK; none if it is said which counts."""
+    profiles = _profiles()
+    section = profiles[profile] if profiles.has_section(profile) else {}
+    if os.environ.get("DATABRICKS_AUTH_TYPE") or "auth_type" in section:
+        return []
+    known: list[Any] = list(Config.attributes())
+    return sorted(
+        {it.auth for it in known if it.auth and (os.environ.get(it.env or "") or it.name in section)}
+    )
+
+
+def _several_logins(where: str, found: str) -> AdminError:
+    return AdminError(
+        f"there are several logins to {where} ({found}): set DATABRICKS_AUTH_TYPE to the one that is "
+        "meant (pat, oauth-m2m, azure-cli, ...), or unset the variables of the others"
+    )
+
+
+def _profiles() -> configparser.ConfigParser:
+    """Return what is in ~/.databrickscfg; nothing where it cannot be read, of which the SDK says why."""
     file = Path(os.environ.get("DATABRICKS_CONFIG_FILE") or "~/.databrickscfg").expanduser()
     profiles = configparser.ConfigParser(interpolation=None, default_section="")
     try:
         profiles.read_string(decoded(file.read_bytes()))
     except (OSError, UnicodeDecodeError, configparser.Error):
-        return ""  # the SDK says what is wrong with it, if it is asked for
-    found = [name for name in profiles.sections() if same_host(profiles[name].get("host", ""), host)]
-    return found[0] if len(found) == 1 else ""
+        profiles.clear()
+    return profiles
 
 
 class _ToDatabricksOnly(DefaultCredentials):
