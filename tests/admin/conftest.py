@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from typing_extensions import Self
 
 from tests.admin.command import Command, Done
 from tests.emulated.azure import EmulatedAzure
@@ -41,6 +42,15 @@ class Admin:
         }
         self._releases: list[str] = []
         self.run = Command(folder, self.environment)
+
+    @classmethod
+    def with_a_file(cls, folder: Path, databricks: EmulatedDatabricks, azure: EmulatedAzure) -> Self:
+        """Return one who has a file, a volume, and nothing deployed."""
+        databricks.make_volume(VOLUME, usable_by=())
+        databricks.user("ann@contoso.com", groups=["data-scientists"])
+        admin = cls(folder, databricks, azure)
+        admin.write()
+        return admin
 
     @property
     def service_principal(self) -> str:
@@ -103,11 +113,7 @@ def _with_sorted_reads(recorded: str) -> str:
 @pytest.fixture
 def admin(tmp_path: Path, databricks: EmulatedDatabricks, azure: EmulatedAzure) -> Admin:
     """An admin with a file, a volume, and nothing deployed."""
-    databricks.make_volume(VOLUME, usable_by=())
-    databricks.user("ann@contoso.com", groups=["data-scientists"])
-    admin = Admin(tmp_path, databricks, azure)
-    admin.write()
-    return admin
+    return Admin.with_a_file(tmp_path, databricks, azure)
 
 
 @pytest.fixture

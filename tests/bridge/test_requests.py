@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import textwrap
+from pathlib import Path
+
+import pytest
+
 from tests.emulated.azure import EmulatedAzure
+from tests.matrices.mlflow_versions import suite
+from tests.matrices.mlflow_versions.environments import environment
 from tests.matrices.on_azure import printed
 
 VERSION = "3.17.2"
@@ -81,3 +90,47 @@ def test_a_call_asks_for_nothing_that_is_known(azure: EmulatedAzure) -> None:
         "search_logged_models": 1,
         "search_runs": 1,
     }
+
+
+# A training that keeps 25 checkpoints, and evaluates each of them 24 times.
+CHECKPOINTS = """
+    import mlflow, urllib3
+    from sklearn.linear_model import LogisticRegression
+
+    asked, urlopen = [], urllib3.connectionpool.HTTPConnectionPool.urlopen
+    def counting(pool, method, url, *args, **more):
+        asked.append(f"{method} {url}")
+        return urlopen(pool, method, url, *args, **more)
+    urllib3.connectionpool.HTTPConnectionPool.urlopen = counting
+
+    model = LogisticRegression().fit([[0.0], [1.0]], [0, 1])
+    mlflow.set_experiment("checkpoints")
+    with mlflow.start_run():
+        for step in range(25):
+            logged = mlflow.sklearn.log_model(model, name="model", step=step, pip_requirements=[])
+            for number in range(24):
+                mlflow.log_metric(f"metric-{number}", number, step=step, model_id=logged.model_id)
+    logging = len(asked)
+    metrics = mlflow.get_logged_model(logged.model_id).metrics
+    print([logging, len(asked) - logging, len(metrics)])
+    """
+
+
+@pytest.mark.thorough
+def test_checkpoints_take_at_most_twice_the_requests_of_mlflows_own_server(
+    azure: EmulatedAzure, tmp_path: Path
+) -> None:
+    with suite.own_server(VERSION, tmp_path) as variables:
+        done = subprocess.run(
+            [environment(VERSION), "-W", "ignore", "-c", textwrap.dedent(CHECKPOINTS)],
+            env={"PATH": "/usr/bin:/bin", "HOME": "/tmp", **variables},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    of_own_server, *_ = json.loads(done.stdout.splitlines()[-1])
+
+    logging, reading, metrics = printed(VERSION, azure, CHECKPOINTS)
+
+    assert logging <= 2 * of_own_server
+    assert (reading, metrics) == (1, 24)

@@ -6,7 +6,7 @@ import os
 import time
 
 from tests.commands import readme_table
-from tests.commands.bench import files, first_run, growth, init_script, starts
+from tests.commands.bench import files, first_run, growth, init_script, large_workspace, starts
 from tests.commands.bench.place import prepared
 from tests.commands.bench.rows import Row, show
 
@@ -17,6 +17,7 @@ _PARTS = {
     "a process": first_run.rows,
     "artifacts and models": files.rows,
     "growth": growth.rows,
+    "a large workspace": large_workspace.rows,
 }
 
 

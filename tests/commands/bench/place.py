@@ -32,6 +32,7 @@ class Sizes:
         notebooks: that begin at once on one node.
         models: in the registry.
         runs: in an experiment.
+        clusters: in a Databricks workspace, with a quarter as many jobs and 15 policies for a hundred.
     """
 
     tries: int = 5
@@ -41,13 +42,14 @@ class Sizes:
     notebooks: tuple[int, ...] = (1, 8, 64)
     models: tuple[int, ...] = (200, 2_000)
     runs: tuple[int, ...] = (1_000, 10_000)
+    clusters: tuple[int, ...] = (200, 2_000)
 
     @classmethod
     def asked_for(cls) -> Sizes:
         """Return those of this run: `SMALL=1` is to try the bench itself."""
         if not os.environ.get("SMALL"):
             return cls()
-        return cls(1, 20, 5, 20, (1, 2), (20, 40), (20, 40))
+        return cls(1, 20, 5, 20, (1, 2), (20, 40), (20, 40), (20, 40))
 
 
 @dataclass(frozen=True)
