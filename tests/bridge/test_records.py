@@ -474,3 +474,23 @@ def test_a_model_knows_all_versions_that_were_made_of_it_in_a_row(azure: Emulate
         print(json.dumps([version["version"] for version in json.loads(told)]))
         """
     assert [int(version) for version in printed(VERSION, azure, code)] == [1, 2, 3, 4, 5, 6]
+
+
+def test_one_workspace_under_two_addresses_is_one_to_this_process(azure: EmulatedAzure) -> None:
+    # Given a metric of a model that waits for others, and the workspace's address in other letters
+    code = f"""{NOT_BY_TIME}
+    import json, mlflow
+    here = mlflow.get_tracking_uri()
+    host, of_workspace = here.split("/mlflow/")
+    other = host + "/mlflow/" + of_workspace.replace("resourceGroups", "resourcegroups") + "/"
+    with mlflow.start_run():
+        model = mlflow.initialize_logged_model(name="net")
+        mlflow.log_metric("loss", 0.5, model_id=model.model_id)
+
+        # When the model is read at that address
+        read = mlflow.MlflowClient(tracking_uri=other).get_logged_model(model.model_id)
+    print(json.dumps([other != here, [metric.value for metric in read.metrics]]))
+    """
+
+    # Then the metric is there
+    assert printed(VERSION, azure, code) == [True, [0.5]]

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger("mlflow.azureml_databricks")
 
+# One of each workspace, however its address is spelt: what a store has still to send, its reads include.
+_stores: dict[str, TrackingStore] = {}
+
 
 def tracking_store(store_uri: str, artifact_uri: str | None = None) -> TrackingStore:
     """Build the tracking store of an `azureml://` URI."""
@@ -31,8 +34,11 @@ def tracking_store(store_uri: str, artifact_uri: str | None = None) -> TrackingS
         from azureml_databricks.bridge.logged_models import LoggedModelsStore as Store
     else:
         from azureml_databricks.bridge.tracking import WorkspaceTrackingStore as Store
-    store: TrackingStore = Store(service_context(store_uri))
-    return store
+    context = service_context(store_uri)
+    name = (context.host_url + context._get_scope()).lower()
+    if name not in _stores:
+        _stores.setdefault(name, Store(context))
+    return _stores[name]
 
 
 def model_registry_store(store_uri: str, tracking_uri: str | None = None) -> ModelRegistryStore:
