@@ -15,7 +15,7 @@ import trustme
 from azureml_databricks.admin.bundle import archives, interpreter, uv_program
 from azureml_databricks.admin.errors import AdminError
 from azureml_databricks.admin.file.deployment import Databricks
-from azureml_databricks.admin.services import databricks
+from azureml_databricks.admin.services import databricks, proxies
 from tests.admin.conftest import Admin
 
 HOST = "https://adb-1.2.azuredatabricks.net"
@@ -232,3 +232,43 @@ def test_what_uv_notes_of_where_a_package_came_from_is_in_no_archive(tmp_path: P
     archives._hide_modules(tmp_path)
 
     assert [path.name for path in notes.iterdir()] == ["METADATA"]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://ada:s3cr3t@proxy:port",
+        # What a password may have, and an address has other uses for
+        "http://ada:s3cr3t#1@proxy:8080",
+        "http://ada:123/s3cr3t@proxy:8080",
+        "ada:s3cr3t?@proxy:8080",
+        "http://[s3cr3t",
+    ],
+)
+def test_a_variable_that_is_no_proxys_address_is_named_and_not_shown(
+    monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", address)
+
+    with pytest.raises(AdminError, match=r"^HTTPS_PROXY is not the address of a proxy: .* # is %23") as told:
+        proxies.check()
+
+    assert "s3cr3t" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    "address", ["http://proxy:8080", "proxy:8080", "http://ada:s3%23@proxy:80/", "socks5h://[::1]:9"]
+)
+def test_an_address_of_a_proxy_is_taken(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", address)
+
+    proxies.check()
+
+
+def test_every_command_that_asks_somebody_looks_at_the_proxy_first(admin: Admin) -> None:
+    admin.environment["HTTPS_PROXY"] = "http://ada:s3cr3t#1@proxy:8080"
+
+    for command in (["plan"], ["policy", "render"]):
+        done = admin.run(*command)
+        assert done.stderr.startswith("Error: HTTPS_PROXY is not the address of a proxy: ")
+        assert len(done.stderr.splitlines()) == 1

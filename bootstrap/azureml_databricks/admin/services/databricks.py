@@ -20,6 +20,7 @@ from databricks.sdk.errors.base import DatabricksError
 from azureml_databricks.admin.errors import AdminError, NotDoneError, RefusedError, silence
 from azureml_databricks.admin.file.any_text import decoded
 from azureml_databricks.admin.file.deployment import Databricks, is_databricks, same_host
+from azureml_databricks.admin.services import proxies
 
 _ANSWER_SECONDS = 20
 _RETRY_SECONDS = 60
@@ -37,6 +38,7 @@ def connect(databricks: Databricks) -> tuple[WorkspaceClient, str]:
         AdminError: the workspace cannot be reached, or the login is missing or refused.
     """
     silence("databricks.sdk")
+    proxies.check()
     _check_environment(databricks)
     profile = databricks.profile or _profile_of(databricks.host or "")
     where = databricks.host or f"the host of profile {databricks.profile}"
