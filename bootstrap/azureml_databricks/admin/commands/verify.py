@@ -31,6 +31,8 @@ from azureml_databricks.checkup.findings import Finding, Verdict
 _REPORT = "azureml-databricks verify: "
 _RIGHT = "CAN USE on the policy"
 _LAST_LINES = 5
+# Of an init script that could be read, and has failed.
+_EXECUTED = compute.InitScriptExecutionDetailsInitScriptExecutionStatus.FAILED_EXECUTION.value
 
 
 @dataclass(frozen=True)
@@ -190,7 +192,7 @@ def _findings(site: Site, run: jobs.Run, output: jobs.RunOutput) -> list[Finding
         found = next((it.cluster_instance for it in run.tasks or [] if it.cluster_instance), None)
         cluster_id = (found and found.cluster_id) or ""
         events = "".join(f"; {it}" for it in _of_init_scripts(site, cluster_id))
-        lines = _as_lines(_said_by_script(site, cluster_id)) if events else ""
+        lines = _as_lines(_said_by_script(site, cluster_id)) if _EXECUTED in events else ""
         raise AdminError(f"the cluster did not start: {said.splitlines()[0]}{events} ({page}){lines}")
     # The last lines say more than the first.
     last = [it.strip() for it in (output.logs or "").splitlines() if it.strip()][-_LAST_LINES:]
