@@ -29,7 +29,7 @@ from azureml_databricks.admin.errors import AdminError, ElsewhereError
 from azureml_databricks.admin.file import deployment as deployments
 from azureml_databricks.admin.file import reading as deployment_file
 from azureml_databricks.admin.file import settings_file, starter
-from azureml_databricks.admin.file.deployment import Deployment
+from azureml_databricks.admin.file.deployment import Databricks, Deployment
 from azureml_databricks.admin.objects.changes import Change, Plan, Unready
 from azureml_databricks.admin.printable import printable
 from azureml_databricks.settings import BY_NAME, SettingError, Settings
@@ -38,7 +38,9 @@ if TYPE_CHECKING:
     from azureml_databricks.admin.commands.deploy import Site
     from azureml_databricks.admin.commands.given_secret import GivenSecret
     from azureml_databricks.admin.commands.service_principal import ServicePrincipal, Way
+    from azureml_databricks.admin.objects.compliance import Governed
     from azureml_databricks.admin.objects.release import Release
+    from azureml_databricks.admin.objects.secret_scope import SecretScope
 
 # What `plan` exits with where something differs, `status` where something differs or is behind,
 # `deploy --enforce` where something stays behind, and `destroy` where something stays.
@@ -205,21 +207,20 @@ def init(file: Path, **given: str | None) -> None:
 
 def _check_alone(written: Deployment) -> None:
     """Look whether a file beside it describes a deployment in the same location."""
-    for path in sorted(written.path.parent.glob("*.toml")):
-        with contextlib.suppress(AdminError):
-            other = deployment_file.read(path)
-            location = other.clusters.location
-            if other.path != written.path and (other.databricks, location) == (
-                written.databricks,
-                written.clusters.location,
-            ):
-                break
-    else:
-        return
-    raise AdminError(
-        f"{location} is the location of {path}: one location has one deployment; give another --location "
-        f"({written.path} is not written)"
-    )
+    beside = (path for path in sorted(written.path.parent.glob("*.toml")) if path != written.path)
+    if path := next((path for path in beside if _place(path) == _place(written.path)), None):
+        raise AdminError(
+            f"{written.clusters.location} is the location of {path}: one location has one deployment; give "
+            f"another --location ({written.path} is not written)"
+        )
+
+
+def _place(path: Path) -> tuple[Databricks, str] | None:
+    """Return in which workspace and location a file has its deployment, None if it describes none."""
+    with contextlib.suppress(AdminError):
+        deployment = deployment_file.read(path)
+        return deployment.databricks, deployment.clusters.location
+    return None
 
 
 def _answer(name: str, given: str | None, file: Path) -> str:
@@ -393,6 +394,23 @@ def status(deployment: Deployment, output: Output, *, shows_all: bool) -> None:
         "Releases", ["release", "in use by"], [(name, who or "nobody") for name, who in users.items()]
     )
     behind = [it for it in governed if not it.complies]
+    _show_governed(governed, behind, output, shows_all=shows_all)
+    scopes = site.scopes if deployment.needs_secrets else []
+    if not deploying.is_deployed(site):
+        lacking = (it.command("set") for it in scopes if it.lacks(deployment.secrets.keys))
+        output.line("")
+        output.line(f"Nothing is deployed; next: `{to_run.ours(next(lacking, 'deploy'))}`", "bold")
+    secrets = [_show_secret(scope, deployment.secrets.client_secret, output) for scope in scopes]
+    output.document(
+        **_about(site, release), **planned.document, releases=users, governed=governed, secrets=secrets
+    )
+    sys.exit(_DIFFERS if planned.changes or behind else 0)
+
+
+def _show_governed(
+    governed: Sequence[Governed], behind: Sequence[Governed], output: Output, *, shows_all: bool
+) -> None:
+    """Print how many clusters and jobs are as their policy says, and which are not."""
     output.line("")
     output.line(
         f"Clusters and jobs under the policy: {len(governed) - len(behind)} as it says, {len(behind)} not",
@@ -407,30 +425,22 @@ def status(deployment: Deployment, output: Output, *, shows_all: bool) -> None:
         ],
     )
     if behind:
+        one = len(behind) == 1
+        whom, who_restarts = ("it", "whether it restarts") if one else ("them", "which of them restart")
         output.line("")
-        whom, who_restarts = (
-            ("it", "whether it restarts") if len(behind) == 1 else ("them", "which of them restart")
-        )
         output.line(
             f"{len(behind)} behind: `{to_run.ours('deploy --enforce')}` brings {whom} to what the policy "
             f"says, and shows first {who_restarts}"
         )
-    scopes = site.scopes if deployment.needs_secrets else []
-    if not deploying.is_deployed(site):
-        lacking = (it.command("set") for it in scopes if it.lacks(deployment.secrets.keys))
+
+
+def _show_secret(scope: SecretScope, key: str, output: Output) -> dict[str, str | None]:
+    """Print how old a secret is, and return what `--json` has of it."""
+    written, age = scope.written(key), scope.age(key)
+    if written and age:
         output.line("")
-        output.line(f"Nothing is deployed; next: `{to_run.ours(next(lacking, 'deploy'))}`", "bold")
-    key, secrets = deployment.secrets.client_secret, []
-    for scope in scopes:
-        written, age = scope.written(key), scope.age(key)
-        secrets.append({"name": f"{scope.name}/{key}", "written": written and written.isoformat()})
-        if written and age:
-            output.line("")
-            output.line(f"Secret {scope.name}/{key}: written {written:%Y-%m-%d}, {age.days} days ago")
-    output.document(
-        **_about(site, release), **planned.document, releases=users, governed=governed, secrets=secrets
-    )
-    sys.exit(_DIFFERS if planned.changes or behind else 0)
+        output.line(f"Secret {scope.name}/{key}: written {written:%Y-%m-%d}, {age.days} days ago")
+    return {"name": f"{scope.name}/{key}", "written": written.isoformat() if written else None}
 
 
 @main.command()
