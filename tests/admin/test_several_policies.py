@@ -312,6 +312,18 @@ def test_a_secret_is_for_the_scope_of_the_policy_that_is_named(apart: Admin) -> 
     assert done.stdout.startswith("updated secret azureml/clientSecret\n")
 
 
+def test_a_plan_before_the_first_deployment_names_each_scope_that_is_to_be_filled(admin: Admin) -> None:
+    admin.databricks.user("tom@contoso.com", groups=["trainers"])
+    write(admin, STANDARD, APART)
+
+    done = admin.run("plan")
+
+    assert (done.returncode, done.stderr) == (2, "")
+    for policy in ("azureml", "'ML for training'"):
+        assert f"`azureml-databricks secrets set --policy {policy}`" in done.stdout
+    assert "secrets set --policy azureml`\n" in admin.run("status").stdout.splitlines(keepends=True)[-1]
+
+
 def test_a_scope_that_has_no_secret_yet_is_named_with_the_command_for_it(admin_with_secrets: Admin) -> None:
     admin = admin_with_secrets
     admin.databricks.user("tom@contoso.com", groups=["trainers"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from types import TracebackType
 
 
@@ -55,16 +56,16 @@ class Problems:
         """Note that something is wrong; the same twice is one thing."""
         self._lines += [line for line in str(error).splitlines() if line not in self._lines]
 
-    def tell(self, but: str = "") -> None:
+    def tell(self, but: Collection[str] = ()) -> None:
         """Raise all of it.
 
         Args:
-            but: a line that is no error, if it is the only one.
+            but: lines that are no error where there is no other.
 
         Raises:
             AdminError: something is wrong, a line each.
         """
-        if self._lines and self._lines != [but]:
+        if set(self._lines) - set(but):
             raise AdminError("\n".join(self._lines))
 
 

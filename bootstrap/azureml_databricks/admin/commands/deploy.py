@@ -231,9 +231,9 @@ def plan(site: Site, release: Release, *, all_of_it: bool = False, is_shown: boo
     """
     older = [name for name in site.record.names(RELEASE) if name != release.name]
     site.read_ahead(all_of_it=all_of_it or bool(older))
-    before = _before_the_first(site) if is_shown else None
+    before = list(_before_the_first(site)) if is_shown else []
     planned = _as_plan(_changes(site, release, may_lack=before))
-    planned.unready.extend([before] if before else [])
+    planned.unready.extend(before)
     planned.unready.extend(_renamed(site))
     planned.unready.extend(_strangers(site, release))
     planned.unready.extend(site.releases.broken(release))
@@ -247,17 +247,14 @@ def is_deployed(site: Site) -> bool:
     return any(it.found for it in site.policies) or bool(site.record.names(RELEASE))
 
 
-def _before_the_first(site: Site) -> Unready | None:
-    """Return what has to be done before the first deployment, None if nothing has."""
-    keys = site.deployment.secrets
+def _before_the_first(site: Site) -> Iterator[Unready]:
+    """Yield what has to be done before the first deployment."""
     if is_deployed(site) or not site.deployment.needs_secrets:
-        return None
-    found = (
-        Unready(SECRET, f"{scope.name}/{keys.client_secret}", *lacking)
-        for scope in site.scopes
-        if (lacking := scope.lacks(keys.keys))
-    )
-    return next(found, None)
+        return
+    keys = site.deployment.secrets
+    for scope in site.scopes:
+        if lacking := scope.lacks(keys.keys):
+            yield Unready(SECRET, f"{scope.name}/{keys.client_secret}", *lacking)
 
 
 def plan_to_destroy(site: Site) -> Plan:
@@ -465,7 +462,7 @@ def _as_plan(found: Iterator[Change | Kept]) -> Plan:
     return plan
 
 
-def _changes(site: Site, release: Release, *, may_lack: Unready | None) -> Iterator[Change | Kept]:
+def _changes(site: Site, release: Release, *, may_lack: Sequence[Unready]) -> Iterator[Change | Kept]:
     deployment = site.deployment
     principals = deployment.principals
     yield from _adoption(site)
@@ -499,8 +496,8 @@ def _changes(site: Site, release: Release, *, may_lack: Unready | None) -> Itera
                 yield from policy.users.changes(asked.principals)
     with problems:
         yield from _removals(site, release)
-    # Alone it is no error; beside others it is one more thing to do.
-    problems.tell(but=f"{may_lack.why}; {may_lack.advice}" if may_lack else "")
+    # Alone these are no errors; beside others they are more to do.
+    problems.tell(but=[f"{it.why}; {it.advice}" for it in may_lack])
 
 
 def _check(site: Site, problems: Problems) -> None:
