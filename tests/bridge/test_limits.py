@@ -69,6 +69,32 @@ def test_a_long_value_costs_its_record(azure: EmulatedAzure) -> None:
     assert calls(azure) == {"runs/create": 1, "runs/log-batch": 1, "batch/metadata": 1, "PUT": 1}
 
 
+def test_another_value_of_a_param_is_refused_in_mlflows_words_with_both_as_they_are(
+    azure: EmulatedAzure,
+) -> None:
+    told = logged(
+        azure,
+        """
+        told = []
+        client.log_param(run_id, "prompt", "p" * 700)
+        client.log_param(run_id, "depth", "1")
+        for key, value in ("prompt", "p" * 701), ("prompt", "short"), ("depth", "2"):
+            try:
+                client.log_param(run_id, key, value)
+            except mlflow.MlflowException as error:
+                told.append(error.message.splitlines()[0].replace(run_id, "RUN"))
+        """,
+    )
+
+    said = (
+        "Changing param values is not allowed. Param with key='{}' was already logged with value='{}' "
+        "for run ID='RUN'. Attempted logging new value '{}'."
+    )
+    long = "p" * 700
+    values = [("prompt", long, long + "p"), ("prompt", long, "short"), ("depth", "1", "2")]
+    assert told == [said.format(*each) for each in values]
+
+
 def test_what_there_is_no_room_for_costs_a_look_at_the_run_and_its_record(azure: EmulatedAzure) -> None:
     logged(
         azure,
@@ -144,6 +170,7 @@ def test_a_process_that_did_not_make_a_run_looks_at_it_once_for_new_names(azure:
         """
         client.log_metric(run_id, "loss", 1)
         from azureml_databricks.bridge import plugin
+        plugin._stores.clear()  # as in a process of its own
         other = plugin.tracking_store(mlflow.get_tracking_uri())
         for step in range(3):
             other.log_batch(run_id, [Metric(f"m{n}", n, 1, step) for n in range(10)], [], [])

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pytest
@@ -37,7 +38,12 @@ def stores(_azure: EmulatedAzure) -> Iterator[tuple[Callable[[], Store], Store]]
         for name, value in {**_azure.environment, **service_principal(_azure)}.items():
             patch.setenv(name, value)
         own = RestStore(lambda: MlflowHostCreds(_azure.mlflow_url))
-        yield lambda: plugin.tracking_store(_azure.workspace.tracking_uri), own
+        yield partial(_as_in_a_process_of_its_own, _azure.workspace.tracking_uri), own
+
+
+def _as_in_a_process_of_its_own(uri: str) -> Store:
+    plugin._stores.clear()
+    return plugin.tracking_store(uri)
 
 
 def log(store: Store, run_id: str, metrics: Any = (), params: Any = (), tags: Any = ()) -> None:

@@ -141,9 +141,9 @@ class Sender:
             parts = divided(batch, run, room=room)
             if not parts.kept and limits.is_met(refusal):
                 parts = divided(batch, run, room=False)
+            self._require_unchanged(run, batch.params, parts.kept)
             if not parts.kept:
                 raise refusal
-            self._require_unchanged(run, batch.params, parts.kept)
             names = {name for name, *_ in parts.kept.metrics}
             parts.kept.metrics = [each for each in parts.kept.metrics if each[0] not in kept_names]
             known.note_refused(names)
@@ -175,8 +175,11 @@ class Sender:
 
     def _require_unchanged(self, run: Run, params: Iterable[Param], kept: Kept) -> None:
         """Refuse other values of params that there are, as MLflow does, and keep none twice."""
-        before = self._runs.kept(run.info.run_id) if KEPT in run.data.tags and kept.params else Kept()
-        held = {**before.params, **run.data.params}
+        known = run.data.params
+        is_changed = any(known.get(param.key, param.value) != param.value for param in params)
+        is_looked_up = KEPT in run.data.tags and (kept.params or is_changed)
+        before = self._runs.kept(run.info.run_id) if is_looked_up else Kept()
+        held = {**before.params, **known}
         for param in params:
             if held.get(param.key, param.value) != param.value:
                 old, new = before.whole({"old": held[param.key], "new": param.value}).values()
