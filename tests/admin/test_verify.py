@@ -6,12 +6,15 @@ import io
 import json
 import re
 import signal
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from databricks.sdk.errors import BadRequest
 from databricks.sdk.service.compute import ClusterLogConf, State, VolumesStorageInfo
 from databricks.sdk.service.jobs import RunResultState
 
+from azureml_databricks.admin.commands import verify
 from azureml_databricks.admin.errors import AdminError
 from azureml_databricks.admin.objects import demands, init_script_logs, storage
 from azureml_databricks.admin.objects.record import LOGS
@@ -194,6 +197,25 @@ def test_the_last_lines_of_the_script_are_found_wherever_the_cluster_delivers_it
     lines = init_script_logs.last_lines(client, cluster_id)
 
     assert lines == ["line 5", "line 6", "line 7", "line 8", "it failed"]
+
+
+def test_a_workspace_that_delivers_no_logs_is_asked_without_them() -> None:
+    asked = []
+
+    def submit(**run: Any) -> Any:
+        asked.append(run["tasks"][0].new_cluster.cluster_log_conf)
+        if asked[-1]:
+            raise BadRequest("cluster_log_conf: delivery to volumes is not enabled in this workspace")
+        return SimpleNamespace(run_id=7)
+
+    clusters = SimpleNamespace(select_node_type=lambda **_: "small")
+    client = SimpleNamespace(jobs=SimpleNamespace(submit=submit), clusters=clusters)
+    site, policy = SimpleNamespace(client=client), SimpleNamespace(name="ml", id="1", definition={})
+
+    run = verify._submitted(site, policy, "15.4", "task.py", {}, f"{LOCATION}/{LOGS}/1", 30)  # type: ignore[arg-type]
+
+    assert run.id == 7
+    assert [bool(it) for it in asked] == [True, False]
 
 
 def test_logs_that_come_late_go_with_the_location(admin: Admin) -> None:

@@ -11,9 +11,11 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import requests
+from databricks.sdk.errors import BadRequest
 from databricks.sdk.errors.base import DatabricksError
 from databricks.sdk.service import compute, jobs
 
@@ -106,26 +108,44 @@ def _submitted(
     logs: str,
     timeout_minutes: int,
 ) -> _Run:
-    version = {"spark_version": spark_versions(runtime)[0]} if runtime else {}
     delivery = init_script_logs.delivered_to(logs, [*policy.definition, *chosen])
+    submit = partial(_submit, site, policy, runtime, task, timeout_minutes)
     with telling("the run cannot be started", _RIGHT):
-        asked = demands.spec(
-            policy.definition,
-            {**version, **delivery, **chosen},
-            lambda: site.client.clusters.select_node_type(min_memory_gb=8),
-        )
-        fields = {**asked, "policy_id": policy.id, "apply_policy_default_values": True}
-        submitted = site.client.jobs.submit(
-            run_name="azureml-databricks verify",
-            timeout_seconds=timeout_minutes * 60,
-            tasks=[
-                jobs.SubmitTask(
-                    task_key="verify",
-                    new_cluster=compute.ClusterSpec.from_dict(fields),
-                    spark_python_task=jobs.SparkPythonTask(python_file=task),
-                )
-            ],
-        )
+        try:
+            return submit({**delivery, **chosen})
+        except BadRequest as error:
+            # Without logs it proves as much.
+            if not delivery or init_script_logs.CONF not in str(error):
+                raise
+            return submit(chosen)
+
+
+def _submit(
+    site: Site,
+    policy: ClusterPolicy,
+    runtime: str,
+    task: str,
+    timeout_minutes: int,
+    chosen: Mapping[str, Any],
+) -> _Run:
+    version = {"spark_version": spark_versions(runtime)[0]} if runtime else {}
+    asked = demands.spec(
+        policy.definition,
+        {**version, **chosen},
+        lambda: site.client.clusters.select_node_type(min_memory_gb=8),
+    )
+    fields = {**asked, "policy_id": policy.id, "apply_policy_default_values": True}
+    submitted = site.client.jobs.submit(
+        run_name="azureml-databricks verify",
+        timeout_seconds=timeout_minutes * 60,
+        tasks=[
+            jobs.SubmitTask(
+                task_key="verify",
+                new_cluster=compute.ClusterSpec.from_dict(fields),
+                spark_python_task=jobs.SparkPythonTask(python_file=task),
+            )
+        ],
+    )
     return _Run(policy.name, runtime, submitted.run_id)
 
 

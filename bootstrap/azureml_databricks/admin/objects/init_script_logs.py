@@ -21,7 +21,7 @@ from azureml_databricks.admin.objects.storage import Storage
 
 # Of a cluster that has ended all of it is delivered; how soon, no page says. Seconds between two looks.
 PAUSES = [0, 1, 2, 3, 4, *[10] * 5]
-_CONF = "cluster_log_conf"
+CONF = "cluster_log_conf"
 _LAST_LINES = 5
 _ESCAPE = re.compile(r"\x1b(\][^\x07\x1b]*(\x07|\x1b\\)|\[[0-?]*[ -/]*[@-~]|[@-_])")
 
@@ -54,8 +54,8 @@ def delivered_to(path: str, said: Collection[str]) -> dict[str, str]:
         path: of the folder, empty for none.
         said: the paths that a policy or an admin says something of; what they say of logs counts.
     """
-    is_said = any(it.partition(".")[0] == _CONF for it in said)
-    return {} if is_said or not path else {f"{_CONF}.volumes.destination": path}
+    is_said = any(it.partition(".")[0] == CONF for it in said)
+    return {} if is_said or not path else {f"{CONF}.volumes.destination": path}
 
 
 def last_lines(client: WorkspaceClient, cluster_id: str) -> list[str]:
