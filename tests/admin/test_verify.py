@@ -170,7 +170,7 @@ def test_an_init_script_that_fails_is_told_with_its_event(on_azure: Admin) -> No
         in told[0]
     )
     # And with what the script has said, of which nothing stays
-    assert all(it.startswith("Error:   azureml-databricks: ") for it in told[1:]), told
+    assert all(it.startswith("  azureml-databricks: ") for it in told[1:]), told
     assert any("SHA-256" in it for it in told[1:])
     assert LOGS not in {it.name for it in client.files.list_directory_contents(LOCATION)}
 

@@ -104,7 +104,8 @@ def _usage(error: click.UsageError) -> str:
 def _tell(problems: str, way_out: str = "") -> None:
     head = "Error: " if os.environ.get("NO_COLOR") else click.style("Error: ", fg="red")
     for line in "; ".join(filter(None, [problems, way_out])).splitlines():
-        click.echo(head + printable(line), err=True)
+        # What is indented belongs to the error above it.
+        click.echo(("" if line.startswith(" ") else head) + printable(line), err=True)
 
 
 @click.group(
