@@ -89,20 +89,33 @@ class WaitingRecords:
     def _keep_waiting(self, run_id: str = "") -> None:
         with self._keeping:
             waiting = self._taken(run_id)
-            refusals = [error for each in waiting if (error := self._refusal(each, waiting[each]))]
+            refusals = []
+            try:
+                for each in list(waiting):
+                    refusal = self._refusal(each, waiting[each])
+                    if refusal:
+                        refusals.append(refusal)
+                    # What is of a run that is gone is told, and waits no longer.
+                    if not refusal or getattr(refusal, "error_code", "") == "RESOURCE_DOES_NOT_EXIST":
+                        del waiting[each]
+            finally:  # somebody may stop a notebook's cell here
+                self._wait_on(waiting)
             if refusals:
                 raise refusals[0]
 
     def _refusal(self, run_id: str, entries: list[Entry]) -> Exception | None:
-        """Keep records of a run; return why not, and let them wait on unless the run is gone."""
+        """Keep records of a run; return why not."""
         try:
             self._keep(run_id, entries)
         except Exception as error:  # noqa: BLE001  # other runs' are kept all the same
-            if getattr(error, "error_code", "") != "RESOURCE_DOES_NOT_EXIST":
-                with self._lock:
-                    self._waiting[run_id] = entries + self._waiting.get(run_id, [])
             return error
         return None
+
+    def _wait_on(self, waiting: dict[str, list[Entry]]) -> None:
+        """Have what was not kept wait for the next call."""
+        with self._lock:
+            for run_id, entries in waiting.items():
+                self._waiting[run_id] = entries + self._waiting.get(run_id, [])
 
     def _taken(self, run_id: str) -> dict[str, list[Entry]]:
         with self._lock:
