@@ -27,7 +27,9 @@ from azure.core.exceptions import (
 )
 from azure.identity import ClientSecretCredential
 from azureml.mlflow import get_mlflow_tracking_uri_v2
+from azureml.mlflow._client.artifact.registry_artifact_client import RegistryArtifactClient
 from azureml.mlflow._common._cloud.cloud import _get_cloud_or_default
+from azureml.mlflow.deploy._mir.mir_deployment_client import MirDeploymentClient
 from mlflow.exceptions import MlflowException, RestException
 from mlflow.pyfunc.model import PythonModel
 
@@ -553,6 +555,54 @@ class TestRegistry:
 
         with pytest.raises(RestException, match="at most 2 files; this one has 3"):
             client.create_model_version(f"large-{run_id}", source, run_id)
+
+
+class TestOrganisationsRegistry:
+    def test_the_plugin_uploads_a_models_files(self, azure: EmulatedAzure, tmp_path: Path) -> None:
+        (tmp_path / "model").mkdir()
+        (tmp_path / "model/MLmodel").write_text("flavors: {}")
+        context = SimpleNamespace(
+            registry_name="shared", auth=credential_of(azure.principal), cloud=_get_cloud_or_default()
+        )
+
+        registered = RegistryArtifactClient(context, None)
+        first = registered.upload_dir(str(tmp_path / "model"), "churn")
+        registered.upload_dir(str(tmp_path / "model"), "churn")
+
+        container = azure.registries.containers["churn/1"]
+        assert first == f"https://{azure.workspace.storage_account}.blob.core.windows.net/{container}/model/"
+        assert azure.registries.azurite.files(container) == {"model/MLmodel": b"flavors: {}"}
+        assert "churn/2" in azure.registries.containers
+
+
+class TestOnlineEndpoints:
+    def test_the_plugin_finds_the_endpoint_that_there_is(self, azure: EmulatedAzure) -> None:
+        workspace, cloud = azure.workspace, _get_cloud_or_default()
+        context = SimpleNamespace(
+            auth=credential_of(azure.principal),
+            cloud=cloud,
+            subscription_id=workspace.subscription_id,
+            resource_group_name=workspace.resource_group,
+            workspace_name=workspace.name,
+        )
+        endpoints = MirDeploymentClient(context)
+
+        (found,) = endpoints.list_endpoints()
+        answer = requests.post(
+            found["properties"]["scoringUri"],
+            json={"input_data": {"data": [[1], [2]]}},
+            headers={"Authorization": f"Bearer {endpoints._list_keys(found['name']).primary_key}"},
+            timeout=300,
+        )
+
+        assert answer.json() == [1, 1]
+        with pytest.raises(ResourceNotFoundError):
+            endpoints.get_endpoint("churn")
+
+    def test_a_key_is_needed(self, azure: EmulatedAzure) -> None:
+        host = azure.workspace.cloud.scoring_hosts.replace("*", "scored")
+
+        assert requests.post(f"https://{host}/score", json={}, timeout=300).status_code == 401
 
 
 class TestFaults:

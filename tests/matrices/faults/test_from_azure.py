@@ -217,7 +217,7 @@ def stored(azure: EmulatedAzure, model: str) -> set[str]:
     return {name for name, content in files.items() if name.removeprefix("model/") in content.decode()}
 
 
-@each(TABLE, sample=7)
+@each(TABLE, sample=11)
 def test_azure_with(
     azure: EmulatedAzure,
     given: Given,
