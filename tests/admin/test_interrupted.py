@@ -15,8 +15,8 @@ import requests
 from azureml_databricks.admin.bundle import archives as bundles
 from azureml_databricks.admin.bundle import uv_program
 from azureml_databricks.admin.commands import deploy
-from azureml_databricks.admin.commands.deploy import Site
 from azureml_databricks.admin.commands.service_principal import ServicePrincipal, way_to_set
+from azureml_databricks.admin.commands.site import Site
 from azureml_databricks.admin.file import reading as deployment_file
 from azureml_databricks.admin.objects.changes import Plan
 from azureml_databricks.admin.objects.record import LOCK

@@ -14,7 +14,7 @@ import requests
 from databricks.sdk.service.catalog import ArtifactMatcher, ArtifactType, MatchType
 
 from azureml_databricks.admin.commands import deploy
-from azureml_databricks.admin.commands.deploy import Site
+from azureml_databricks.admin.commands.site import Site
 from azureml_databricks.admin.errors import AdminError
 from azureml_databricks.admin.file import reading as deployment_file
 from azureml_databricks.admin.objects import storage

@@ -35,9 +35,9 @@ from azureml_databricks.admin.printable import printable
 from azureml_databricks.settings import BY_NAME, SettingError, Settings
 
 if TYPE_CHECKING:
-    from azureml_databricks.admin.commands.deploy import Site
     from azureml_databricks.admin.commands.given_secret import GivenSecret
     from azureml_databricks.admin.commands.service_principal import ServicePrincipal, Way
+    from azureml_databricks.admin.commands.site import Site
     from azureml_databricks.admin.objects.compliance import Governed
     from azureml_databricks.admin.objects.release import Release
     from azureml_databricks.admin.objects.secret_scope import SecretScope
@@ -308,6 +308,7 @@ def deploy(
     """
     from azureml_databricks.admin.commands import deploy as deploying
     from azureml_databricks.admin.commands import enforce as enforcing
+    from azureml_databricks.admin.commands import unready
 
     if (only or names) and not enforce:
         raise click.UsageError("--only and --name choose whom --enforce is for: give that, too.")
@@ -315,12 +316,12 @@ def deploy(
     if planned.changes:
         output.confirm("Deploy?", yes=yes)
         _apply(site, planned, output)
-        output.unready(it for it in deploying.refused(site) if it not in planned.unready)
+        output.unready(it for it in unready.refused(site) if it not in planned.unready)
     step = enforcing.Step(only, names)
     enforced, behind = enforcing.enforce(site, step, output, yes=yes) if enforce else ([], [])
     if enforced:
         # They may have been the last that pointed at an old release.
-        site = deploying.Site(deployment, also)
+        site = _site(deployment, also)
         _apply(site, deploying.plan(site, release), output)
     output.document(**_about(site, release), **planned.document, enforced=enforced, behind=behind)
     sys.exit(_DIFFERS if behind else 0)
@@ -345,7 +346,7 @@ def destroy(
     if detach:
         _detach(deployment, output, force=force, yes=yes)
     with output.working("looking"):
-        site = deploying.Site(deployment, also, force=force and not detach)
+        site = _site(deployment, also, force=force and not detach)
         planned = deploying.plan_to_destroy(site)
     _show(site, planned, output, "Nothing to remove now.")
     if planned.changes:
@@ -359,11 +360,10 @@ def destroy(
 
 def _detach(deployment: Deployment, output: Output, *, force: bool, yes: bool) -> None:
     """Take clusters and jobs from under the policies, showing first what that does to whom."""
-    from azureml_databricks.admin.commands import deploy as deploying
     from azureml_databricks.admin.objects import detaching
 
     with output.working("looking"):
-        site = deploying.Site(deployment, force=force)
+        site = _site(deployment, force=force)
         planned = Plan(list(detaching.changes(site.client, site.policies, site.storage.location)))
     if planned.changes:
         output.plan(planned)
@@ -471,13 +471,12 @@ def verify(
     timeout: int,
 ) -> None:
     """Start a small cluster under each policy, and run the doctor there."""
-    from azureml_databricks.admin.commands import deploy as deploying
     from azureml_databricks.admin.commands import verify as verifying
     from azureml_databricks.admin.objects import demands
     from azureml_databricks.checkup.findings import Verdict
 
     chosen = {**({"node_type_id": node_type} if node_type else {}), **demands.parsed(settings)}
-    site = deploying.Site(deployment)
+    site = _site(deployment)
     with output.following("submitting a run") as tell:
         proofs = verifying.verify(
             site, runtimes=runtimes, chosen=chosen, timeout_minutes=timeout, on_state=tell
@@ -617,13 +616,12 @@ def _put(
     force: bool,
 ) -> ServicePrincipal:
     """Put a service principal into the scope: first all that can be looked at without it, then its login."""
-    from azureml_databricks.admin.commands import deploy as deploying
     from azureml_databricks.admin.commands import service_principal
 
     given: GivenSecret = click.get_current_context().obj
     service_principal.check_used(deployment)
     with output.working("looking"):
-        site = deploying.Site(deployment, force=force)
+        site = _site(deployment, force=force)
         way = look(site)
     principal = given.read()
     planned = way(principal)
@@ -804,11 +802,19 @@ def _planned(
     from azureml_databricks.admin.commands import deploy as deploying
 
     with output.working("looking"):
-        site = deploying.Site(deployment, also, force=force, adopt=adopt)
+        site = _site(deployment, also, force=force, adopt=adopt)
         release = replace(deploying.release_for(site), built=built)
         planned = deploying.plan(site, release, all_of_it=all_of_it, is_shown=is_shown)
     _show(site, planned, output, nothing)
     return site, release, planned
+
+
+def _site(
+    deployment: Deployment, also: Sequence[str] = (), *, force: bool = False, adopt: bool = False
+) -> Site:
+    from azureml_databricks.admin.commands.site import Site
+
+    return Site(deployment, also, force=force, adopt=adopt)
 
 
 def _about(site: Site, release: Release) -> dict[str, Any]:

@@ -8,182 +8,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
-from datetime import timedelta
-from functools import cached_property, partial
+from functools import partial
 
-import requests
-from databricks.sdk.errors.base import DatabricksError
-from databricks.sdk.service.iam import PermissionLevel
-
-from azureml_databricks.admin import to_run
+from azureml_databricks.admin.commands import unready
+from azureml_databricks.admin.commands.site import Site
 from azureml_databricks.admin.errors import AdminError, NotDoneError, Problems, RefusedError
 from azureml_databricks.admin.file import settings_file
 from azureml_databricks.admin.file.deployment import ML, Deployment
-from azureml_databricks.admin.objects import adoption, neighbours, runners, storage, writers
+from azureml_databricks.admin.objects import neighbours, storage, writers
 from azureml_databricks.admin.objects import policy as policies
 from azureml_databricks.admin.objects import principals as principals_of_file
 from azureml_databricks.admin.objects.access import (
     RIGHT,
     USE_CREDENTIAL,
-    Access,
     CredentialUsers,
-    PermissionList,
     SecretReaders,
     given_on,
-    volume_readers,
 )
-from azureml_databricks.admin.objects.allowlist import Allowlist
 from azureml_databricks.admin.objects.changes import Change, Difference, Kept, Plan, Unready
-from azureml_databricks.admin.objects.inventory import Inventory
-from azureml_databricks.admin.objects.lock import Lock
-from azureml_databricks.admin.objects.record import FOLDER, Record
-from azureml_databricks.admin.objects.record_copy import RecordCopy
-from azureml_databricks.admin.objects.references import References
+from azureml_databricks.admin.objects.record import FOLDER
 from azureml_databricks.admin.objects.release import KIND as RELEASE
-from azureml_databricks.admin.objects.release import SCRIPT, Release, Releases
+from azureml_databricks.admin.objects.release import SCRIPT, Release
 from azureml_databricks.admin.objects.secret_scope import SCOPE, SECRET, SecretScope, recorded_scopes
-from azureml_databricks.admin.services import databricks, workspace
-
-# A month before a year is over: https://learn.microsoft.com/cli/azure/ad/sp#az-ad-sp-create-for-rbac
-_OLD = timedelta(days=365 - 31)
-
-
-class Site:
-    """A deployment, and the Databricks workspace that it is made in."""
-
-    def __init__(
-        self, deployment: Deployment, also: Sequence[str] = (), *, force: bool = False, adopt: bool = False
-    ) -> None:
-        """Log in, and read what we have made there.
-
-        Args:
-            deployment: what the file says.
-            also: secret scopes and service credentials besides the file's from which ours is taken.
-            force: whether to take the lock from who has it, and to upload what is there already.
-            adopt: whether to take for ours what points at the location or was made for another workspace.
-
-        Raises:
-            AdminError: there is no login, or what has to be there is not.
-        """
-        self.deployment = deployment
-        self.also = also
-        self.force = force
-        self.client, self.user = databricks.connect(deployment.databricks)
-        self.storage = storage.at(self.client, deployment.clusters.location)
-        self.copy = RecordCopy(self.client, self.storage.location)
-        of = "/".join(deployment.workspace.parts)
-        self.record = Record(self.storage, of, self.copy, names=deployment.names, lenient=adopt)
-        self.lock = Lock(self.storage, self.record, self.user, force=force)
-        self.inventory = Inventory(self.client)
-        self.listed = policies.listed(self.inventory)
-        self.adopted = _taken_back(self) if adopt else []
-        if not adopt:
-            _check_workspace(deployment, self.record)
-            _check_names(deployment, self.record)
-            _check_record(self)
-        self.policies = policies.find(self.inventory, self.record, self.listed, deployment.policies)
-        deployed = [policy.id for policy in self.policies if policy.is_deployed]
-        self.references = References(self.inventory, deployed)
-        self.releases = Releases(self.storage, self.record, self.references)
-        self.allowlist = Allowlist(self.client, self.record, self.references)
-        self.scopes = [
-            SecretScope(self.client, name, self.record, _policy_of_scope(deployment, name))
-            for name in deployment.scopes
-        ]
-
-    def read_ahead(self, *, all_of_it: bool) -> None:
-        """Read at once what is needed of the workspace; what is refused is told where it is needed.
-
-        Args:
-            all_of_it: or only what is under our policies.
-        """
-        with suppress(DatabricksError, requests.RequestException, TimeoutError):
-            if all_of_it:
-                self.inventory.read_all()
-            elif ids := [it.id for it in self.policies if it.id]:
-                self.inventory.read_under(ids)
-
-    def users_of_releases(self) -> dict[str, str]:
-        """Return what points at each of our releases, by the release's name; empty for nothing."""
-        users = {}
-        for name in self.record.names(RELEASE):
-            path = f"{self.storage.location}/{name}/"
-            ours = [f"policy {it.name}" for it in self.policies if it.is_deployed and it.points_at(path)]
-            users[name] = ", ".join(filter(None, [*ours, self.references.to(path)]))
-        return users
-
-    def file_readers(self) -> list[Access]:
-        """Return the rights that it takes to read our files, each of which asks once who has it."""
-        return self._file_readers
-
-    @cached_property
-    def _file_readers(self) -> list[Access]:
-        if isinstance(self.storage, storage.Volume):
-            return volume_readers(self.client, self.storage.name)
-        assert isinstance(self.storage, storage.WorkspaceFolder)
-        return [
-            PermissionList(
-                self.client,
-                "directories",
-                self.storage.object_id,
-                PermissionLevel.CAN_READ,
-                f"folder {self.storage.location}",
-            )
-        ]
-
-
-def _policy_of_scope(deployment: Deployment, scope: str) -> str:
-    """Return a policy by which commands know a secret scope from others; empty where there are none."""
-    named = (it.name for it in deployment.policies if deployment.scope_of(it) == scope)
-    return next(named) if len(deployment.scopes) > 1 else ""
-
-
-def _taken_back(site: Site) -> list[tuple[str, str]]:
-    """Take for ours what was in the record, and return it, each a kind and a name."""
-    names = [it.name for it in site.deployment.policies if it.deployed]
-    copy = None if site.record.is_there else site.copy.read()
-    found = adoption.found(site.client, site.storage, site.listed, names)
-    return site.record.take_back(copy, found)
-
-
-def _check_record(site: Site) -> None:
-    """Look whether there was a record that is gone: without it all that we made would be a stranger's."""
-    if site.record.is_there:
-        return
-    elsewhere = {it.name for it in site.deployment.policies if not it.deployed}
-    pointing = adoption.pointing_here(site.listed, site.storage.location)
-    signs = [f"policy {it.name} has its init script there" for it in pointing if it.name not in elsewhere]
-    signs += [f"a copy of it is {site.copy.path}"] if site.copy.read() is not None else []
-    if signs:
-        raise AdminError(
-            f"the record of what was made in {site.storage.location} is gone, and {' and '.join(signs)}: "
-            f"`{to_run.ours('deploy --adopt')}` takes back what is ours"
-        )
-
-
-def _check_workspace(deployment: Deployment, record: Record) -> None:
-    wanted = deployment.workspace.parts
-    if record.workspace.casefold() not in ("", "/".join(wanted).casefold()):
-        raise AdminError(
-            f"{record.location} has the deployment for the Azure ML workspace {record.workspace}, and "
-            f"{deployment.path} is for {'/'.join(wanted)}: one location has one deployment; choose another "
-            "location (clusters.location), or, if clusters there are to go to the other workspace from now "
-            f"on, `{to_run.ours('deploy --adopt')}`"
-        )
-
-
-def _check_names(deployment: Deployment, record: Record) -> None:
-    """Look whether it is the deployment of the file: that may get other names, but not all at once."""
-    names = dict.fromkeys(record.known_by)
-    names |= dict.fromkeys(f"policy {name}" for name in record.names(policies.KIND))
-    names |= dict.fromkeys(f"{SCOPE} {name}" for name in recorded_scopes(record))
-    if names and not names.keys() & set(deployment.names):
-        raise AdminError(
-            f"{record.location} has another deployment ({', '.join(names)}), and {deployment.path} is for "
-            f"{', '.join(deployment.names)}: one location has one deployment; choose another location "
-            "(clusters.location), or, if it is the same one that gets other names, change them one after the "
-            "other, each with a deploy"
-        )
+from azureml_databricks.admin.services import workspace
 
 
 def release(deployment: Deployment) -> Release:
@@ -234,11 +81,7 @@ def plan(site: Site, release: Release, *, all_of_it: bool = False, is_shown: boo
     before = list(_before_the_first(site)) if is_shown else []
     planned = _as_plan(_changes(site, release, may_lack=before))
     planned.unready.extend(before)
-    planned.unready.extend(_renamed(site))
-    planned.unready.extend(_strangers(site, release))
-    planned.unready.extend(site.releases.broken(release))
-    planned.unready.extend(_kept_elsewhere(site, release))
-    planned.unready.extend(dict.fromkeys(_unready(site)))
+    planned.unready.extend(dict.fromkeys(unready.found(site, release)))
     return planned
 
 
@@ -330,126 +173,6 @@ def _make(site: Site, change: Change) -> None:
         site.record.note(change.kind, change.name, **details)
     if change.action == "delete":
         site.record.forget((change.kind, change.name))
-
-
-def _renamed(site: Site) -> Iterator[Unready]:
-    """Tell of policies that are called otherwise from now on: another one may be meant."""
-    file, there = site.deployment.path, site.record.names(policies.KIND)
-    is_one_of_several = any(it.name in there for it in site.deployment.policies)
-    for policy in site.policies:
-        if not policy.asked or not policy.former_name:
-            continue
-        name = policy.asked.name
-        yield Unready(
-            policies.KIND,
-            policy.former_name,
-            f"{file} calls it {name} from now on: it keeps its ID, and what is under it",
-            f"if {name} is to be another policy, let the file have both when that is made"
-            if is_one_of_several
-            else f"if that is to be another deployment beside it, give {file} another location "
-            "(clusters.location) before you deploy",
-        )
-
-
-def _strangers(site: Site, release: Release) -> Iterator[Unready]:
-    if others := site.releases.strangers(release.name):
-        folder = release.script.removesuffix(f"/{SCRIPT}")
-        yield Unready(
-            RELEASE, release.name, f"{others} in it, which we have not put there", f"take it out of {folder}"
-        )
-
-
-def _kept_elsewhere(site: Site, release: Release) -> Iterator[Unready]:
-    """Yield the policies that Terraform or the like keeps, and that are not as they are to be there."""
-    for policy in site.policies:
-        if not policy.asked or policy.is_deployed:
-            continue
-        to_do = f"apply what `{to_run.ours('policy render')}` prints"
-        if not policy.found:
-            why = f"it is kept elsewhere, and no policy points at {site.storage.location} yet"
-            yield Unready("policy", policy.asked.name, why, to_do)
-        elif missing := policy.missing(
-            policies.wanted(site.deployment, policy.asked, release.script, site.client)
-        ):
-            paths = ", ".join(it.field for it in missing)
-            yield Unready(
-                "policy", policy.name, f"it is kept elsewhere, and not as it is to be: {paths}", to_do
-            )
-
-
-def _unready(site: Site) -> Iterator[Unready]:
-    principals = site.deployment.principals
-    for policy in site.policies:
-        try:
-            yield from runners.unready(site.client, policy.under, site.file_readers(), principals)
-        except AdminError as error:
-            # It is for people's information, and nothing that a deployment needs.
-            yield Unready(
-                "policy",
-                policy.name,
-                f"who runs its init script, and cannot read it, is not known: {error}",
-                "a deployment does not need it",
-            )
-    yield from refused(site)
-    yield from _under_deleted(site)
-    if site.deployment.needs_secrets:
-        for scope in site.scopes:
-            yield from _unready_secrets(site, scope)
-
-
-def _under_deleted(site: Site) -> Iterator[Unready]:
-    for policy, former in ((it, former) for it in site.policies for former in it.former):
-        if users := site.references.to(former):
-            name = policy.asked.name if policy.asked else policy.name
-            yield Unready(
-                "policy",
-                name,
-                f"somebody has deleted the one that it takes the place of ({former}), and under that there "
-                f"is {users}",
-                f"they get no later release: choose {name} for them",
-            )
-
-
-def _unready_secrets(site: Site, scope: SecretScope) -> Iterator[Unready]:
-    keys = site.deployment.secrets
-    for it in neighbours.with_secret(site.listed, scope.name, keys.client_secret, site.storage.location):
-        theirs = it.known_id(site.client, scope.name, keys.client_id)
-        yield Unready(
-            SCOPE,
-            scope.name,
-            f"{it} has its secret there, too: clusters of both log in as one service principal"
-            + (f", {theirs}" if theirs else ""),
-            "if that is not meant, name a scope of its own (secrets.scope), "
-            f"`{to_run.ours(scope.command('set'))}`, and `{to_run.ours('deploy')}`",
-        )
-    if (age := scope.age(keys.client_secret)) and age > _OLD:
-        yield Unready(
-            SECRET,
-            f"{scope.name}/{keys.client_secret}",
-            f"it was written {age.days} days ago, and what `az` makes is valid for a year",
-            f"`az ad app credential reset --id {scope.known(keys.client_id) or 'CLIENT_ID'} --append | "
-            f"{to_run.ours(scope.command('rotate'))}`",
-        )
-    for key in (keys.tenant_id, keys.client_id):
-        if scope.is_overwritten(key):
-            yield Unready(
-                SECRET,
-                f"{scope.name}/{key}",
-                f"somebody has written it since ({scope.written(key):%Y-%m-%d %H:%M} UTC): clusters may log "
-                f"in as another service principal than {scope.known(keys.client_id)}",
-                f"`{to_run.ours(scope.command('set'))}` with that service principal puts it back",
-            )
-
-
-def refused(site: Site) -> Iterator[Unready]:
-    """Yield what policies do not say, since the workspace refuses it."""
-    for policy, path in ((it, path) for it in site.policies for path in it.refused):
-        yield Unready(
-            "policy",
-            policy.name,
-            f"it does not fix {path}, since this workspace refuses that in a policy",
-            f"whoever makes a cluster on runtime 19 has to leave {path} at Auto or Cluster libraries",
-        )
 
 
 def _as_plan(found: Iterator[Change | Kept]) -> Plan:

@@ -6,8 +6,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from azureml_databricks.admin import to_run
-from azureml_databricks.admin.commands.deploy import Site
 from azureml_databricks.admin.commands.output import Output
+from azureml_databricks.admin.commands.site import Site
 from azureml_databricks.admin.errors import AdminError
 from azureml_databricks.admin.objects import compliance
 from azureml_databricks.admin.objects.compliance import Governed

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from azureml_databricks.admin import to_run
-from azureml_databricks.admin.commands.deploy import Site
+from azureml_databricks.admin.commands.site import Site
 from azureml_databricks.admin.errors import AdminError, ElsewhereError
 from azureml_databricks.admin.file.any_text import decoded
 from azureml_databricks.admin.file.deployment import USUAL_KEYS, Deployment, Secrets

@@ -20,7 +20,7 @@ from databricks.sdk.errors.base import DatabricksError
 from databricks.sdk.service import compute, jobs
 
 from azureml_databricks.admin import progress, to_run
-from azureml_databricks.admin.commands.deploy import Site
+from azureml_databricks.admin.commands.site import Site
 from azureml_databricks.admin.errors import AdminError, Problems
 from azureml_databricks.admin.objects import demands, init_script_logs
 from azureml_databricks.admin.objects.definition import spark_versions
