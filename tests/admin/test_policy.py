@@ -146,6 +146,11 @@ def test_what_a_definition_says_otherwise_is_named_and_not_overwritten(admin: Ad
             '{"type": "fixed", "value": ...}',
         ),
         (
+            'definition = "pattern.json"',
+            "pattern.json (policy.definition): the pattern of node_type_id is '(((', which cannot be read "
+            "(missing ), unterminated subpattern at position 2)",
+        ),
+        (
             'fixes = {data_security_mode = {type = "fixed", value = "NONE"}}',
             "azureml-databricks.toml (policy.fixes) and this deployment both say data_security_mode: "
             "fixed NONE "
@@ -156,6 +161,7 @@ def test_what_a_definition_says_otherwise_is_named_and_not_overwritten(admin: Ad
 def test_what_it_cannot_start_from_is_told(admin: Admin, policy: str, said: str) -> None:
     (admin.folder / "list.json").write_text("[]")
     (admin.folder / "flat.json").write_text('{"node_type_id": "Standard_DS3_v2"}')
+    (admin.folder / "pattern.json").write_text('{"node_type_id": {"type": "regex", "pattern": "((("}}')
     admin.write(policy=f"{POLICY}\n{policy}")
 
     done = admin.run("policy", "render")

@@ -89,9 +89,8 @@ def problems(path: str, rule: Any) -> Iterator[str]:
             yield f"{key} is {value!r}: it must be {_KEYS[key][1]}, as in {example}"
         elif value == []:
             yield f"{key} is empty: write {example}"
-        elif key == "pattern" and (why := _unreadable(value)):
-            shown = value if len(value) <= _MOST else f"{value[:_MOST]}..."
-            yield f"pattern is {shown!r}, which cannot be read ({why}): write {example}"
+        elif key == "pattern" and (why := unreadable(value)):
+            yield f"pattern is {why}: write {example}"
 
 
 def _is(value: Any, types: tuple[type, ...]) -> bool:
@@ -105,17 +104,19 @@ def _is(value: Any, types: tuple[type, ...]) -> bool:
     )
 
 
-def _unreadable(pattern: str) -> str:
-    """Return why a pattern can be read by nobody, empty where it can, or where perhaps Java can."""
+def unreadable(pattern: str) -> str:
+    """Return a pattern that nobody can read, and why; empty where it can be read, perhaps by Java alone."""
+    shown = repr(pattern if len(pattern) <= _MOST else f"{pattern[:_MOST]}...")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             re.compile(pattern)
     except (OverflowError, RecursionError):
-        return "it is too large"
+        return f"{shown}, which cannot be read (it is too large)"
     except re.error as error:
         dangling = error.msg == "nothing to repeat" and _is_at_a_start(pattern, error.pos)
-        return str(error) if dangling or _UNREADABLE.match(error.msg) else ""
+        if dangling or _UNREADABLE.match(error.msg):
+            return f"{shown}, which cannot be read ({error})"
     return ""
 
 

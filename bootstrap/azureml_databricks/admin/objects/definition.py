@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from azureml_databricks.admin.errors import AdminError
+from azureml_databricks.admin.file import rules
 from azureml_databricks.admin.file.any_text import decoded
 from azureml_databricks.admin.file.deployment import ML, Clusters, Deployment, Policy
 from azureml_databricks.admin.objects import access_modes
@@ -110,6 +111,9 @@ def read(path: Path) -> Definition:
                 f"{origin} is no policy definition: its path number {number} is not an object, "
                 '{"type": "fixed", "value": ...}'
             )
+    for name, rule in definition.items():
+        if rule["type"] == "regex" and (why := rules.unreadable(str(rule.get("pattern", "")))):
+            raise AdminError(f"{origin}: the pattern of {name} is {why}")
     return definition
 
 
