@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.emulated.azure import EmulatedAzure
 from tests.matrices.on_azure import printed, run
 
+API = "westeurope.api.azureml.ms"
 VERSIONS = pytest.mark.parametrize("version", [pytest.param("2.9.2", marks=pytest.mark.thorough), "3.17.2"])
 
 
@@ -97,3 +100,83 @@ def test_who_waits_for_what_cannot_be_sent_at_all_is_told(azure: EmulatedAzure) 
 
     assert told == [False, True, *[False] * 7]
     assert tags == ["t0", *(f"t{number}" for number in range(2, 9))]
+
+
+def test_what_waits_is_sent_in_few_requests_whatever_is_refused(azure: EmulatedAzure) -> None:
+    # Given 64 params that wait together, of which one has another value already
+    code = """
+        import json, mlflow, threading
+        from mlflow.tracking._tracking_service.utils import _get_store
+        def together(values):
+            begin = threading.Event()
+            _get_store()._background.get().begin("the others", begin.wait)
+            logged = [mlflow.log_param(name, value, synchronous=False) for name, value in values]
+            begin.set()
+            return [each._operation_futures[0].exception() is None for each in logged]
+        with mlflow.start_run() as run:
+            mlflow.log_param("p7", 0)
+            is_there = together([(f"p{number}", number) for number in range(64)])
+        print(json.dumps([run.info.run_id, is_there]))
+        """
+    azure.journal.clear()
+
+    run_id, is_there = printed("3.17.2", azure, code)
+
+    # Then it is found by halves
+    assert [number for number, there in enumerate(is_there) if not there] == [7]
+    assert len(azure.journal.of(API, "/runs/log-batch")) < 20
+
+    # And where nothing is taken, nothing is sent again
+    azure.faults.add(path="/runs/log-batch", status=403)
+    azure.journal.clear()
+    code = code.replace("mlflow.start_run()", f'mlflow.start_run("{run_id}")').replace(
+        'mlflow.log_param("p7", 0)', ""
+    )
+    done = run("3.17.2", azure, code.replace('f"p{number}"', 'f"q{number}"'))
+    assert json.loads(done.stdout.splitlines()[-1])[1] == [False] * 64
+    assert len(azure.journal.of(API, "/runs/log-batch")) == 1
+    (told,) = [line for line in done.stderr.splitlines() if "not there" in line]
+    assert f"64 batches of run {run_id}: " in told
+
+
+def test_what_a_task_of_sparks_logs_is_there_at_once(azure: EmulatedAzure) -> None:
+    # Given a task whose process is ended without further ado, as Spark does it
+    code = """
+        import json, mlflow, os, sys
+        from azureml_databricks.node import spark_conf
+        spark_conf.in_task = lambda: True
+        run = mlflow.start_run()
+        mlflow.log_metric("loss", 0.5, synchronous=False)
+        print(json.dumps([run.info.run_id]))
+        sys.stdout.flush()
+        os._exit(0)
+        """
+    (run_id,) = printed("3.17.2", azure, code)
+
+    metrics = f"import json, mlflow; print(json.dumps([mlflow.get_run({run_id!r}).data.metrics]))"
+    assert printed("3.17.2", azure, metrics) == [{"loss": 0.5}]
+
+
+def test_a_killed_process_loses_what_waits_and_nothing_that_is_sent(azure: EmulatedAzure) -> None:
+    # Given a process that is killed once half of its metrics are sent
+    code = """
+        import json, mlflow, os, signal, sys, threading
+        from mlflow.tracking._tracking_service.utils import _get_store
+        run = mlflow.start_run()
+        for step in range(100):
+            mlflow.log_metric("loss", step, step=step, synchronous=False)
+        mlflow.flush_async_logging()
+        _get_store()._background.get().begin("the others", threading.Event().wait)
+        for step in range(100, 200):
+            mlflow.log_metric("loss", step, step=step, synchronous=False)
+        print(json.dumps([run.info.run_id]))
+        sys.stdout.flush()
+        os.kill(os.getpid(), signal.SIGKILL)
+        """
+    done = run("3.17.2", azure, code)
+    (run_id,) = json.loads(done.stdout.splitlines()[-1])
+
+    # Then the other half is missing
+    history = f"mlflow.MlflowClient().get_metric_history({run_id!r}, 'loss')"
+    values = f"import json, mlflow; print(json.dumps([point.value for point in {history}]))"
+    assert printed("3.17.2", azure, values) == list(range(100))

@@ -44,7 +44,7 @@ from mlflow.utils.file_utils import create_tmp_dir
 from azureml_databricks import tracking_uri
 from azureml_databricks.bridge import addresses, with_bytes
 from azureml_databricks.bridge.addresses import Place
-from azureml_databricks.bridge.background import Background
+from azureml_databricks.bridge.background import Background, done_in_a_task
 from azureml_databricks.bridge.clients import client, telling
 from azureml_databricks.bridge.connections import transport
 from azureml_databricks.bridge.of_this_process import OfThisProcess
@@ -357,7 +357,7 @@ class WorkspaceArtifactRepository(AzureMLflowArtifactRepository):  # type: ignor
         self, filename: str, artifact_path: str | None = None, artifact: Any = None
     ) -> RunOperations:
         log = partial(self._async_logging_queue._artifact_logging_func, filename, artifact_path, artifact)
-        return RunOperations([self._background.get().begin(f"artifact {filename!r}", log)])
+        return RunOperations([done_in_a_task(self._background.get().begin(f"artifact {filename!r}", log))])
 
     def flush_async_logging(self) -> None:
         """Wait until all that was logged in the background is there."""

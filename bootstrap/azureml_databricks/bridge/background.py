@@ -12,6 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import partial
 
 from azureml_databricks.bridge.parallel import begin
+from azureml_databricks.node import spark_conf
 
 _logger = logging.getLogger("mlflow.azureml_databricks")
 
@@ -27,7 +28,7 @@ class Background:
     def begin(self, what: str, work: Callable[[], None]) -> Future[None]:
         """Log `what` by `work`, after what has begun before; what it raises is told at once."""
         self._last = begin(self._pool, work)
-        self._last.add_done_callback(partial(tell_if_lost, what))
+        self._last.add_done_callback(partial(_tell_if_lost, what))
         return self._last
 
     def wait(self) -> None:
@@ -35,7 +36,14 @@ class Background:
         wait([self._last] if self._last else [])
 
 
-def tell_if_lost(what: str, logged: Future[None]) -> None:
+def done_in_a_task(logged: Future[None]) -> Future[None]:
+    """Return what is logged; in a task of Spark's, whose process may be ended any time, when that is done."""
+    if spark_conf.in_task():
+        wait([logged])
+    return logged
+
+
+def _tell_if_lost(what: str, logged: Future[None]) -> None:
     """Tell of `what`, when it is done, if it was refused."""
     if error := logged.exception():
-        _logger.error("%s, logged in the background, is not there: %s", what, error)
+        _logger.error("logged in the background and not there: %s: %s", what, error)

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from functools import partial
 from threading import Lock
 
-from azureml_databricks.bridge.background import Background, tell_if_lost
+from mlflow.exceptions import MlflowException
+
+from azureml_databricks.bridge.background import Background
 from azureml_databricks.bridge.outgoing import Batch
-from azureml_databricks.bridge.parallel import settle
+
+_logger = logging.getLogger("mlflow.azureml_databricks")
+
+# MLflow's own checks, and Azure ML's.
+_OF_A_VALUE = ("BAD_REQUEST", "INVALID_PARAMETER_VALUE")
+
+_Waiting = tuple[Batch, "Future[None]"]
 
 
 class BatchesInBackground(Background):
@@ -24,12 +33,11 @@ class BatchesInBackground(Background):
         super().__init__()
         self._send = send
         self._lock = Lock()
-        self._waiting: dict[str, list[tuple[Batch, Future[None]]]] = {}
+        self._waiting: dict[str, list[_Waiting]] = {}
 
     def log(self, run_id: str, batch: Batch) -> Future[None]:
         """Log a batch; the future tells what is raised for it, and for no other."""
         logged: Future[None] = Future()
-        logged.add_done_callback(partial(tell_if_lost, f"a batch of run {run_id}"))
         with self._lock:
             waiting = self._waiting.setdefault(run_id, [])
             waiting.append((batch, logged))
@@ -41,19 +49,34 @@ class BatchesInBackground(Background):
     def _send_waiting(self, run_id: str) -> None:
         with self._lock:
             waiting = self._waiting.pop(run_id)
-        if len(waiting) > 1 and self._is_sent(run_id, _together([batch for batch, _ in waiting])):
+        self._send_together(run_id, waiting)
+
+    def _send_together(self, run_id: str, waiting: Sequence[_Waiting]) -> None:
+        """Send batches as one; by halves where one of them may be what the service refuses."""
+        try:
+            self._send(run_id, _together([batch for batch, _ in waiting]))
+        except BaseException as error:  # noqa: BLE001  # it is raised where the result is asked for
+            if len(waiting) > 1 and _may_be_for_one(error):
+                half = len(waiting) // 2
+                self._send_together(run_id, waiting[:half])
+                self._send_together(run_id, waiting[half:])
+                return
+            _logger.error(
+                "logged in the background and not there: %s of run %s: %s",
+                f"{len(waiting)} batches" if len(waiting) > 1 else "a batch",
+                run_id,
+                error,
+            )
+            for _, logged in waiting:
+                logged.set_exception(error)
+        else:
             for _, logged in waiting:
                 logged.set_result(None)
-            return
-        for batch, logged in waiting:
-            settle(logged, partial(self._send, run_id, batch))
 
-    def _is_sent(self, run_id: str, batch: Batch) -> bool:
-        try:
-            self._send(run_id, batch)
-        except Exception:  # noqa: BLE001  # who logged what cannot be sent is told, and the rest is sent
-            return False
-        return True
+
+def _may_be_for_one(error: BaseException) -> bool:
+    """Whether others may be taken; not where the service is away, busy, or lets this login log nothing."""
+    return not isinstance(error, MlflowException) or error.error_code in _OF_A_VALUE
 
 
 def _together(batches: Sequence[Batch]) -> Batch:

@@ -42,6 +42,7 @@ from azureml_databricks.bridge import (
     unavailable,
     workers,
 )
+from azureml_databricks.bridge.background import done_in_a_task
 from azureml_databricks.bridge.batches_in_background import BatchesInBackground
 from azureml_databricks.bridge.creation import Creation
 from azureml_databricks.bridge.experiment import TellsWhichIsSet
@@ -191,7 +192,7 @@ class WorkspaceTrackingStore(NoTraces, TellsWhichIsSet, AzureMLRestStore):  # ty
     ) -> RunOperations:
         """Log in the background."""
         batch = Batch(list(metrics), list(params), list(tags))
-        return RunOperations([self._background.get().log(run_id, batch)])
+        return RunOperations([done_in_a_task(self._background.get().log(run_id, batch))])
 
     def _log(self, run_id: str, batch: Batch) -> None:
         self.log_batch(run_id, batch.metrics, batch.params, batch.tags)
