@@ -160,8 +160,8 @@ TABLE = (
     Setting(
         "asyncLogging",
         "MLFLOW_ENABLE_ASYNC_LOGGING",
-        "`true`: `log_metric` and its like do not wait for Azure, as MLflow's own variable has it; "
-        "[what it means](docs/mlflow.md#logging-in-the-background).",
+        "`true`: `log_metric` and its like do not wait for Azure. Off by default, since "
+        "[a killed process](docs/mlflow.md#logging-in-the-background) then loses what waits.",
         default="false",
         # As MLflow reads its variable, which any process may have set.
         choices=("true", "false", "1", "0", "True", "False", "TRUE", "FALSE"),
