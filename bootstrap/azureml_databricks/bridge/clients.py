@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from azure.core.exceptions import AzureError, DeserializationError, HttpResponseError
+from azure.core.pipeline.policies import RetryPolicy
 from azureml.mlflow._client._common._http_policy import HandleTimeoutPolicy
 from azureml.mlflow._client.constants import ClientEnvVars
 from mlflow.exceptions import MlflowException
@@ -51,9 +52,19 @@ def client(make: Any, context: WorkspaceContext | RegistryServiceContext, **more
         credential=context.auth,
         authentication_policy=RenewsExpiredToken(context.auth, context.cloud._get_default_scope()),
         per_retry_policies=[HandleTimeoutPolicy()],
+        retry_policy=_Retries(),
         transport=transport(seconds, seconds),
         **{"base_url": context.host_url, **more},
     )
+
+
+class _Retries(RetryPolicy):  # type: ignore[type-arg]  # older ones take none
+    """Tries again as Azure's SDK does, unless it is told to wait for longer than an answer may take."""
+
+    def is_retry(self, settings: dict[str, Any], response: Any) -> bool:
+        """Return whether to try again after an answer."""
+        is_soon = (self.get_retry_after(response) or 0) <= seconds_for()
+        return is_soon and bool(super().is_retry(settings, response))
 
 
 @contextmanager

@@ -87,6 +87,9 @@ OF_TOKENS = [
     Kind("a clock two hours behind", tokens={"ahead": 7200}),
     Kind("a clock two hours ahead", tokens={"ahead": -7200}),
 ]
+OF_AZURES_SDK = [
+    Kind("429, Retry-After of an hour", {"status": 429, "headers": {"Retry-After": "3600"}}),
+]
 OF_REQUESTS = [
     Kind(
         "a token that has expired, once",

@@ -17,7 +17,7 @@ from tests.emulated.azure import EmulatedAzure
 from tests.emulated.azure.imds import HOST as IMDS
 from tests.emulated.cluster import forget_tokens
 from tests.matrices import on_azure
-from tests.matrices.faults.kinds import KINDS, OF_REQUESTS, OF_TOKENS, Endpoint, Fault
+from tests.matrices.faults.kinds import KINDS, OF_AZURES_SDK, OF_REQUESTS, OF_TOKENS, Endpoint, Fault
 from tests.matrices.faults.table import Became, each
 
 VERSION = "3.17.2"
@@ -60,10 +60,16 @@ OF_HOSTS = {
     **dict.fromkeys((LOGIN, IMDS), OF_TOKENS),
     **dict.fromkeys((API, ARM, OF_A_REGISTRY), OF_REQUESTS),
 }
+# Tracking and registry are asked by MLflow's own client, blobs by the storage's.
+ASKED_BY_AZURES_SDK = ("artifacts", "a folder's model", "registry discovery", "registry files", "deployments")
 TABLE = [
     Fault(endpoint, kind)
     for endpoint in ENDPOINTS
-    for kind in (*KINDS, *OF_HOSTS.get(endpoint.host, ()))
+    for kind in (
+        *KINDS,
+        *OF_HOSTS.get(endpoint.host, ()),
+        *(OF_AZURES_SDK if endpoint.name in ASKED_BY_AZURES_SDK else ()),
+    )
     # Of a node's own address there is no certificate.
     if (endpoint.name, kind.name) != ("IMDS", "unknown CA")
 ]
