@@ -6,7 +6,7 @@ import re
 import ssl
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -113,13 +113,16 @@ def test_two_logins_are_named_before_anything_is_asked(
 
 
 class Mirror(BaseHTTPRequestHandler):
-    """An index without packages."""
+    """An index without packages. The client closes: where this end does, an answer may be lost."""
 
+    protocol_version = "HTTP/1.1"
     asked: list[str]
 
     def do_GET(self) -> None:
         self.asked.append(self.path)
-        self.send_error(404)
+        self.send_response(404)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
@@ -133,8 +136,9 @@ def mirror(tmp_path: Path) -> Iterator[tuple[str, list[str]]]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     ca.issue_cert("localhost").configure_cert(context)
     handler = type("Asked", (Mirror,), {"asked": []})
-    server = HTTPServer(("localhost", 0), handler)
-    server.socket = context.wrap_socket(server.socket, server_side=True)
+    server = ThreadingHTTPServer(("localhost", 0), handler)
+    # Each connection's thread shakes hands, so that one that stays open keeps no other waiting.
+    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield f"https://localhost:{server.server_port}/simple", handler.asked  # type: ignore[attr-defined]
@@ -146,6 +150,8 @@ def mirror(tmp_path: Path) -> Iterator[tuple[str, list[str]]]:
 def lead_to_it(monkeypatch: pytest.MonkeyPatch, folder: Path, **variables: str) -> None:
     """Have uv reach the mirror, and know nothing of before."""
     usual = {"UV_NO_CACHE": "1", "UV_HTTP_RETRIES": "0", "NO_PROXY": "localhost"}
+    # On a busy machine nothing may depend on how long an answer takes.
+    usual |= dict.fromkeys(("UV_HTTP_TIMEOUT", "UV_HTTP_CONNECT_TIMEOUT"), "600")
     trusted = {"REQUESTS_CA_BUNDLE": str(folder / "ca.pem")}
     for name, value in {**usual, **trusted, **variables}.items():
         monkeypatch.setenv(name, value)
