@@ -31,6 +31,7 @@ class Journey:
         arguments: of the processes that ran.
         shown: what was printed, by the command, and what the workspace shows.
         written: files of volumes and of the workspace.
+        of_admin: how many tokens of Azure the admin had, before there was a node.
     """
 
     azure: EmulatedAzure
@@ -39,6 +40,7 @@ class Journey:
     arguments: Arguments
     shown: dict[str, str] = field(default_factory=dict)
     written: dict[str, bytes] = field(default_factory=dict)
+    of_admin: int = 0
 
     def keep_what_is_in_the_workspace(self, client: WorkspaceClient, volume: str) -> None:
         """Keep what the workspace has now: policies, clusters, files of the volume and of the workspace."""
@@ -87,7 +89,7 @@ class Journey:
 
     def _tokens(self) -> Iterator[tuple[str, str]]:
         for number, token in enumerate(self.azure.tokens.issued):
-            yield f"token {number} of Azure", token
+            yield f"token {number} of {'the admin' if number < self.of_admin else 'the nodes'}", token
 
 
 def astray(search: SecretSearch, where_they_belong: Mapping[str, set[str]]) -> dict[str, set[str]]:

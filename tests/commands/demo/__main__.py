@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,6 +101,7 @@ def _our_way(journey: Journey, folder: Path) -> tuple[Beside, SecretSearch]:
     for number, said in enumerate(deploy(_RUNTIME, databricks, azure, folder / "admin")):
         journey.shown[f"the admin's command {number}"] = said
         _console.print(said, style="dim", end="", markup=False)
+    journey.of_admin = len(azure.tokens.issued)
     (policy,) = databricks.client(ann).cluster_policies.list()
     assert policy.policy_id
     cluster: dict[str, Any] = {"who": ann, "azure": azure, "node_type_id": "Standard_DS3_v2"}
@@ -177,7 +180,10 @@ def _show(node: Node, azure: EmulatedAzure) -> None:
 
 def _requests(hosts: Mapping[str, int], tokens: int, refused: int) -> Table:
     # Which the manual way asks for the workspace.
-    caption = "management.azure.com: it is not asked, since the policy says where the workspace is"
+    caption = (
+        "management.azure.com: no notebook asks it, since the policy says where the workspace is; "
+        "the admin's commands did, before"
+    )
     table = Table("host", "requests", title="What the notebook asked of Azure", caption=caption)
     for host, count in sorted({"management.azure.com": 0, **hosts}.items()):
         table.add_row(host, str(count))
@@ -204,8 +210,8 @@ def _tell_where_secrets_are(search: SecretSearch, where_they_belong: Mapping[str
     """
     _step("looks for the client secret and each token in all of it: as they are, URL-encoded and in base64")
     for place, names in sorted(search.found.items()):
-        tokens = f"{len(names)} tokens" if len(names) > 1 else next(iter(names))
-        _console.print(f"   {place}: {tokens}", style="dim", markup=False)
+        where = place.replace("127.0.0.1", "the emulated Databricks")
+        _console.print(f"   {where}: {_counted(names)}", style="dim", markup=False)
     if wrong := astray(search, where_they_belong):
         sys.exit(f"secrets where they do not belong: {wrong}")
     if not search.found:
@@ -213,6 +219,15 @@ def _tell_where_secrets_are(search: SecretSearch, where_they_belong: Mapping[str
     _console.print(
         f"   {search.secrets} secrets looked for in {search.places:,} places (files, logs, arguments, "
         "policies, requests, what was printed): each is only where the admin put it, or where it logs in"
+    )
+
+
+def _counted(names: Iterable[str]) -> str:
+    """Return them with `token 0 of the admin` and `token 1 of the admin` as two tokens of the admin."""
+    kinds = Counter(re.sub(r"^token \d+ of", "token of", name) for name in names)
+    return ", ".join(
+        kind if count == 1 else f"{count} {kind.replace('token', 'tokens', 1)}"
+        for kind, count in sorted(kinds.items())
     )
 
 
