@@ -1,6 +1,6 @@
 """`make features`: run the stories for MLflow's versions on both servers, and print what holds.
 
-To work on one story: `python -m tests.matrices.mlflow_versions 3.17.2 --on azure -k TEXT`.
+To work on one story: `python -m tests.matrices.mlflow_versions 3.17.2 --on azure -k asynchronously`.
 """
 
 from __future__ import annotations
@@ -62,8 +62,10 @@ def main() -> int:
     table.add_argument("--quick", action="store_true", help=f"{' and '.join(_SLOW)} on {_NEWEST} only")
     parser.add_argument("--check", action="store_true", help="fail where the README's table says otherwise")
     asked = parser.parse_args()
+    versions, servers = asked.versions or list(VERSIONS), [asked.on] if asked.on else SERVERS
+    if asked.k and not any(suite.has_a_story(version, asked.k) for version in reversed(versions)):
+        sys.exit(f"-k {asked.k}: no story of MLflow {', '.join(versions)} has that in its name")
     with tempfile.TemporaryDirectory() as scratch:
-        versions, servers = asked.versions or list(VERSIONS), [asked.on] if asked.on else SERVERS
         results = _run(versions, servers, asked.k, asked.quick, Path(scratch))
     _RESULTS.write_text(json.dumps([asdict(result) for result in results], indent=2))
     rows = _rows(results)

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
+import pytest
+
 from tests.emulated.azure import EmulatedAzure
 from tests.emulated.azure.processes import Process, free_port
 from tests.emulated.cluster import service_principal
@@ -60,6 +62,19 @@ def run(version: str, variables: Mapping[str, str], *arguments: str) -> subproce
         text=True,
         check=False,
     )
+
+
+def has_a_story(version: str, only: str) -> bool:
+    """Return whether a version has a story that pytest's `-k` would choose. No server is needed.
+
+    Raises:
+        SystemExit: pytest does not understand `only`, or cannot read the stories.
+    """
+    nowhere = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:1"}
+    done = run(version, nowhere, "--collect-only", "-k", only)
+    if done.returncode not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+        raise SystemExit("\n".join(line for line in done.stdout.splitlines() if line and "::" not in line))
+    return done.returncode == pytest.ExitCode.OK
 
 
 @dataclass
