@@ -78,8 +78,8 @@ bundle: setup ## Build the bundle to dist/ (LOCATION=/Volumes/... SETTINGS=FILE)
 dist: setup ## Build wheel and sdist to dist/, of what is committed, and try them outside of the repository
 	@$(BIN)/python -m tests.commands.dist
 
-bench: setup ## Print what we cost, beside the plugin alone and the manual way (needs valgrind; LATENCY=40: ms a round trip; README=1: renew the README's table)
-	@README=$(README) LATENCY=$(LATENCY) SMALL=$(SMALL) $(BIN)/python -m tests.commands.bench
+bench: setup ## Print what we cost, beside the plugin alone and the manual way (needs valgrind; LATENCY=40: ms a round trip; ONLY=files: a part; SMALL=1: try the bench itself; README=1: renew the README's tables)
+	@$(BIN)/python -m tests.commands.bench $(if $(LATENCY),--latency '$(LATENCY)') $(if $(ONLY),--only '$(ONLY)') $(if $(SMALL),--small) $(if $(README),--readme)
 
 figures: setup ## Renew every table and picture of the README and of the docs (an hour and a half; needs valgrind)
 	@echo "==> the settings"

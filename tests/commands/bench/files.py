@@ -5,32 +5,41 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterator
 
-from tests.commands.bench.place import Place
-from tests.commands.bench.rows import PLUGIN, Row
+from tests.commands.bench.place import Place, Way
+from tests.commands.bench.rows import PLUGIN, Row, say
 
-_FILES = """
-import json, mlflow, pathlib, resource, tempfile, time
+_TIMED = """
+import json, mlflow, pathlib, tempfile, time
 mlflow.set_experiment("bench")
 folder = pathlib.Path(tempfile.mkdtemp())
-small, large = folder / "small", folder / "large.bin"
-small.mkdir()
-for number in range({files}):
-    (small / str(number)).write_text(str(number))
-with large.open("wb") as file:
-    for _ in range({megabytes}):
-        file.write(bytes(1_000_000))
 seconds = []
 def timed(work):
     started = time.perf_counter()
     work()
     seconds.append(time.perf_counter() - started)
+def fetch(path):
+    return mlflow.artifacts.download_artifacts(run_id=run.info.run_id, artifact_path=path)
+"""
+_SMALL = f"""{_TIMED}
+for number in range({{files}}):
+    (folder / str(number)).write_text(str(number))
+with mlflow.start_run() as run:
+    mlflow.log_text("first", "first.txt")
+    timed(lambda: mlflow.log_artifacts(str(folder), "many"))
+    timed(lambda: fetch("many"))
+print(json.dumps(seconds))
+"""
+_LARGE = f"""{_TIMED}
+import resource
+large = folder / "large.bin"
+with large.open("wb") as file:
+    for _ in range({{megabytes}}):
+        file.write(bytes(1_000_000))
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 with mlflow.start_run() as run:
     mlflow.log_text("first", "first.txt")
-    fetch = lambda path: mlflow.artifacts.download_artifacts(run_id=run.info.run_id, artifact_path=path)
-    timed(lambda: mlflow.log_artifacts(str(small), "many"))
-    timed(lambda: fetch("many"))
+    fetch("first.txt")
     before = peak()
     timed(lambda: mlflow.log_artifact(str(large)))
     timed(lambda: fetch("large.bin"))
@@ -55,26 +64,37 @@ print(json.dumps([logged - started, time.perf_counter() - logged]))
 def rows(place: Place) -> Iterator[Row]:
     """Measure with us and with the plugin alone."""
     sizes = place.sizes
-    code = _FILES.format(files=sizes.files, megabytes=sizes.megabytes)
     figures = []
     with place.far_away() as at:
-        for way in (place.ours, place.plugin):
-            place.azure.journal.clear()
-            measured = way.run(code)
-            connections = sum(place.azure.journal.connections().values())
-            requests = len(place.azure.journal)
-            of_models = zip(*(way.run(_MODEL) for _ in range(sizes.tries)), strict=True)
-            figures.append([*measured, connections, requests, *map(statistics.median, of_models)])
+        for way, named in ((place.ours, "ours"), (place.plugin, PLUGIN)):
+            figures.append(_measured(place, way, named))
     units = {
         f"{sizes.files} small files to a run, {at}": "{:.1f} s",
         f"{sizes.files} small files back, {at}": "{:.1f} s",
+        "connections for these small files, both ways": "{:.0f}",
+        "requests for these small files, both ways": "{:.0f}",
         f"one file of {sizes.megabytes} MB to a run, {at}": "{:.1f} s",
         f"one file of {sizes.megabytes} MB back, {at}": "{:.1f} s",
-        "memory that the large file takes, both ways": "{:.0f} MB",
-        "connections for all of these": "{:.0f}",
-        "requests for all of these": "{:.0f}",
+        f"memory that one file of {sizes.megabytes} MB takes, both ways": "{:.0f} MB",
         f"`log_model`, {at}": "{:.1f} s",
         f"`load_model`, {at}": "{:.1f} s",
     }
     for (what, unit), ours, other in zip(units.items(), *figures, strict=True):
         yield Row(what, PLUGIN, ours, other, unit)
+
+
+def _measured(place: Place, way: Way, named: str) -> list[float]:
+    """Return a figure for each row; of what is tried more than once, the median."""
+    sizes = place.sizes
+    say(f"{sizes.files} small files, {named}")
+    place.azure.journal.clear()
+    small = way.run(_SMALL.format(files=sizes.files))
+    connections, requests = sum(place.azure.journal.connections().values()), len(place.azure.journal)
+    say(f"one file of {sizes.megabytes} MB, {named}")
+    large = _medians(way, _LARGE.format(megabytes=sizes.megabytes), sizes.large_tries)
+    say(f"a model, {named}")
+    return [*small, connections, requests, *large, *_medians(way, _MODEL, sizes.tries)]
+
+
+def _medians(way: Way, code: str, tries: int) -> list[float]:
+    return [statistics.median(it) for it in zip(*(way.run(code) for _ in range(tries)), strict=True)]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from tests.commands.bench.place import Place
-from tests.commands.bench.rows import SMALLER, Row
+from tests.commands.bench.rows import SMALLER, Row, say
 from tests.emulated.cluster import forget_tokens
 
 _LOGIN = "login.microsoftonline.com"
@@ -41,18 +41,27 @@ print(json.dumps(len(mlflow.search_registered_models(filter_string="name LIKE '{
 
 def rows(place: Place) -> Iterator[Row]:
     """Measure each at its sizes."""
+    say("notebooks that begin at once on a node")
     requests, logins = _notebooks(place)
-    yield from _at_each_size("notebooks at once on a node: requests", requests)
-    yield from _at_each_size("notebooks at once on a node: logins", logins)
-    yield from _at_each_size("registered models, found by a part of their names: requests", _models(place))
+    yield from _at_each_size("requests of {} notebooks at once on a node", requests)
+    yield from _at_each_size("logins of {} notebooks at once on a node", logins)
+    say("registered models")
+    yield from _at_each_size("requests to find {} registered models by a part of their names", _models(place))
+    say("runs of an experiment")
     best, all_of_them = _runs(place)
-    yield from _at_each_size("runs, the best of them: requests", best)
-    yield from _at_each_size("runs, all of them by a metric: requests", all_of_them)
+    yield from _at_each_size("requests to find the best of {} runs", best)
+    yield from _at_each_size("requests to read {} runs, in the order of a metric", all_of_them)
 
 
 def _at_each_size(what: str, figures: dict[int, int]) -> Iterator[Row]:
     for smaller, larger in pairwise(sorted(figures)):
-        yield Row(f"{larger:,} {what}", f"{SMALLER}, {smaller:,}", figures[larger], figures[smaller])
+        yield Row(
+            f"{what.format(f'{larger:,}')}, beside {smaller:,}",
+            SMALLER,
+            figures[larger],
+            figures[smaller],
+            times=larger / smaller,
+        )
 
 
 def _notebooks(place: Place) -> tuple[dict[int, int], dict[int, int]]:

@@ -9,7 +9,7 @@ from itertools import pairwise
 from tests.admin.conftest import Admin
 from tests.admin.large_workspace import fill
 from tests.commands.bench.place import Place
-from tests.commands.bench.rows import SMALLER, Row
+from tests.commands.bench.rows import SMALLER, Row, say
 from tests.emulated.databricks import EmulatedDatabricks
 
 
@@ -17,11 +17,15 @@ def rows(place: Place) -> Iterator[Row]:
     """Measure a plan that finds nothing to change."""
     figures = {size: _plan(place, size) for size in place.sizes.clusters}
     for smaller, larger in pairwise(sorted(figures)):
-        what = f"`plan` with {larger:,} clusters, {larger // 4:,} jobs and {_policies(larger):,} policies"
-        beside = f"{SMALLER}, {smaller:,}"
+        what = f"of `plan` with {_named(larger)}, beside {_named(smaller)}"
+        times = larger / smaller
         (requests, seconds), (fewer, less) = figures[larger], figures[smaller]
-        yield Row(f"{what}: requests", beside, requests, fewer)
-        yield Row(f"{what}: time", beside, seconds, less, "{:.1f} s")
+        yield Row(f"requests {what}", SMALLER, requests, fewer, times=times)
+        yield Row(f"time {what}", SMALLER, seconds, less, "{:.1f} s", times=times)
+
+
+def _named(clusters: int) -> str:
+    return f"{clusters:,} clusters, {clusters // 4:,} jobs and {_policies(clusters):,} policies"
 
 
 def _policies(clusters: int) -> int:
@@ -30,6 +34,7 @@ def _policies(clusters: int) -> int:
 
 def _plan(place: Place, clusters: int) -> tuple[int, float]:
     """Return the requests and the seconds of a plan."""
+    say(_named(clusters))
     folder = place.folder / f"{clusters} clusters"
     folder.mkdir()
     with EmulatedDatabricks(folder, azure=place.azure) as databricks:

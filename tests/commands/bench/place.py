@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import statistics
 import tempfile
 import time
@@ -28,7 +27,8 @@ class Sizes:
         tries: of whatever takes time; the median counts.
         files: small artifacts of a run.
         megabytes: of one large artifact.
-        metrics: logged one by one.
+        large_tries: of that one.
+        metrics: logged in a loop.
         notebooks: that begin at once on one node.
         models: in the registry.
         runs: in an experiment.
@@ -38,18 +38,16 @@ class Sizes:
     tries: int = 5
     files: int = 300
     megabytes: int = 300
+    large_tries: int = 3
     metrics: int = 1000
     notebooks: tuple[int, ...] = (1, 8, 64)
     models: tuple[int, ...] = (200, 2_000)
     runs: tuple[int, ...] = (1_000, 10_000)
     clusters: tuple[int, ...] = (200, 2_000)
 
-    @classmethod
-    def asked_for(cls) -> Sizes:
-        """Return those of this run: `SMALL=1` is to try the bench itself."""
-        if not os.environ.get("SMALL"):
-            return cls()
-        return cls(1, 20, 5, 20, (1, 2), (20, 40), (20, 40), (20, 40))
+
+# To try the bench itself.
+SMALL = Sizes(1, 20, 5, 1, 20, (1, 2), (20, 40), (20, 40), (20, 40))
 
 
 @dataclass(frozen=True)
@@ -125,8 +123,8 @@ class Place:
 
 
 @contextmanager
-def prepared() -> Iterator[Place]:
-    """Make both nodes, and the emulated Azure."""
+def prepared(latency: float, sizes: Sizes) -> Iterator[Place]:
+    """Make both nodes, and the emulated Azure; `latency` is in seconds."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         bundle = build_bundle(folder / "bundle")
@@ -145,6 +143,6 @@ def prepared() -> Iterator[Place]:
                     plugin=Way(plain, variables=login),
                     manual=Way(plain, before=manual_way.dbutils(azure) + manual_way.CELL),
                     folder=folder,
-                    latency=float(os.environ.get("LATENCY") or 40) / 1000,
-                    sizes=Sizes.asked_for(),
+                    latency=latency,
+                    sizes=sizes,
                 )

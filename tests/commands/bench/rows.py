@@ -12,7 +12,8 @@ from rich.table import Table
 BARE = "without us"
 PLUGIN = "azureml-mlflow alone"
 MANUAL = "the manual way"
-SMALLER = "a smaller size"
+IN_THE_BACKGROUND = f"{PLUGIN}, in the background"
+SMALLER = "the smaller size"
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Row:
         ours: with azureml-databricks.
         other: the other.
         unit: how to print both.
+        times: how many times the other's size ours is, where both are of us at two sizes; else 0.
         in_readme: whether the README shows it; it does not where a figure explains another.
     """
 
@@ -33,6 +35,7 @@ class Row:
     ours: float
     other: float
     unit: str = "{:,.0f}"
+    times: float = 0
     in_readme: bool = True
 
     @property
@@ -41,6 +44,11 @@ class Row:
         if self.ours and self.other:
             return f"{self.ours / self.other:.2f} : 1"
         return f"{self.ours:.0f} : {self.other:.0f}"
+
+
+def say(what: str) -> None:
+    """Say what is measured now."""
+    print(f"==> {what}", flush=True)
 
 
 def show(title: str, rows: Sequence[Row]) -> None:
