@@ -190,7 +190,8 @@ def test_a_python_is_asked_of_the_mirror_which_is_named_without_its_password(
     # Given a machine without that Python
     here = {"PATH": str(tmp_path), "PYENV_ROOT": str(tmp_path), "UV_PYTHON_INSTALL_DIR": str(tmp_path / "uv")}
     to = address.replace("://", "://ada:s3cr3t@")
-    lead_to_it(monkeypatch, tmp_path, **here, UV_PYTHON_INSTALL_MIRROR=to)
+    # and a terminal that is narrower than what uv says
+    lead_to_it(monkeypatch, tmp_path, **here, UV_PYTHON_INSTALL_MIRROR=to, COLUMNS="80")
 
     with pytest.raises(interpreter.InterpreterError) as told:
         interpreter.find("3.10")

@@ -28,7 +28,8 @@ def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     certificates = {"SSL_CERT_FILE": trusted} if trusted else {}
     return subprocess.run(
         [uv.find_uv_bin(), *arguments],
-        env={**certificates, **os.environ, **variables},
+        # A cause that is wrapped at the terminal's width could not be told from its last line.
+        env={**certificates, **os.environ, "UV_NO_WRAP": "1", **variables},
         capture_output=True,
         text=True,
         check=False,
