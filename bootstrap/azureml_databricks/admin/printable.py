@@ -35,3 +35,8 @@ def _escaped(letter: str) -> str:
 def _in_json(letter: str) -> str:
     units = letter.encode("utf-16-be", "surrogatepass")
     return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
+
+
+def last_lines(text: str) -> list[str]:
+    """Return the last lines that say something, at most five: they say more than the first."""
+    return [line.strip() for line in text.splitlines() if line.strip()][-5:]

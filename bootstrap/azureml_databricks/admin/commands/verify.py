@@ -27,12 +27,12 @@ from azureml_databricks.admin.objects.definition import spark_versions
 from azureml_databricks.admin.objects.policy import ClusterPolicy
 from azureml_databricks.admin.objects.release import KIND as RELEASE
 from azureml_databricks.admin.objects.release import TASK
+from azureml_databricks.admin.printable import last_lines
 from azureml_databricks.admin.services.databricks import telling
 from azureml_databricks.checkup.findings import Finding, Verdict
 
 _REPORT = "azureml-databricks verify: "
 _RIGHT = "CAN USE on the policy"
-_LAST_LINES = 5
 # Of an init script that could be read, and has failed.
 _EXECUTED = compute.InitScriptExecutionDetailsInitScriptExecutionStatus.FAILED_EXECUTION.value
 
@@ -214,9 +214,8 @@ def _findings(site: Site, run: jobs.Run, output: jobs.RunOutput) -> list[Finding
         events = "".join(f"; {it}" for it in _of_init_scripts(site, cluster_id))
         lines = _as_lines(_said_by_script(site, cluster_id)) if _EXECUTED in events else ""
         raise AdminError(f"the cluster did not start: {said.splitlines()[0]}{events} ({page}){lines}")
-    # The last lines say more than the first.
-    last = [it.strip() for it in (output.logs or "").splitlines() if it.strip()][-_LAST_LINES:]
-    raise AdminError(f"the run failed: {said.splitlines()[0]} ({page}){_as_lines(last)}")
+    last = _as_lines(last_lines(output.logs or ""))
+    raise AdminError(f"the run failed: {said.splitlines()[0]} ({page}){last}")
 
 
 def _as_lines(lines: Iterable[str]) -> str:

@@ -13,6 +13,7 @@ from uuid import uuid4
 
 from databricks.sdk import WorkspaceClient
 
+from azureml_databricks.admin import printable
 from azureml_databricks.admin.errors import AdminError
 from azureml_databricks.admin.objects import storage
 from azureml_databricks.admin.objects.record import LOGS
@@ -22,7 +23,6 @@ from azureml_databricks.admin.objects.storage import Storage
 # Of a cluster that has ended all of it is delivered; how soon, no page says. Seconds between two looks.
 PAUSES = [0, 1, 2, 3, 4, *[10] * 5]
 CONF = "cluster_log_conf"
-_LAST_LINES = 5
 _ESCAPE = re.compile(r"\x1b(\][^\x07\x1b]*(\x07|\x1b\\)|\[[0-?]*[ -/]*[@-~]|[@-_])")
 
 
@@ -75,8 +75,8 @@ def last_lines(client: WorkspaceClient, cluster_id: str) -> list[str]:
     for pause in PAUSES:
         time.sleep(pause)
         for text in _delivered(logs, f"{cluster_id}/init_scripts"):
-            if lines := [it.strip() for it in _ESCAPE.sub("", text).splitlines() if it.strip()]:
-                return lines[-_LAST_LINES:]
+            if lines := printable.last_lines(_ESCAPE.sub("", text)):
+                return lines
     return []
 
 
