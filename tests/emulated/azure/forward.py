@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -79,7 +78,7 @@ class Client:
         answer = await self._session.request(
             request.method,
             URL(url + target.decode("ascii").removesuffix("?"), encoded=True),
-            headers=list(_passed_on(request.headers.items())),
+            headers=[(name, value) for name, value in request.headers.items() if _is_passed_on(name)],
             data=request.stream() if _OF_A_BODY & set(request.headers) else None,
             skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
             allow_redirects=False,
@@ -87,9 +86,8 @@ class Client:
         response = StreamingResponse(
             answer.content.iter_any(), answer.status, background=BackgroundTask(answer.release)
         )
-        headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in answer.raw_headers]
         response.raw_headers = [
-            (name.encode("latin-1"), value.encode("latin-1")) for name, value in _passed_on(headers)
+            (name, value) for name, value in answer.raw_headers if _is_passed_on(name.decode("latin-1"))
         ]
         return response
 
@@ -100,5 +98,5 @@ async def close_all() -> None:
         await session.close()
 
 
-def _passed_on(headers: Iterable[tuple[str, str]]) -> Iterable[tuple[str, str]]:
-    return ((name, value) for name, value in headers if name.lower() not in _OF_THE_CONNECTION)
+def _is_passed_on(header: str) -> bool:
+    return header.lower() not in _OF_THE_CONNECTION
