@@ -72,9 +72,9 @@ def test_each_has_users_runtimes_and_an_access_mode_of_its_own_and_all_have_one_
     assert body(two.run_or_fail("deploy").stdout) == "Nothing to change.\n"
 
 
-def test_status_and_enforce_see_the_clusters_under_each(two: Admin) -> None:
-    make_cluster(two, "shared", who=user(two, "ann@contoso.com"))
-    client = two.databricks.cluster_client(two.databricks.admin)
+def make_training_cluster(admin: Admin) -> None:
+    """Make a cluster as a trainer does."""
+    client = admin.databricks.cluster_client(admin.databricks.admin)
     (trained,) = [it for it in client.cluster_policies.list() if it.name == "ML for training"]
     client.clusters.create(
         cluster_name="training",
@@ -85,6 +85,11 @@ def test_status_and_enforce_see_the_clusters_under_each(two: Admin) -> None:
         num_workers=1,
         single_user_name="tom@contoso.com",
     )
+
+
+def test_status_and_enforce_see_the_clusters_under_each(two: Admin) -> None:
+    make_cluster(two, "shared", who=user(two, "ann@contoso.com"))
+    make_training_cluster(two)
     write(two, STANDARD, ML, settings='onError = "fail"')
     two.run_or_fail("deploy", "--yes")
 
@@ -337,17 +342,7 @@ def test_a_scope_that_has_no_secret_yet_is_named_with_the_command_for_it(admin_w
 
 def test_who_moves_to_a_scope_of_their_own_reads_the_former_one_while_a_cluster_needs_it(two: Admin) -> None:
     # Given a cluster of the trainers', made with the scope of all
-    client = two.databricks.cluster_client(two.databricks.admin)
-    (trained,) = [it for it in client.cluster_policies.list() if it.name == "ML for training"]
-    client.clusters.create(
-        cluster_name="training",
-        policy_id=trained.policy_id,
-        apply_policy_default_values=True,
-        spark_version="15.4.x-cpu-ml-scala2.12",
-        node_type_id="Standard_DS3_v2",
-        num_workers=1,
-        single_user_name="tom@contoso.com",
-    )
+    make_training_cluster(two)
     write(two, STANDARD, APART)
     two.run("secrets", "set", "--policy", "ML for training", stdin=stranger(two))
 

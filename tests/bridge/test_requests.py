@@ -16,8 +16,8 @@ from tests.matrices.on_azure import printed
 
 VERSION = "3.17.2"
 
-# Calls of a process that has logged before, and the requests of each; a model has five files.
-CODE = """
+# Notes each request, of MLflow and of Azure's libraries.
+COUNTING = """
     import json, mlflow, urllib3
     from sklearn.linear_model import LogisticRegression
 
@@ -27,6 +27,11 @@ CODE = """
         return urlopen(pool, method, url, *args, **more)
     urllib3.connectionpool.HTTPConnectionPool.urlopen = counting
 
+    model = LogisticRegression().fit([[0.0], [1.0]], [0, 1])
+    """
+
+# Calls of a process that has logged before, and the requests of each; a model has five files.
+CODE = """
     counts = {}
     def count(name, call):
         asked.clear()
@@ -34,7 +39,6 @@ CODE = """
         counts[name] = len(asked)
         return answer
 
-    model = LogisticRegression().fit([[0.0], [1.0]], [0, 1])
     def log(name):
         return mlflow.sklearn.log_model(model, name=name, pip_requirements=["scikit-learn"])
     client = mlflow.MlflowClient()
@@ -70,7 +74,7 @@ RECORD = 2  # its path, then its bytes
 
 
 def test_a_call_asks_for_nothing_that_is_known(azure: EmulatedAzure) -> None:
-    assert printed(VERSION, azure, CODE) == {
+    assert printed(VERSION, azure, COUNTING + CODE) == {
         "start_run": 2,
         "log_metric": 1,
         "log_dict": 2,
@@ -94,16 +98,6 @@ def test_a_call_asks_for_nothing_that_is_known(azure: EmulatedAzure) -> None:
 
 # A training that keeps 25 checkpoints, and evaluates each of them 24 times.
 CHECKPOINTS = """
-    import mlflow, urllib3
-    from sklearn.linear_model import LogisticRegression
-
-    asked, urlopen = [], urllib3.connectionpool.HTTPConnectionPool.urlopen
-    def counting(pool, method, url, *args, **more):
-        asked.append(f"{method} {url}")
-        return urlopen(pool, method, url, *args, **more)
-    urllib3.connectionpool.HTTPConnectionPool.urlopen = counting
-
-    model = LogisticRegression().fit([[0.0], [1.0]], [0, 1])
     mlflow.set_experiment("checkpoints")
     with mlflow.start_run():
         for step in range(25):
@@ -122,7 +116,7 @@ def test_checkpoints_take_at_most_twice_the_requests_of_mlflows_own_server(
 ) -> None:
     with suite.own_server(VERSION, tmp_path) as variables:
         done = subprocess.run(
-            [environment(VERSION), "-W", "ignore", "-c", textwrap.dedent(CHECKPOINTS)],
+            [environment(VERSION), "-W", "ignore", "-c", textwrap.dedent(COUNTING + CHECKPOINTS)],
             env={"PATH": "/usr/bin:/bin", "HOME": "/tmp", **variables},
             capture_output=True,
             text=True,
@@ -130,7 +124,7 @@ def test_checkpoints_take_at_most_twice_the_requests_of_mlflows_own_server(
         )
     of_own_server, *_ = json.loads(done.stdout.splitlines()[-1])
 
-    logging, reading, metrics = printed(VERSION, azure, CHECKPOINTS)
+    logging, reading, metrics = printed(VERSION, azure, COUNTING + CHECKPOINTS)
 
     assert logging <= 2 * of_own_server
     assert (reading, metrics) == (1, 24)
