@@ -95,6 +95,22 @@ def test_another_value_of_a_param_is_refused_in_mlflows_words_with_both_as_they_
     assert told == [said.format(*each) for each in values]
 
 
+def test_a_param_without_room_is_logged_again_with_its_value_as_nothing_new(azure: EmulatedAzure) -> None:
+    told = logged(
+        azure,
+        """
+        for first in range(0, 200, 100):
+            client.log_batch(run_id, params=[Param(f"{first + n}", "1") for n in range(100)])
+        for _ in range(2):
+            client.log_param(run_id, "last", "one")
+        told = client.get_run(run_id).data.params["last"]
+        """,
+    )
+
+    assert told == "one"
+    assert calls(azure)["PUT"] == 1
+
+
 def test_what_there_is_no_room_for_costs_a_look_at_the_run_and_its_record(azure: EmulatedAzure) -> None:
     logged(
         azure,

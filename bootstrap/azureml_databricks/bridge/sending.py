@@ -141,8 +141,9 @@ class Sender:
             parts = divided(batch, run, room=room)
             if not parts.kept and limits.is_met(refusal):
                 parts = divided(batch, run, room=False)
+            there_is_room = not parts.kept
             self._require_unchanged(run, batch.params, parts.kept)
-            if not parts.kept:
+            if there_is_room:
                 raise refusal
             names = {name for name, *_ in parts.kept.metrics}
             parts.kept.metrics = [each for each in parts.kept.metrics if each[0] not in kept_names]
