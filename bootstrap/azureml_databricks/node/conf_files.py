@@ -5,7 +5,9 @@
 
 import posix
 
-_REGULAR, _KIND, _OTHERS_WRITE = 0o100000, 0o170000, 0o022
+_REGULAR = 0o100000
+_KIND = 0o170000
+_OTHERS_WRITE = 0o022
 _LARGEST = 1_000_000
 
 
@@ -20,7 +22,9 @@ def spark_confs() -> "list[tuple[bytes, bytes]]":
     paths = [folder + b"/spark-defaults.conf", b"/tmp/custom-spark.conf"]
     folder = b"/databricks/driver/conf/"
     if posix.access(folder, posix.R_OK):
-        paths += [folder + name for name in sorted(posix.listdir(folder)) if name[-5:] == b".conf"]
+        for name in sorted(posix.listdir(folder)):
+            if name[-5:] == b".conf":
+                paths.append(folder + name)
     found = []
     for path in paths:
         # Asked first, since raising an error costs more.

@@ -44,12 +44,12 @@ except Exception:
 """
 
 # Each word of it is compiled at every start: that of `PYTHONPATH`, and the text where there is one. Only a
-# sitecustomize on PYTHONPATH can shadow ours.
+# sitecustomize on PYTHONPATH can shadow ours. The module has both the loader and, as `_os`, `posix`.
 _RUN_FROM_PTH = """\
-import posix; b"PYTHONPATH" in posix.environ and exec({text!r})  {begin}
+import _frozen_importlib_external as _; b"PYTHONPATH" in _._os.environ and exec({text!r})  {begin}
 """
 _RUN_BRIEFLY = """\
-try:exec(__import__("_frozen_importlib_external").SourcelessFileLoader("_",{start!r}).get_code("_"),{{}})
+try:exec(_.SourcelessFileLoader("_",{start!r}).get_code("_"),{{}})
 except Exception:0
 """
 

@@ -169,21 +169,25 @@ def _settle(paths: Paths, unpacked: Path, sha256: str, known: Knowledge) -> Path
         shutil.rmtree(unpacked)
         return release
     _lay_down(unpacked / _NODE / "laid_down.py", laid_down)
-    started = program.source(_call_of_run(release, known))
+    started = program.source(_call_of_run(release, _top_of(unpacked), known))
     _lay_down(unpacked / _NODE / "_start.py", started, compiled=unpacked / _NODE / "_start.pyc")
     release.parent.mkdir(exist_ok=True)
     os.rename(unpacked, release)
     return release
 
 
-def _call_of_run(release: Path, known: Knowledge) -> str:
+def _top_of(unpacked: Path) -> str:
+    return f" {' '.join(sorted({path.name.partition('.')[0] for path in unpacked.iterdir()}))} "
+
+
+def _call_of_run(release: Path, names: str, known: Knowledge) -> str:
     settings = known.settings
     wanted = variables.wanted(settings, known.values)
     texts = {setting.variable: settings[setting.name] for setting in TABLE if setting.shapes_uri}
     if wanted:
         texts.update((name, text) for name, (text, _) in wanted.overrides.items() if name in texts)
     as_given = {os.fsencode(name): os.fsencode(text) for name, text in texts.items()}
-    return f"run({str(release)!r}, {as_given!r}, {wanted.encoded() if wanted else None!r})"
+    return f"run({str(release)!r}, {names!r}, {as_given!r}, {wanted.encoded() if wanted else None!r})"
 
 
 def _lay_down(path: Path, source: str, compiled: Path | None = None) -> None:

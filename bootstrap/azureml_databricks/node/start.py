@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     from azureml_databricks.node.variables import Encoded
 
 
-def run(release: str, known: "dict[bytes, bytes]", wanted: "Encoded | None") -> None:
+def run(release: str, names: str, known: "dict[bytes, bytes]", wanted: "Encoded | None") -> None:
     """Give this process the variables that point MLflow at the workspace.
 
     Args:
         release: the folder of the unpacked bundle.
+        names: what can be imported from it, with spaces around each.
         known: variable -> the text it had, or was given, at install time.
         wanted: what follows from `known`; None where nothing is configured.
     """
@@ -31,26 +32,45 @@ def run(release: str, known: "dict[bytes, bytes]", wanted: "Encoded | None") -> 
     sys.__dict__.setdefault("azureml_databricks_hooks", [".pth"])
     environ = posix.environ  # `os.environ` would encode each name
     try:
-        as_at_install = all(environ.get(name, b"") in (b"", text) for name, text in known.items())
-        if not as_at_install or spark_confs():
+        is_changed = bool(spark_confs())
+        for name, text in known.items():
+            is_changed = is_changed or environ.get(name, b"") not in (b"", text)
+        if is_changed:
             # Somebody set a setting for this process or cluster: worth the imports that reading it takes.
-            wanted = wanted_now(release)
+            sys.path.insert(0, release)
+            try:
+                from azureml_databricks.node import variables
+            finally:
+                sys.path.remove(release)
+            now = variables.wanted_now()
+            wanted = now.encoded() if now else None
     except Exception:  # noqa: BLE001  # the first use of MLflow meets it again, and tells of it
         pass
-    if wanted:
+    if wanted is not None:
         apply(release, wanted)
+        list_later(release, names)
         suit_program(release)
 
 
-def wanted_now(release: str) -> "Encoded | None":
-    """Return what this process should have by all that is set for it."""
-    sys.path.insert(0, release)
-    try:
-        from azureml_databricks.node import variables
-    finally:
-        sys.path.remove(release)
-    wanted = variables.wanted_now()
-    return wanted and wanted.encoded()
+def list_later(release: str, names: str) -> None:
+    """Leave the look into the bundle's folder to the first import that finds something there.
+
+    Each Python looks for a `usercustomize` on all of `sys.path`, and a finder for one more folder, with the
+    list of what is in it, takes 130,000 instructions.
+    """
+    from _frozen_importlib_external import FileFinder, PathFinder
+
+    def find_spec(name, target=None):  # type: ignore[no-untyped-def]  # whatever the import system gives
+        if f" {name} " not in names:
+            return None
+        sys.path_importer_cache.pop(release, None)
+        finder = PathFinder._path_importer_cache(release)  # type: ignore[attr-defined]  # as Python makes it
+        return finder and finder.find_spec(name, target)
+
+    # What asks for the kind of a finder, as `pkgutil` does, knows this one.
+    finder = FileFinder.__new__(FileFinder)
+    finder.path, finder.find_spec = release, find_spec  # type: ignore[method-assign]
+    sys.path_importer_cache[release] = finder
 
 
 def suit_program(release: str) -> None:

@@ -17,8 +17,9 @@ _REGISTRY_PRESETS = ("databricks-uc", "databricks")
 _CLOUD = BY_NAME["cloud"].variable
 
 _Overrides = dict[str, tuple[str, tuple[str, ...]]]
-# What is wanted, as a process has its variables.
-Encoded = tuple[dict[bytes, bytes], dict[bytes, tuple[bytes, tuple[bytes, ...]]], dict[bytes, bytes]]
+# What is wanted, as a process has its variables: each with its text, set where one of the presets stands, or
+# whatever there is.
+Encoded = list[tuple[bytes, bytes, tuple[bytes, ...] | None]]
 
 # What this process has had from us before its Spark conf was known, or from another task's: nobody's choice.
 _uris: set[str] = set()
@@ -42,14 +43,14 @@ class Wanted(NamedTuple):
     def encoded(self) -> Encoded:
         """Return it as `apply` takes it."""
         encode = os.fsencode
-        return (
-            {encode(name): encode(text) for name, text in self.exports.items()},
-            {
-                encode(name): (encode(text), tuple(map(encode, presets)))
+        return [
+            *((encode(name), encode(text), (b"",)) for name, text in self.exports.items()),
+            *((encode(name), encode(text), None) for name, text in self.given.items()),
+            *(
+                (encode(name), encode(text), tuple(map(encode, presets)))
                 for name, (text, presets) in self.overrides.items()
-            },
-            {encode(name): encode(text) for name, text in self.given.items()},
-        )
+            ),
+        ]
 
     def __repr__(self) -> str:
         names = [*self.exports, *self.overrides, *self.given]
