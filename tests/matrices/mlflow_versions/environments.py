@@ -30,6 +30,8 @@ VERSIONS = {
     "3.17.2": "3.12",
 }
 REQUIREMENTS = Path(__file__).parent / "requirements"
+# What is imported is compiled then, once; a machine may let Python keep none of it.
+KEEPS_BYTECODE = {"PYTHONDONTWRITEBYTECODE": ""}
 
 _CACHE = REPOSITORY / ".cache" / "mlflow"
 _BOOTSTRAP = REPOSITORY / "bootstrap"
@@ -73,8 +75,7 @@ def _lock(version: str) -> Path:
 
 def _make(folder: Path, version: str) -> None:
     _uv("venv", "--quiet", "--python", interpreter.find(VERSIONS[version]), folder)
-    # A machine that lets Python write no bytecode would compile all of MLflow in each process.
-    install = ("pip", "sync", "--quiet", "--compile-bytecode", "--require-hashes")
+    install = ("pip", "sync", "--quiet", "--require-hashes")
     _uv(*install, "--python", folder / "bin/python", _lock(version))
     (packages,) = folder.glob("lib/python3*/site-packages")
     _install_bridge(packages)

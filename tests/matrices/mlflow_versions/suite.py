@@ -15,7 +15,7 @@ import pytest
 from tests.emulated.azure import EmulatedAzure
 from tests.emulated.azure.processes import Process, free_port
 from tests.emulated.cluster import service_principal
-from tests.matrices.mlflow_versions.environments import environment
+from tests.matrices.mlflow_versions.environments import KEEPS_BYTECODE, environment
 
 STORIES = Path(__file__).parents[1] / "stories"
 
@@ -32,7 +32,7 @@ def own_server(version: str, folder: Path) -> Iterator[dict[str, str]]:
         *("--artifacts-destination", f"{folder}/artifacts", "--workers", "1"),
         port=port,
         log=folder / "server.log",
-        env={**quiet, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+        env={**quiet, **KEEPS_BYTECODE, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
     )
     with server:
         server.wait_until_listening()
@@ -56,7 +56,7 @@ def run(version: str, variables: Mapping[str, str], *arguments: str) -> subproce
             *("--numprocesses=2", "--dist=loadfile", "--no-loadscope-reorder", *arguments),
         ],
         # MLflow gives up to infer a model's requirements after two minutes, which a busy machine may need.
-        env={**os.environ, "MLFLOW_REQUIREMENTS_INFERENCE_TIMEOUT": "1200", **variables},
+        env={**os.environ, **KEEPS_BYTECODE, "MLFLOW_REQUIREMENTS_INFERENCE_TIMEOUT": "1200", **variables},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
