@@ -30,6 +30,7 @@ def policy_id(admin: Admin) -> str:
     return str(policy.policy_id)
 
 
+@pytest.mark.thorough  # a runtime's packages, which no other test of these needs, take most of a minute
 def test_a_notebook_logs_to_azure_ml_though_the_script_sees_none_of_our_variables(
     deployed_for_19: Admin,
 ) -> None:

@@ -8,6 +8,7 @@ import tarfile
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from cyclonedx.schema import SchemaVersion
@@ -54,6 +55,7 @@ def test_the_bill_has_each_package_with_its_hashes_and_its_licence(lock: Path, t
 
 def accepted(component: dict[str, Any]) -> list[str]:
     (distribution,) = component["externalReferences"]
+    assert urlsplit(distribution["url"]).scheme == "https"
     return [each["content"] for each in distribution["hashes"]]
 
 
