@@ -20,7 +20,7 @@ def main() -> None:
 
         sys.exit(doctor.main(sys.argv[2:]))
     try:
-        from azureml_databricks.admin.commands.cli import main as admin
+        from azureml_databricks.admin.command_line.main import main as admin
     except ModuleNotFoundError:
         sys.exit(
             "azureml-databricks: here there are `azureml-databricks doctor` and `azureml-databricks node`; "

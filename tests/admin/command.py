@@ -22,8 +22,13 @@ from tests.emulated.preloaded import Preloaded, Program
 SCRIPT = Path(sys.executable).with_name("azureml-databricks")
 # What takes long: libraries, and what the commands import when they run.
 _MODULES = (
-    *("azure.identity", "databricks.sdk", "tests.admin.command"),
-    *(f"azureml_databricks.admin.commands.{name}" for name in ("cli", "enforce", "render", "verify")),
+    *(
+        "azure.identity",
+        "databricks.sdk",
+        "tests.admin.command",
+        "azureml_databricks.admin.command_line.main",
+    ),
+    *(f"azureml_databricks.admin.commands.{name}" for name in ("enforce", "render", "verify")),
 )
 # What takes seconds as well, and serves no command.
 _NEVER_IMPORTED = ("azure.ai.ml", "azureml.mlflow", "mlflow")

@@ -9,7 +9,7 @@ import shlex
 import click
 import pytest
 
-from azureml_databricks.admin.commands.cli import main
+from azureml_databricks.admin.command_line.main import main
 from azureml_databricks.admin.commands.given_secret import GivenSecret
 from tests import REPOSITORY
 from tests.admin.conftest import LOCATION, Admin

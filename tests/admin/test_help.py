@@ -12,9 +12,9 @@ from pathlib import Path
 import click
 import pytest
 
-from azureml_databricks.admin.commands import help_texts
-from azureml_databricks.admin.commands.cli import main
-from azureml_databricks.admin.commands.debug import show_requests
+from azureml_databricks.admin.command_line import help_texts
+from azureml_databricks.admin.command_line.debug import show_requests
+from azureml_databricks.admin.command_line.main import main
 from azureml_databricks.admin.commands.given_secret import GivenSecret
 from tests import REPOSITORY
 from tests.admin.command import Command

@@ -18,7 +18,8 @@ from tests.commands.imports import BOOTSTRAP, PACKAGE, all_imports, circle, is_o
 ROOMS = (
     "", "tracking_uri", "settings", "node", "bridge", "checkup", "node_command",
     "admin", "admin.errors", "admin.printable", "admin.progress", "admin.to_run", "admin.bundle",
-    "admin.file", "admin.services", "admin.objects", "admin.commands", "__main__",
+    "admin.file", "admin.services", "admin.objects", "admin.commands",
+    "admin.command_line", "__main__",
 )
 # fmt: on
 # What a node has; `__main__` is there too, and does without the admin half where that is not.

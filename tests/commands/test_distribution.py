@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from azureml_databricks.admin.commands.cli import main
+from azureml_databricks.admin.command_line.main import main
 from tests import REPOSITORY
 from tests.commands import dist
 

@@ -1,1 +1,1 @@
-"""The command line: `cli.py` has the commands, the others what is too long to stand there."""
+"""What the commands do."""

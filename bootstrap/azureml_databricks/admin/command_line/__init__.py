@@ -1,0 +1,1 @@
+"""What an admin types, and what is answered; what a command does is in `commands`."""
