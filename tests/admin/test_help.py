@@ -6,6 +6,7 @@ import ast
 import logging
 import re
 import shlex
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from azureml_databricks.admin.command_line.debug import show_requests
 from azureml_databricks.admin.command_line.main import main
 from azureml_databricks.admin.commands.given_secret import GivenSecret
 from tests import REPOSITORY
-from tests.admin.command import Command
+from tests.admin.command import SCRIPT, Command
 from tests.admin.conftest import Admin
 
 
@@ -191,3 +192,12 @@ def test_a_log_tells_what_is_built_and_uploaded(admin_with_secrets: Admin) -> No
 
     assert [line.split()[0] for line in told] == ["building", "built", "uploading"]
     assert told[2].endswith(" MB")
+
+
+@pytest.mark.parametrize("command", [["schema"], ["--help"], ["bundle", "--help"]])
+def test_a_full_disk_behind_standard_output_is_told_in_a_line(command: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([SCRIPT, *command], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+
+    assert done.returncode == 1
+    assert done.stderr == "Error: standard output cannot be written: No space left on device\n"

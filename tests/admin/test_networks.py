@@ -15,7 +15,7 @@ import trustme
 from azureml_databricks.admin.bundle import archives, interpreter, uv_program
 from azureml_databricks.admin.errors import AdminError
 from azureml_databricks.admin.file.deployment import Databricks
-from azureml_databricks.admin.services import databricks, proxies
+from azureml_databricks.admin.services import databricks, network
 from tests.admin.conftest import Admin
 
 HOST = "https://adb-1.2.azuredatabricks.net"
@@ -158,6 +158,42 @@ def lead_to_it(monkeypatch: pytest.MonkeyPatch, folder: Path, **variables: str) 
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
 
 
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [(None, "No such file or directory"), ("no certificate", "no certificate or crl found")],
+)
+def test_certificates_that_cannot_be_read_are_named(
+    admin: Admin, tmp_path: Path, content: str | None, why: str
+) -> None:
+    file = tmp_path / "company.pem"
+    if content:
+        file.write_text(content)
+    admin.environment["REQUESTS_CA_BUNDLE"] = str(file)
+
+    for command in (["plan"], ["policy", "render"]):
+        done = admin.run(*command)
+
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr.startswith(
+            f"Error: REQUESTS_CA_BUNDLE is {str(file)!r}: no certificates in PEM form"
+        )
+        assert why in done.stderr.lower() or why in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_proxy_of_another_kind_is_no_missing_login(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABRICKS_TOKEN", "t")
+    for name in "https_proxy", "HTTPS_PROXY":
+        monkeypatch.setenv(name, "socks5://127.0.0.1:9")
+
+    with pytest.raises(
+        AdminError, match=r"cannot be reached \(Missing dependencies for SOCKS support"
+    ) as told:
+        databricks.connect(Databricks(host="https://adb-1.2.azuredatabricks.net"))
+
+    assert "HTTPS_PROXY" in str(told.value)
+
+
 def test_uv_trusts_the_certificates_that_all_else_trusts(
     mirror: tuple[str, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -258,7 +294,7 @@ def test_a_variable_that_is_no_proxys_address_is_named_and_not_shown(
     monkeypatch.setenv("HTTPS_PROXY", address)
 
     with pytest.raises(AdminError, match=r"^HTTPS_PROXY is not the address of a proxy: .* # is %23") as told:
-        proxies.check()
+        network.check()
 
     assert "s3cr3t" not in str(told.value)
 
@@ -269,7 +305,7 @@ def test_a_variable_that_is_no_proxys_address_is_named_and_not_shown(
 def test_an_address_of_a_proxy_is_taken(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
     monkeypatch.setenv("HTTPS_PROXY", address)
 
-    proxies.check()
+    network.check()
 
 
 def test_every_command_that_asks_somebody_looks_at_the_proxy_first(admin: Admin) -> None:

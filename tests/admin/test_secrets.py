@@ -492,6 +492,20 @@ def test_a_secret_is_in_no_argument_so_no_list_of_processes_shows_it(admin: Admi
         assert not re.search(r"--[a-z-]*(secret|password)", text)
 
 
+@pytest.mark.parametrize("command", ["set", "rotate"])
+def test_a_file_is_told_the_way_out_of_too_whatever_goes_wrong_before_it_is_looked_at(
+    admin: Admin, command: str
+) -> None:
+    (admin.run.folder / "sp.json").write_text(admin.service_principal)
+    client_id = admin.azure.principal.client_id
+
+    for given in (["--file", "missing.toml"], ["--policy", "nope"], ["--json", "--file=missing.toml"]):
+        done = admin.run("secrets", command, "--from", "sp.json", *given)
+
+        assert (done.returncode, len(done.stderr.splitlines())) == (1, 1), done.stderr
+        assert f"az ad app credential reset --id {client_id} --append | " in done.stderr
+
+
 def test_the_way_out_of_a_file_that_is_none_reads_what_is_piped(admin: Admin) -> None:
     (admin.run.folder / "sp.json").write_text('{"appId": ')
 

@@ -6,7 +6,7 @@ import sys
 
 
 def printable(text: str) -> str:
-    """Return a text in one line, with what is no letter or sign written as Python does: x1b."""
+    r"""Return a text in one line, with what is no letter or sign written as Python does: `\x1b`."""
     return "".join(letter if letter.isprintable() else _escaped(letter) for letter in text)
 
 

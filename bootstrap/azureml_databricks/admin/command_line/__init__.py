@@ -1,1 +1,1 @@
-"""What an admin types, and what is answered; what a command does is in `commands`."""
+"""The commands as an admin types them: options, help, exit statuses; what they do is in `commands`."""

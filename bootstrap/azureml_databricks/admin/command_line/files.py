@@ -1,4 +1,4 @@
-"""What is written to files, and asks no workspace: the policy for other tools, the bundle."""
+"""What is made for other tools, and changes no workspace: the policy, the bundle."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def bundle(
         with Output(as_json=False).working("building"):
             built = bundles.build(asked, location, out, settings, extras)
     except OSError as error:
-        raise click.ClickException(f"{error.filename or out} cannot be written: {error.strerror}") from None
+        raise AdminError(f"{error.filename or out} cannot be written: {error.strerror}") from None
     for archive in built.archives:
         click.echo(f"{archive.path}  {archive.path.stat().st_size:,} bytes, SHA-256 {archive.sha256}")
     click.echo(f"{built.script}  the init script; it looks for the archives in {location}")

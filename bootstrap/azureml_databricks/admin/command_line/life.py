@@ -227,7 +227,13 @@ def _show_secret(scope: SecretScope, key: str, output: Output) -> dict[str, str 
     metavar="PATH=VALUE",
     help="What the policy demands, such as custom_tags.team=ml, instance_pool_id=... or num_workers=1.",
 )
-@click.option("--timeout", default=30, show_default=True, help="Minutes after which it is given up.")
+@click.option(
+    "--timeout",
+    type=click.IntRange(1, 24 * 60),
+    default=30,
+    show_default=True,
+    help="Minutes after which it is given up.",
+)
 @options.on_a_deployment
 def verify(
     deployment: Deployment,

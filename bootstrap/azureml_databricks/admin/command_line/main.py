@@ -35,6 +35,7 @@ for _command in (
 ):
     main.add_command(_command)
 
+# For the help: `__main__` takes them before an admin's libraries are imported.
 _ON_A_NODE: dict[str, Any] = {
     "add_help_option": False,
     "context_settings": {"ignore_unknown_options": True, "allow_extra_args": True},

@@ -65,7 +65,7 @@ def secrets() -> None:
 
 def _principal_of(command: str) -> Callable[..., Any]:
     def read_from(context: click.Context, _: click.Parameter, file: BinaryIO | None) -> None:
-        context.obj.file, context.obj.made_by = file, command
+        context.obj.take(file, command)
 
     return click.option(
         "--from",

@@ -1,1 +1,1 @@
-"""What the commands do."""
+"""What the commands do, and how it is told."""

@@ -1,4 +1,4 @@
-"""The service principal as it is given to `secrets set`: in a pipe, in a file, or by a person who is asked.
+"""The service principal as `secrets` is given it: in a pipe, in a file, or by a person who is asked.
 
 What `az ad sp create-for-rbac` pipes in is the only copy of its secret.
 """
@@ -14,27 +14,40 @@ from azureml_databricks.admin.commands import service_principal
 from azureml_databricks.admin.commands.service_principal import ServicePrincipal
 from azureml_databricks.admin.errors import AdminError
 
+# What click calls it.
+_STANDARD_INPUT = ("-", "<stdin>")
+
 
 class GivenSecret:
     """A service principal and its secret, on their way into the scope.
 
     Attributes:
-        file: where it is read from, None for standard input or a person.
-        made_by: the command that prints it.
         is_stored: whether the scope has it by now.
     """
 
     def __init__(self) -> None:
         """Begin with nothing."""
-        self.file: BinaryIO | None = None
-        self.made_by = ""
         self.is_stored = False
+        self._file: BinaryIO | None = None
+        self._made_by = ""
         self._content: bytes | None = None
+
+    def take(self, file: BinaryIO | None, made_by: str) -> None:
+        """Take where it is read from.
+
+        Args:
+            file: None for standard input or a person.
+            made_by: the command that prints it.
+        """
+        self._file, self._made_by = file, made_by
+        if file and file.name not in _STANDARD_INPUT:
+            # Click closes it before an error, which wants to know whose secret this is, is told.
+            self._content = file.read()
 
     @property
     def is_typed(self) -> bool:
         """Whether a person is asked."""
-        return self.file is None and sys.stdin.isatty()
+        return self._file is None and sys.stdin.isatty()
 
     def read(self) -> ServicePrincipal:
         """Read it.
@@ -48,9 +61,9 @@ class GivenSecret:
                 client_id=click.prompt("Application ID (appId)").strip(),
                 client_secret=click.prompt("Secret (password), not shown", hide_input=True).strip(),
             )
-        name = self.file.name if self.file else "-"
-        origin = "standard input" if name in ("-", "<stdin>") else name
-        return service_principal.parse(self._read(), origin, self.made_by)
+        name = self._file.name if self._file else "-"
+        origin = "standard input" if name in _STANDARD_INPUT else name
+        return service_principal.parse(self._read(), origin, self._made_by)
 
     def note(self, is_stored: bool) -> None:
         """Note whether something that was written was the secret."""
@@ -75,5 +88,5 @@ class GivenSecret:
 
     def _read(self) -> bytes:
         if self._content is None:
-            self._content = (self.file or sys.stdin.buffer).read()
+            self._content = (self._file or sys.stdin.buffer).read()
         return self._content

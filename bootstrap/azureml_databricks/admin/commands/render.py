@@ -23,7 +23,6 @@ from azureml_databricks.admin.objects.policy import Wanted
 from azureml_databricks.admin.objects.release import SCRIPT, Release
 from azureml_databricks.admin.printable import printable_json
 
-FORMATS = ("definition", "terraform", "bundle")
 _PROVIDER = {"databricks": {"source": "databricks/databricks"}}
 # Of a resource of Terraform's: its type, its name, its arguments.
 _Resource = tuple[str, str, dict[str, Any]]
@@ -34,7 +33,7 @@ def rendered(deployment: Deployment, form: str) -> str:
 
     Args:
         deployment: what the file says.
-        form: one of `FORMATS`.
+        form: `definition`, `terraform` or `bundle`.
 
     Raises:
         AdminError: the workspace cannot be read, or the policy cannot be as it is to be.

@@ -20,7 +20,7 @@ from databricks.sdk.errors.base import DatabricksError
 from azureml_databricks.admin.errors import AdminError, NotDoneError, RefusedError, silence
 from azureml_databricks.admin.file.any_text import decoded
 from azureml_databricks.admin.file.deployment import Databricks, is_databricks, same_host
-from azureml_databricks.admin.services import proxies
+from azureml_databricks.admin.services import network
 
 _ANSWER_SECONDS = 20
 _RETRY_SECONDS = 60
@@ -38,7 +38,7 @@ def connect(databricks: Databricks) -> tuple[WorkspaceClient, str]:
         AdminError: the workspace cannot be reached, or the login is missing or refused.
     """
     silence("databricks.sdk")
-    proxies.check()
+    network.check()
     _check_environment(databricks)
     profile = databricks.profile or _profile_of(databricks.host or "")
     where = databricks.host or f"the host of profile {databricks.profile}"
@@ -63,15 +63,15 @@ def connect(databricks: Databricks) -> tuple[WorkspaceClient, str]:
         user = client.current_user.me().user_name or ""
     except (Unauthenticated, PermissionDenied) as error:
         raise AdminError(f"{where} refuses the login ({_first_line(error)}): {remedy}") from None
-    except (ValueError, configparser.Error) as error:  # what the SDK's Config raises
-        if _TWO_LOGINS in str(error):
-            raise _several_logins(where, _first_line(error).partition(_TWO_LOGINS)[2].strip()) from None
-        raise AdminError(f"no login to {where} ({_first_line(error)}): {remedy}") from None
-    except (requests.RequestException, TimeoutError) as error:
+    except (requests.RequestException, TimeoutError) as error:  # some of them are a ValueError, too
         raise AdminError(
             f"{where} cannot be reached ({_cause(error)}): is the address right, "
             "and does the network (HTTPS_PROXY) let it through?"
         ) from None
+    except (ValueError, configparser.Error) as error:  # what the SDK's Config raises
+        if _TWO_LOGINS in str(error):
+            raise _several_logins(where, _first_line(error).partition(_TWO_LOGINS)[2].strip()) from None
+        raise AdminError(f"no login to {where} ({_first_line(error)}): {remedy}") from None
     except DatabricksError as error:
         raise AdminError(f"{where} does not answer as a workspace does: {_first_line(error)}") from None
     return client, user

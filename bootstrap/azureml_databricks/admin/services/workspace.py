@@ -18,7 +18,7 @@ from azure.identity import AzureAuthorityHosts, ClientSecretCredential, DefaultA
 
 from azureml_databricks.admin.errors import AdminError, silence
 from azureml_databricks.admin.file import deployment
-from azureml_databricks.admin.services import proxies
+from azureml_databricks.admin.services import network
 from azureml_databricks.admin.services.azure import Patience, ToldToWaitError
 from azureml_databricks.tracking_uri import parse
 
@@ -80,7 +80,7 @@ def _looked_up(
 ) -> str:
     if workspace.tracking_uri:
         return workspace.tracking_uri
-    proxies.check()
+    network.check()
     subscription_id, resource_group, name = workspace.parts
     where = f"Azure ML workspace {name!r} (resource group {resource_group!r}, subscription {subscription_id})"
     try:
