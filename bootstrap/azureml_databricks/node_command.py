@@ -20,7 +20,11 @@ _WRONG_SETTING = 3
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command and return its exit code: 0 for success, 3 for a wrong setting, 1 for the rest."""
+    """Run the command and return its exit code: 0 for success, 3 for a wrong setting, 1 for the rest.
+
+    Raises:
+        SystemExit: 2, and argparse has said which argument is wrong.
+    """
     options = _parser().parse_args(arguments)
     # Unprivileged users read what root installs.
     os.umask(0o022)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -57,6 +58,13 @@ def of_other_libraries(bootstrap: Path = BOOTSTRAP) -> list[str]:
         for each in all_imports(bootstrap)
         if room(each.of) in STANDARD_LIBRARY_ONLY and not is_ours(each.what) and not is_standard(each.what)
     ]
+
+
+def test_the_page_has_the_rooms_in_their_order() -> None:
+    page = (REPOSITORY / "docs/architecture.md").read_text()
+    said = page.partition("**Who may import whom.**")[2].partition("No module imports itself")[0]
+
+    assert re.findall(r"`(\w+)`", said) == [name.rpartition(".")[2] for name in ROOMS if name]
 
 
 def test_no_module_imports_itself_by_way_of_others() -> None:

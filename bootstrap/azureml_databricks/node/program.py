@@ -61,7 +61,8 @@ class _Folded(ast.NodeTransformer):
 def _steps(tree: ast.Module) -> dict[str, list[ast.stmt]]:
     """Take the functions out that can as well stand where they are called, and return what they do.
 
-    They give nothing back and are called once, by the names that their parameters have.
+    They return nowhere and are called once, by the names that their parameters have; their variables are the
+    caller's then, who needs none of the same name any more.
     """
     calls = [ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Expr)]
     found = {}
@@ -97,7 +98,7 @@ def _without_repetition(statements: list[ast.stmt]) -> Iterator[ast.stmt]:
     seen = set()
     for statement in statements:
         text = ast.unparse(statement)
-        if text in seen or "TYPE_CHECKING" in text:
+        if text in seen or text.startswith(("TYPE_CHECKING", "if TYPE_CHECKING")):
             continue
         seen.add(text)
         yield statement

@@ -6,6 +6,9 @@ nothing to read, and two things must not be simplified: nothing is imported that
 loaded (each module, `__future__` too, costs some 400,000 instructions in every process of the cluster), and
 nothing here prints. A wrong setting changes nothing here; the first use of MLflow tells of it, where somebody
 reads it.
+
+A function that is called once, by its parameters' names, and returns nowhere is put in place of its call
+(`program.py`), so that its variables are the caller's: some 10,000 instructions less for each.
 """
 
 import posix

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from azureml_databricks.admin import to_run
-from azureml_databricks.admin.command_line import files, first_file, help_texts, life, options, secrets
+from azureml_databricks.admin.command_line import files, first_file, help_texts, lifecycle, options, secrets
 from azureml_databricks.admin.command_line.group import Group
 
 
@@ -31,7 +31,7 @@ def main() -> None:
 
 for _command in (
     *(first_file.init, first_file.schema, secrets.secrets, files.policy, files.bundle),
-    *(life.plan, life.deploy, life.destroy, life.status, life.verify),
+    *(lifecycle.plan, lifecycle.deploy, lifecycle.destroy, lifecycle.status, lifecycle.verify),
 ):
     main.add_command(_command)
 
