@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import random
 import socket
 import subprocess
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -14,6 +16,9 @@ from types import TracebackType
 # whatever way, the read ends too and the whole process group is killed, grandchildren included.
 # It is killed as well when the command ends by itself, so that a crash is seen at once.
 _KEEPER = '("$@" </dev/null; kill -KILL 0) & read -r _; kill -KILL 0'
+
+# Source: ip_local_port_range in https://docs.kernel.org/networking/ip-sysctl.html
+_FIRST_OF_THE_KERNELS = 32_768
 
 
 class Process:
@@ -65,6 +70,12 @@ class Process:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port that nobody listens on, and that nobody gets who asks the kernel for any.
+
+    Else a connection somewhere on this machine may have it before the process that it is for.
+    """
+    while True:
+        port = random.randrange(10_000, _FIRST_OF_THE_KERNELS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
