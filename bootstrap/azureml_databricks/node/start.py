@@ -73,7 +73,8 @@ def list_later(release: str, names: str) -> None:
     # What asks for the kind of a finder, as `pkgutil` does, knows this one.
     finder = FileFinder.__new__(FileFinder)
     finder.path, finder.find_spec = release, find_spec  # type: ignore[method-assign]
-    sys.path_importer_cache[release] = finder
+    # Where something of it was imported already, the folder is listed.
+    sys.path_importer_cache.setdefault(release, finder)
 
 
 def suit_program(release: str) -> None:

@@ -40,7 +40,7 @@ def init(file: Path, **given: str | None) -> None:
         file.unlink(missing_ok=True)
         if isinstance(error, AdminError):
             raise
-        raise AdminError(f"{error.filename} cannot be written: {error.strerror}") from None
+        raise AdminError(f"{error.filename or file} cannot be written: {error.strerror}") from None
     click.echo(f"{file}  what the deployment is to be")
     click.echo(f"{schema_file}  for editors, which complete and check it")
     chosen = f"runtimes {', '.join(written.clusters.runtimes)}, access mode {written.clusters.access_mode}"
